@@ -1,0 +1,1 @@
+"""Plumbing with no business word: settings, logging, health, lifecycle, Kafka, database."""

@@ -1,0 +1,1 @@
+"""Postgres: tables, statements, migrations. Stores never commit; the service opens the transaction."""

@@ -1,0 +1,1 @@
+"""The console: the support team's page and API, live."""

@@ -1,0 +1,1 @@
+"""The collector: takes touchpoints over HTTP and acks only what Kafka holds."""

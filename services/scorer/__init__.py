@@ -1,0 +1,1 @@
+"""The scorer: runs the pain-point detectors, keeps the deadlines, raises alerts."""

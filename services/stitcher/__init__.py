@@ -1,0 +1,1 @@
+"""The stitcher: finds whose each touchpoint is and folds it into people and things, exactly once."""
