@@ -1,0 +1,161 @@
+"""What a batch of touchpoints changes, before anybody looks at what is stored.
+
+`Changes` gathers the touchpoints of a batch into one delta for each strand and entity, one best
+proposal for each pointer. Storage then joins each delta into its row. The same code runs in the
+stitcher, in a rebuild and in a backtest.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+from uuid import UUID
+
+import msgspec
+
+from pathline.domain import bonds
+from pathline.domain.bonds import Bond, Pointer
+from pathline.domain.facts import STAGE_PREFIX, Fact, State
+from pathline.domain.identifiers import Identifier, person
+from pathline.domain.recording import record
+from pathline.domain.stages import Stages
+from pathline.domain.touchpoint import Touchpoint
+
+CLAIMING_KINDS: Final = frozenset({"user_id", "email", "phone"})
+"""Of a report only these identifiers count: a courier's invented anonymous id makes no customer."""
+
+
+class Stitched(msgspec.Struct, frozen=True, gc=False):
+    """A touchpoint with what the fold found out about it."""
+
+    touchpoint: Touchpoint
+    subject: UUID
+    """The strand or entity it belongs to and is counted in."""
+    entities: tuple[UUID, ...]
+    """The things it names."""
+    stage: str | None
+    moment_of_truth: bool
+
+
+class Join(msgspec.Struct, frozen=True, gc=False):
+    """Two user_ids said to be one person by an alias; `a` < `b`, so a pair has one row."""
+
+    a: UUID
+    b: UUID
+    bond: Bond
+
+
+class _States(dict[Identifier, State]):
+    """States by name; a missing one is made."""
+
+    def __missing__(self, key: Identifier) -> State:
+        state = self[key] = State()
+        return state
+
+
+class Changes:
+    """The sum of a batch. Give each new touchpoint to `add` once; duplicates must be gone by then."""
+
+    def __init__(self, stages: Stages) -> None:
+        self.states: dict[Identifier, State] = _States()
+        """A delta for each strand and entity that is told something."""
+        self.people: set[Identifier] = set()
+        """Every identifier of a person that was met."""
+        self.parents: dict[Identifier, Pointer] = {}
+        self.claims: dict[Identifier, Bond] = {}
+        self.orders: dict[Identifier, Bond] = {}
+        self.things: set[Identifier] = set()
+        self.joins: dict[tuple[UUID, UUID], Join] = {}
+        self.stitched: list[Stitched] = []
+        self._stages = stages
+
+    def add(self, touchpoint: Touchpoint) -> None:
+        """Fold one touchpoint.
+
+        Raises:
+            ValueError: it has no subject; such a one must be refused before.
+        """
+        subject = touchpoint.subject
+        if subject is None:
+            message = "a touchpoint without a subject"
+            raise ValueError(message)
+        stage, moment = self._stages.place(touchpoint)
+        self._count(touchpoint, subject)
+        self._link_people(touchpoint)
+        self._link_things(touchpoint)
+        record(touchpoint, self.states)
+        if stage is not None:
+            staged = touchpoint.named("order") or (touchpoint.things[0] if touchpoint.things else subject)
+            fact = Fact(touchpoint.occurred_at, touchpoint.message_id)
+            self.states[staged].tell(STAGE_PREFIX + stage, fact)
+        if touchpoint.historical:
+            self._date_history(touchpoint, subject)
+        entities = tuple(t.id for t in touchpoint.things)
+        self.stitched.append(Stitched(touchpoint, subject.id, entities, stage, moment))
+
+    def _count(self, touchpoint: Touchpoint, subject: Identifier) -> None:
+        state = self.states[subject]
+        state.count += 1
+        state.channels[touchpoint.channel] = state.channels.get(touchpoint.channel, 0) + 1
+        at = touchpoint.occurred_at
+        if state.first_seen_at is None or at < state.first_seen_at:
+            state.first_seen_at = at
+        if state.last_seen_at is None or at > state.last_seen_at:
+            state.last_seen_at = at
+
+    def _link_people(self, touchpoint: Touchpoint) -> None:
+        people = touchpoint.people
+        if touchpoint.report:
+            people = tuple(p for p in people if p.kind in CLAIMING_KINDS)
+        if not people:
+            return
+        self.people.update(people)
+        strongest = people[0]
+        weaker = people[1:]
+        if touchpoint.type == "alias" and touchpoint.previous_id is not None:
+            weaker = (*weaker, *self._alias(touchpoint, strongest, touchpoint.previous_id))
+        if weaker:
+            bond = bonds.parent_bond(touchpoint, strongest)
+            for child in weaker:
+                self.parents[child] = bonds.keep(self.parents.get(child), bond)
+
+    def _alias(self, touchpoint: Touchpoint, user: Identifier, previous: str) -> tuple[Identifier, ...]:
+        """`previousId` may be a user_id or an anonymous_id; nobody says which, so it is read as both."""
+        old_user = person(touchpoint.namespace, "user_id", previous)
+        old_visitor = person(touchpoint.namespace, "anonymous_id", previous)
+        if old_user is None or old_visitor is None or user.kind != "user_id":
+            return ()
+        if old_user != user and touchpoint.trusted:
+            self.people.add(old_user)
+            a, b = sorted((user.id, old_user.id))
+            bond = bonds.parent_bond(touchpoint, user)
+            held = self.joins.get((a, b))
+            if held is None or bond < held.bond:
+                self.joins[a, b] = Join(a, b, bond)
+        self.people.add(old_visitor)
+        return (old_visitor,)
+
+    def _link_things(self, touchpoint: Touchpoint) -> None:
+        if not touchpoint.things:
+            return
+        self.things.update(touchpoint.things)
+        claimant = touchpoint.people[0] if touchpoint.people else None
+        if claimant is not None and touchpoint.report and claimant.kind not in CLAIMING_KINDS:
+            claimant = None
+        order = touchpoint.named("order")
+        for thing in touchpoint.things:
+            if claimant is not None:
+                _least(self.claims, thing, bonds.claim(touchpoint, thing, claimant))
+            if order is not None and thing.kind != "order":
+                _least(self.orders, thing, bonds.order_bond(touchpoint, order))
+
+    def _date_history(self, touchpoint: Touchpoint, subject: Identifier) -> None:
+        for name in {subject, *touchpoint.things}:
+            state = self.states[name]
+            if state.history_until is None or touchpoint.received_at > state.history_until:
+                state.history_until = touchpoint.received_at
+
+
+def _least(held: dict[Identifier, Bond], thing: Identifier, bond: Bond) -> None:
+    before = held.get(thing)
+    if before is None or bond < before:
+        held[thing] = bond

@@ -1,0 +1,195 @@
+"""Which facts each event tells, and of what: touchpoints.md as a table.
+
+A `Told` line reads: from this property, tell these facts of the thing of this kind. Where the kind
+is a tuple, the first one the touchpoint names is meant; `PERSON` means the strand of the person.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, Final, NamedTuple
+
+from pathline.domain.facts import MAX_TEXT, Fact, State
+from pathline.domain.identifiers import Identifier
+from pathline.domain.touchpoint import Touchpoint
+
+PERSON: Final = "person"
+
+
+class Told(NamedTuple):
+    """A fact that an event tells when it has the property, or always where `prop` is None."""
+
+    of: tuple[str, ...]
+    facts: tuple[str, ...]
+    prop: str | None = None
+
+
+class Marked(NamedTuple):
+    """A mark that an event adds to a bounded set; its value is these properties, and the constants."""
+
+    of: tuple[str, ...]
+    mark: str
+    props: tuple[str, ...] = ()
+    constants: Mapping[str, str] = {}
+
+
+_ORDER: Final = ("order",)
+_CHECKOUT: Final = ("checkout",)
+_PARCEL: Final = ("parcel",)
+_SHIPPED: Final = ("parcel", "order")
+_PAID: Final = ("checkout", "order")
+_CASE: Final = ("case",)
+_INVOICE: Final = ("invoice",)
+_DISPUTE: Final = ("dispute",)
+_ASKED: Final = ("case", "order", PERSON)
+_MONEY: Final = ("amount", "currency", "code", "decline_code")
+
+_PROMISE: Final = (
+    Told(_ORDER, ("promised", "promised_first"), "promised_at"),
+    Marked(_ORDER, "promises", ("promised_at",)),
+    Told(_ORDER, ("zone",), "delivery_zone"),
+)
+_ESTIMATE: Final = (
+    Told(_SHIPPED, ("estimated", "estimated_first"), "estimated_at"),
+    Told(_SHIPPED, ("carrier",), "carrier"),
+)
+_TOTAL: Final = (Told(_ORDER, ("total",), "total"), Told(_ORDER, ("currency",), "currency"))
+
+RECORDING: Final[dict[str, tuple[Told | Marked, ...]]] = {
+    "Order Completed": (
+        Told(_ORDER, ("placed",)),
+        Told(_CHECKOUT, ("completed",), "order_id"),
+        *_TOTAL,
+        *_PROMISE,
+        Told(_ORDER, ("ship_by",), "ship_by"),
+        Told(_ORDER, ("delivery_method",), "delivery_method"),
+        Told(_ORDER, ("payment_method",), "payment_method"),
+    ),
+    "Order Updated": (*_TOTAL, *_PROMISE),
+    "Order Cancelled": (Marked(_ORDER, "cancellations", ("total",)),),
+    "Order Refunded": (Marked(_ORDER, "refunds", ("total",)),),
+    "Delivery Promised": _PROMISE,
+    "Shipment Created": (Told(_PARCEL, ("created",)), *_ESTIMATE, *_PROMISE),
+    "Shipment Scanned": (
+        Told(_SHIPPED, ("status",), "status"),
+        Marked(_SHIPPED, "scans", ("status", "location", "reason", "carrier_status")),
+        *_ESTIMATE,
+    ),
+    "Shipment Redirected": (Told(_PARCEL, ("redirected",), "to"),),
+    "Payment Failed": (Marked(_PAID, "payments", _MONEY, {"outcome": "failed"}),),
+    "Payment Succeeded": (Marked(_PAID, "payments", _MONEY, {"outcome": "succeeded"}),),
+    "Invoice Payment Failed": (
+        Marked(_INVOICE, "payments", _MONEY, {"outcome": "failed"}),
+        Told(_INVOICE, ("next_attempt",), "next_attempt_at"),
+    ),
+    "Invoice Paid": (Marked(_INVOICE, "payments", _MONEY, {"outcome": "succeeded"}),),
+    "Dispute Opened": (Told(_DISPUTE, ("opened",)), Told(_DISPUTE, ("reason",), "reason")),
+    "Dispute Closed": (Told(_DISPUTE, ("closed",)), Told(_DISPUTE, ("outcome",), "outcome")),
+    "Return Requested": (Told(_ORDER, ("return_requested",), "reason"),),
+    "Checkout Started": (
+        Told(_CHECKOUT, ("started",)),
+        Told(_CHECKOUT, ("value",), "value"),
+        Told(_CHECKOUT, ("total",), "total"),
+        Told(_CHECKOUT, ("currency",), "currency"),
+    ),
+    "Checkout Step Viewed": (Marked(_CHECKOUT, "steps", ("step",), {"outcome": "viewed"}),),
+    "Checkout Step Completed": (Marked(_CHECKOUT, "steps", ("step",), {"outcome": "completed"}),),
+    "Contact Opened": (
+        Told(_CASE, ("opened",)),
+        Told(_CASE, ("channel",), "channel"),
+        Told(_CASE, ("topic",), "topic"),
+        Told(_CASE, ("person_wanted",), "wants_person"),
+    ),
+    "Contact Replied": (Marked(_CASE, "replies", ("by",)),),
+    "Contact Accepted": (Told(_CASE, ("accepted",)),),
+    "Contact Closed": (Told(_CASE, ("closed",)), Told(_CASE, ("outcome",), "outcome")),
+    "Survey Answered": (Marked(_ASKED, "surveys", ("survey", "score", "scale")),),
+}
+
+_REACHED: Final = {"delivered": "delivered", "out_for_delivery": "out_for_delivery"}
+"""Scan statuses that are facts of their own: the earliest scan of each counts, and no later one undoes it."""
+
+
+def scalar(value: Any) -> str | int | float | bool | None:
+    """A value as a fact may keep it: a scalar, cut to MAX_TEXT; None for what is not one."""
+    if isinstance(value, str):
+        return value[:MAX_TEXT]
+    return value if isinstance(value, int | float) else None
+
+
+def target_of(touchpoint: Touchpoint, kinds: Iterable[str]) -> Identifier | None:
+    """The first of these that the touchpoint names."""
+    for kind in kinds:
+        if kind == PERSON:
+            return touchpoint.people[0] if touchpoint.people else None
+        thing = touchpoint.named(kind)
+        if thing is not None:
+            return thing
+    return None
+
+
+def record(touchpoint: Touchpoint, state_of: Mapping[Identifier, State]) -> None:
+    """Tell the facts of one touchpoint.
+
+    Args:
+        touchpoint: a new one.
+        state_of: gives the state to be told, for any name the touchpoint carries (a defaulting mapping).
+    """
+    for line in RECORDING.get(touchpoint.event, ()) if touchpoint.type == "track" else ():
+        target = target_of(touchpoint, line.of)
+        if target is None:
+            continue
+        if isinstance(line, Told):
+            _tell(touchpoint, line, state_of[target])
+        else:
+            _mark(touchpoint, line, state_of[target])
+    if touchpoint.event == "Shipment Scanned":
+        reached = _REACHED.get(str(touchpoint.properties.get("status")))
+        target = target_of(touchpoint, _SHIPPED)
+        if reached and target:
+            state_of[target].tell(reached, Fact(touchpoint.occurred_at, touchpoint.message_id))
+    checkout = touchpoint.named("checkout")
+    if checkout is not None:
+        state_of[checkout].tell("active", Fact(touchpoint.occurred_at, touchpoint.message_id))
+    if touchpoint.people and not touchpoint.report:
+        _record_person(touchpoint, state_of[touchpoint.people[0]])
+
+
+def _tell(touchpoint: Touchpoint, line: Told, state: State) -> None:
+    value = scalar(touchpoint.properties.get(line.prop)) if line.prop else None
+    if line.prop is not None and (value is None or value is False or value == ""):
+        return
+    for name in line.facts:
+        state.tell(name, Fact(touchpoint.occurred_at, touchpoint.message_id, value))
+
+
+def _mark(touchpoint: Touchpoint, line: Marked, state: State) -> None:
+    value: dict[str, Any] = dict(line.constants)
+    for prop in line.props:
+        told = scalar(touchpoint.properties.get(prop))
+        if told is not None:
+            value[prop] = told
+    if line.mark == "promises" and not value:
+        return
+    state.mark(line.mark, Fact(touchpoint.occurred_at, touchpoint.message_id, value))
+
+
+def _record_person(touchpoint: Touchpoint, state: State) -> None:
+    traits = touchpoint.traits
+    if traits:
+        name = scalar(traits.get("name")) or " ".join(
+            str(traits[part]) for part in ("first_name", "firstName", "last_name", "lastName") if traits.get(part)
+        )
+        if name:
+            state.tell("name", Fact(touchpoint.occurred_at, touchpoint.message_id, str(name)[:MAX_TEXT]))
+        segments = traits.get("segments", traits.get("segment"))
+        if segments:
+            listed = segments if isinstance(segments, list) else [segments]
+            texts = sorted({str(scalar(s)) for s in listed[:MAX_SEGMENTS]})
+            state.tell("segments", Fact(touchpoint.occurred_at, touchpoint.message_id, texts))
+    if touchpoint.account is not None:
+        state.mark("accounts", Fact(touchpoint.occurred_at, touchpoint.message_id, {"account": touchpoint.account}))
+
+
+MAX_SEGMENTS: Final = 20
+"""Segments kept of a person."""

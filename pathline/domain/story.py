@@ -1,0 +1,154 @@
+"""The story of a purchase: an order with its parcels, checkouts and the rest, as detectors read it.
+
+A story is what is judged together. Its key is the order, or the thing itself while it has no
+order, or the strand of a person. Everything here is derived from facts; nothing is stored.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import UTC, date, datetime, time, timedelta
+from decimal import Decimal, InvalidOperation
+from typing import Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from pathline.domain.entities import Entity
+from pathline.domain.facts import Fact
+
+DATE_LENGTH = len("2026-01-31")
+
+
+def zone_named(name: object, fallback: ZoneInfo) -> ZoneInfo:
+    """The IANA zone of that name, or the fallback where there is none such."""
+    if not isinstance(name, str):
+        return fallback
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        return fallback
+
+
+def promise_end(told: object, zone: ZoneInfo) -> datetime | None:
+    """The instant until which a promise can be kept, in UTC.
+
+    Args:
+        told: a date, meaning the end of that day where the parcel goes; or a time, whose own zone
+            counts (a time without one is in `zone`).
+        zone: the zone of the delivery.
+    """
+    if not isinstance(told, str):
+        return None
+    try:
+        if len(told) == DATE_LENGTH:
+            day = date.fromisoformat(told) + timedelta(days=1)
+            # Built from the wall clock and then made an instant, so that a night without a midnight is no trap.
+            return datetime.combine(day, time(), tzinfo=zone).astimezone(UTC)
+        instant = datetime.fromisoformat(told)
+        if instant.tzinfo is None:
+            instant = instant.replace(tzinfo=zone)
+        return instant.astimezone(UTC)
+    except (ValueError, OverflowError):
+        return None
+
+
+def amount(value: object) -> Decimal | None:
+    """A sum of money as sent (text or number), or None for what is no finite number."""
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        return None
+    try:
+        number = Decimal(str(value))
+    except InvalidOperation:
+        return None
+    return number if number.is_finite() else None
+
+
+def covers_all(marks: Iterable[Fact], total: Decimal | None) -> Fact | None:
+    """The cancellation or refund by which the whole order was given up, or None while it was only part of it.
+
+    One without an amount means all of it, and so does one of an order whose total nobody told.
+    """
+    so_far = Decimal(0)
+    for mark in marks:
+        part = amount((mark.value or {}).get("total"))
+        if part is None or total is None:
+            return mark
+        so_far += part
+        if so_far >= total:
+            return mark
+    return None
+
+
+class OrderStory:
+    """An order as it stands, with what its parcels tell. Any of its parts may still be unknown."""
+
+    def __init__(self, order: Entity, parts: Iterable[Entity], zone: ZoneInfo) -> None:
+        self.order = order
+        self.parts = tuple(sorted(parts, key=lambda e: (e.identifier.kind, e.identifier.value)))
+        self.zone = zone_named(order.state.value("zone"), zone)
+
+    def of_kind(self, kind: str) -> tuple[Entity, ...]:
+        """Its parcels, its checkouts, ..."""
+        return tuple(part for part in self.parts if part.identifier.kind == kind)
+
+    @property
+    def total(self) -> Decimal | None:
+        """What it costs, in the order's currency."""
+        return amount(self.order.state.value("total"))
+
+    @property
+    def promised_until(self) -> datetime | None:
+        """The end of the promise as it stands."""
+        return promise_end(self.order.state.value("promised"), self.zone)
+
+    @property
+    def first_promised_until(self) -> datetime | None:
+        """The end of the promise as the customer was first told it."""
+        return promise_end(self.order.state.value("promised_first"), self.zone)
+
+    @property
+    def estimated(self) -> str | None:
+        """The latest estimate of any parcel, as the carrier wrote it."""
+        told = [f for e in (self.order, *self.of_kind("parcel")) if (f := e.state.facts.get("estimated"))]
+        value: Any = max(told, key=lambda f: (f.at, f.message_id)).value if told else None
+        return value if isinstance(value, str) else None
+
+    def reached(self, fact: str) -> Fact | None:
+        """When every parcel had reached it (`delivered`, `out_for_delivery`), or the order as a whole by one report."""
+        whole = self.order.state.facts.get(fact)
+        parcels = [parcel.state.facts.get(fact) for parcel in self.of_kind("parcel")]
+        reached = [f for f in parcels if f is not None]
+        last = max(reached, key=lambda f: (f.at, f.message_id)) if parcels and len(reached) == len(parcels) else None
+        known = [f for f in (whole, last) if f is not None]
+        return min(known, key=lambda f: (f.at, f.message_id)) if known else None
+
+    @property
+    def delivered(self) -> Fact | None:
+        """The delivery of the last parcel."""
+        return self.reached("delivered")
+
+    @property
+    def cancelled(self) -> Fact | None:
+        """The cancellation of the whole order; of a part of it, it is only an amount."""
+        return covers_all(self.order.state.marks.get("cancellations", ()), self.total)
+
+    @property
+    def refunded(self) -> Fact | None:
+        """The refund of the whole order; of a part of it, it is only an amount."""
+        return covers_all(self.order.state.marks.get("refunds", ()), self.total)
+
+    @property
+    def status(self) -> str:
+        """One word for where it stands; the facts stay what they are."""
+        if self.refunded:
+            return "refunded"
+        if self.cancelled:
+            return "cancelled"
+        if self.delivered:
+            return "delivered"
+        if self.reached("out_for_delivery"):
+            return "out_for_delivery"
+        if any(parcel.state.marks.get("scans") for parcel in (self.order, *self.of_kind("parcel"))):
+            return "in_transit"
+        if self.of_kind("parcel"):
+            return "shipped"
+        return "placed" if "placed" in self.order.state.facts else "known"
