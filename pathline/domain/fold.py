@@ -56,6 +56,7 @@ class Changes:
     """The sum of a batch. Give each new touchpoint to `add` once; duplicates must be gone by then."""
 
     def __init__(self, stages: Stages) -> None:
+        """Start with nothing changed; `stages` tells which stage a touchpoint enters."""
         self.states: dict[Identifier, State] = _States()
         """A delta for each strand and entity that is told something."""
         self.people: set[Identifier] = set()

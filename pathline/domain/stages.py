@@ -54,6 +54,7 @@ class Stages:
     """A compiled stage file: a touchpoint is held only against the conditions that could concern it."""
 
     def __init__(self, file: StageFile) -> None:
+        """Compile a file. Raises StageError."""
         self.names = tuple(stage.name for stage in file.stages)
         if not self.names or len(self.names) > MAX_STAGES or len(set(self.names)) != len(self.names):
             message = f"1 to {MAX_STAGES} stages with different names are needed, not {list(self.names)}"

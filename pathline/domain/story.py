@@ -82,6 +82,7 @@ class OrderStory:
     """An order as it stands, with what its parcels tell. Any of its parts may still be unknown."""
 
     def __init__(self, order: Entity, parts: Iterable[Entity], zone: ZoneInfo) -> None:
+        """Tell of `order` and its `parts`; `zone` is meant where the order does not say where it goes."""
         self.order = order
         self.parts = tuple(sorted(parts, key=lambda e: (e.identifier.kind, e.identifier.value)))
         self.zone = zone_named(order.state.value("zone"), zone)
@@ -139,16 +140,13 @@ class OrderStory:
     @property
     def status(self) -> str:
         """One word for where it stands; the facts stay what they are."""
-        if self.refunded:
-            return "refunded"
-        if self.cancelled:
-            return "cancelled"
-        if self.delivered:
-            return "delivered"
-        if self.reached("out_for_delivery"):
-            return "out_for_delivery"
-        if any(parcel.state.marks.get("scans") for parcel in (self.order, *self.of_kind("parcel"))):
-            return "in_transit"
-        if self.of_kind("parcel"):
-            return "shipped"
-        return "placed" if "placed" in self.order.state.facts else "known"
+        ends = (
+            ("refunded", self.refunded),
+            ("cancelled", self.cancelled),
+            ("delivered", self.delivered),
+            ("out_for_delivery", self.reached("out_for_delivery")),
+            ("in_transit", any(e.state.marks.get("scans") for e in (self.order, *self.of_kind("parcel")))),
+            ("shipped", self.of_kind("parcel")),
+            ("placed", "placed" in self.order.state.facts),
+        )
+        return next((word for word, holds in ends if holds), "known")

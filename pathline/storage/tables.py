@@ -213,7 +213,7 @@ alert = Table(
     Index("alert_entity", "entity_id"),
     Index("alert_story", "story_id"),
 )
-"""`story_id` is the story that the alert was judged in when last looked at; it may move when a parcel meets its order."""
+"""`story_id` is the story that the alert was judged in when last looked at; a parcel may meet its order."""
 
 alert_cause = Table(
     "alert_cause",

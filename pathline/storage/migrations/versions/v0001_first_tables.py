@@ -50,7 +50,8 @@ STATEMENTS = (
     CREATE INDEX alert_newest ON alert (opened_at DESC, id DESC)
     """,
     """
-    CREATE UNIQUE INDEX alert_open_episode ON alert (detector, entity_id) WHERE state IN ('open', 'acknowledged', 'snoozed')
+    CREATE UNIQUE INDEX alert_open_episode ON alert (detector, entity_id)
+    WHERE state IN ('open', 'acknowledged', 'snoozed')
     """,
     """
     CREATE INDEX alert_state ON alert (state, opened_at DESC, id DESC)

@@ -1,0 +1,147 @@
+"""The fence: who may write what a partition says, and how far it is read.
+
+Taking a partition raises its epoch, so whoever held it before can no longer advance it, and rolls
+back. Order of use: `take` once on assignment, then in every transaction `lock` first, `advance` last.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+import msgspec
+
+if TYPE_CHECKING:
+    from pathline.storage.connection import Db
+
+
+class FenceLostError(Exception):
+    """Another process has taken one of the partitions; nothing of this batch may be written."""
+
+
+class OtherClusterError(Exception):
+    """The database was written from another Kafka: its offsets mean nothing here."""
+
+
+class Held(msgspec.Struct, frozen=True):
+    """A partition that was taken."""
+
+    epoch: int
+    next_offset: int
+    hints: bytes | None
+    """Hints of the last batch, which may not have been sent."""
+
+
+class Advance(msgspec.Struct, frozen=True):
+    """How a batch moves one partition on."""
+
+    partition: int
+    epoch: int
+    expected: int
+    next_offset: int
+    through: datetime
+    """When the last record of the batch was received; the partition is read up to there."""
+    hints: bytes | None = None
+
+
+async def take(db: Db, topic: str, partition: int, cluster_id: str) -> Held:
+    """Take a partition: from now on its former owner can't advance it.
+
+    Raises:
+        OtherClusterError: the row was made with another Kafka cluster.
+    """
+    await db.execute(
+        "INSERT INTO fence (topic, partition, epoch, next_offset, through, cluster_id)"
+        " VALUES ($1, $2, 0, 0, 'epoch', $3) ON CONFLICT DO NOTHING",
+        topic,
+        partition,
+        cluster_id,
+    )
+    row = await db.fetchrow(
+        "UPDATE fence SET epoch = epoch + 1 WHERE topic = $1 AND partition = $2 AND cluster_id = $3"
+        " RETURNING epoch, next_offset, hints",
+        topic,
+        partition,
+        cluster_id,
+    )
+    if row is None:
+        message = f"{topic}/{partition} was read from another Kafka cluster than {cluster_id}"
+        raise OtherClusterError(message)
+    return Held(row["epoch"], row["next_offset"], row["hints"])
+
+
+async def lock(db: Db, topic: str, moves: Sequence[Advance]) -> None:
+    """Lock the rows of these partitions, in order, for the rest of the transaction.
+
+    Raises:
+        FenceLostError: one of them is not ours, or not where we believe.
+    """
+    rows = await db.fetch(
+        "SELECT f.partition FROM fence f JOIN unnest($2::int[], $3::bigint[], $4::bigint[]) AS m (partition, epoch, at)"
+        " ON f.partition = m.partition AND f.epoch = m.epoch AND f.next_offset = m.at"
+        " WHERE f.topic = $1 ORDER BY f.partition FOR UPDATE OF f",
+        topic,
+        [move.partition for move in moves],
+        [move.epoch for move in moves],
+        [move.expected for move in moves],
+    )
+    if len(rows) != len(moves):
+        lost = {move.partition for move in moves} - {row["partition"] for row in rows}
+        message = f"partitions {sorted(lost)} of {topic} were taken"
+        raise FenceLostError(message)
+
+
+async def advance(db: Db, topic: str, moves: Sequence[Advance]) -> None:
+    """Move the locked partitions on; part of the transaction that writes what they said."""
+    await db.execute(
+        "UPDATE fence f SET next_offset = m.next_offset, through = greatest(f.through, m.through), hints = m.hints"
+        " FROM unnest($2::int[], $3::bigint[], $4::timestamptz[], $5::bytea[])"
+        " AS m (partition, next_offset, through, hints) WHERE f.topic = $1 AND f.partition = m.partition",
+        topic,
+        [move.partition for move in moves],
+        [move.next_offset for move in moves],
+        [move.through for move in moves],
+        [move.hints for move in moves],
+    )
+
+
+async def positions(db: Db, topic: str) -> dict[int, tuple[int, int]]:
+    """(epoch, next_offset) of each partition of the topic."""
+    rows = await db.fetch("SELECT partition, epoch, next_offset FROM fence WHERE topic = $1", topic)
+    return {row["partition"]: (row["epoch"], row["next_offset"]) for row in rows}
+
+
+async def clock(db: Db) -> datetime:
+    """The database's clock: the one by which deadlines are kept."""
+    now: datetime = await db.fetchval("SELECT clock_timestamp()")
+    return now
+
+
+async def read_through(db: Db, topic: str, ends: dict[int, int], epochs: dict[int, int], at: datetime) -> None:
+    """Say that partitions are read up to `at`, those whose every record up to their end offset is handled.
+
+    Args:
+        db: a connection.
+        topic: whose partitions.
+        ends: end offset of each partition, asked after `at`.
+        epochs: the epoch under which we hold each.
+        at: a time of the database's clock.
+    """
+    partitions = sorted(ends.keys() & epochs.keys())
+    await db.execute(
+        "UPDATE fence f SET through = greatest(f.through, $5)"
+        " FROM unnest($2::int[], $3::bigint[], $4::bigint[]) AS m (partition, ending, epoch)"
+        " WHERE f.topic = $1 AND f.partition = m.partition AND f.epoch = m.epoch AND f.next_offset >= m.ending",
+        topic,
+        partitions,
+        [ends[p] for p in partitions],
+        [epochs[p] for p in partitions],
+        at,
+    )
+
+
+async def least_through(db: Db, topic: str) -> datetime | None:
+    """The time up to which every partition has been read; None when none was ever taken."""
+    through: datetime | None = await db.fetchval("SELECT min(through) FROM fence WHERE topic = $1", topic)
+    return through

@@ -1,0 +1,150 @@
+"""Reading people: from any identifier up to its customer, and from a customer down to all that is theirs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+import msgspec
+
+from pathline.domain import identifiers
+from pathline.domain.bonds import MAILBOX_KINDS, MAILBOX_LIMIT
+from pathline.domain.identifiers import PERSON_KINDS, STRENGTH, Identifier
+from pathline.domain.people import MAX_JOINED, MAX_STRANDS, Person, Till, representatives, root_of
+from pathline.storage import codec
+
+if TYPE_CHECKING:
+    from asyncpg import Record
+
+    from pathline.storage.connection import Db
+
+_MAILBOX_STRENGTHS = [STRENGTH[kind] for kind in MAILBOX_KINDS]
+
+_UP = """
+WITH RECURSIVE up AS (
+    SELECT id, namespace, kind, value, parent_id, pointer FROM identifier WHERE id = ANY($1::uuid[])
+  UNION
+    SELECT i.id, i.namespace, i.kind, i.value, i.parent_id, i.pointer FROM up JOIN identifier i ON i.id = up.parent_id
+)
+SELECT id, namespace, kind, value, pointer FROM up
+"""
+
+# A till keeps thousands; the limit keeps the count as cheap as the limit is small.
+_TILLS = """
+SELECT t.parent_id, t.trusted
+FROM unnest($1::uuid[], $2::boolean[]) AS t (parent_id, trusted)
+WHERE (
+    SELECT count(*) FROM (
+        SELECT 1 FROM identifier i
+        WHERE i.parent_id = t.parent_id AND i.strength = ANY($3::smallint[]) AND i.parent_trusted = t.trusted
+        LIMIT $4
+    ) AS kept
+) >= $4
+"""
+
+_JOINED = """
+WITH RECURSIVE joined AS (
+    SELECT id FROM unnest($1::uuid[]) AS t (id)
+  UNION
+    SELECT CASE WHEN j.a = joined.id THEN j.b ELSE j.a END FROM joined JOIN user_join j ON joined.id IN (j.a, j.b)
+)
+SELECT j.a, j.b FROM joined JOIN user_join j ON j.a = joined.id
+"""
+
+_CHILDREN = """
+SELECT c.id, c.namespace, c.kind, c.value, c.pointer
+FROM unnest($1::uuid[]) AS p (id)
+CROSS JOIN LATERAL (
+    SELECT id, namespace, kind, value, pointer, strength, parent_at FROM identifier i
+    WHERE i.parent_id = p.id ORDER BY strength, parent_at DESC LIMIT $2
+) AS c
+ORDER BY c.strength, c.parent_at DESC, c.id
+"""
+
+
+class Family(msgspec.Struct, frozen=True):
+    """A customer: everything under one root."""
+
+    root: UUID
+    people: dict[UUID, Person]
+    """The identifiers by id, strongest kind first, then those last linked; the root's first."""
+    truncated: bool
+    """True when there are more than MAX_STRANDS, and the weakest and oldest were left out."""
+
+
+def _person(row: Record) -> Person:
+    return Person(Identifier(row["namespace"], row["kind"], row["value"]), codec.pointer(row["pointer"]))
+
+
+async def tills(db: Db, people: Iterable[Person]) -> set[Till]:
+    """Which of the parents that mailboxes among these propose keep too many of them."""
+    keys = sorted({p.till_key for p in people if p.till_key is not None})
+    if not keys:
+        return set()
+    rows = await db.fetch(_TILLS, [k[0] for k in keys], [k[1] for k in keys], _MAILBOX_STRENGTHS, MAILBOX_LIMIT + 1)
+    return {(row["parent_id"], row["trusted"]) for row in rows}
+
+
+async def joined(db: Db, ids: Iterable[UUID]) -> dict[UUID, UUID]:
+    """For each user_id joined with one of these, the one that stands for all."""
+    rows = await db.fetch(_JOINED, list(ids))
+    return representatives((row["a"], row["b"]) for row in rows)
+
+
+async def roots_of(db: Db, ids: Iterable[UUID]) -> dict[UUID, UUID]:
+    """The customer id of each of these identifiers. One that nobody knows is its own."""
+    wanted = list(set(ids))
+    if not wanted:
+        return {}
+    people = {row["id"]: _person(row) for row in await db.fetch(_UP, wanted)}
+    void = await tills(db, people.values())
+    users = [one for one, person in people.items() if person.identifier.kind == "user_id"]
+    same = await joined(db, users) if users else {}
+    return {one: root_of(one, people, void, same) for one in wanted}
+
+
+async def family(db: Db, root: UUID) -> Family:
+    """Everything under a root, at most MAX_STRANDS identifiers."""
+    same = await joined(db, [root])
+    level = [one for one, first in same.items() if first == root] or [root]
+    rows = await db.fetch("SELECT id, namespace, kind, value, pointer FROM identifier WHERE id = ANY($1)", level)
+    people = {row["id"]: _person(row) for row in sorted(rows, key=lambda row: (row["id"] != root, row["id"]))}
+    truncated = False
+    for _ in PERSON_KINDS:
+        if not level:
+            break
+        rows = await db.fetch(_CHILDREN, level, MAX_STRANDS + MAILBOX_LIMIT + 1)
+        children = {row["id"]: _person(row) for row in rows if row["id"] not in people}
+        void = await tills(db, children.values())
+        below = {one: child for one, child in children.items() if child.parent(void) is not None}
+        truncated = truncated or len(people) + len(below) > MAX_STRANDS
+        level = list(below)[:MAX_STRANDS]
+        people.update(below)
+    ordered = sorted(people.items(), key=lambda item: _strongest_then_newest(item, root))
+    return Family(root, dict(ordered[:MAX_STRANDS]), truncated)
+
+
+def _strongest_then_newest(item: tuple[UUID, Person], root: UUID) -> tuple[Any, ...]:
+    one, person = item
+    linked = 0.0 if person.pointer is None else -person.pointer.best.at.timestamp()
+    return (one != root, STRENGTH[person.identifier.kind], linked, one)
+
+
+async def namespaces(db: Db) -> list[str]:
+    """The namespaces that write keys give, `default` first."""
+    rows = await db.fetch("SELECT DISTINCT namespace FROM write_key")
+    return ["default", *sorted(row["namespace"] for row in rows if row["namespace"] != "default")]
+
+
+async def lookup_ids(db: Db, kind: str, value: str) -> list[UUID]:
+    """The ids that a name of a person or a thing may have, one a namespace, whether or not anybody met it."""
+    make = identifiers.person if kind in STRENGTH else identifiers.thing
+    names = (make(namespace, kind, value) for namespace in await namespaces(db))
+    return [name.id for name in names if name is not None]
+
+
+async def component(db: Db, one: UUID, another: UUID) -> int:
+    """How many user_ids would be one customer if these two were joined; MAX_JOINED is the most allowed."""
+    same = await joined(db, [one, another])
+    return min(len({one, another, *same}), 10 * MAX_JOINED)
