@@ -1,0 +1,137 @@
+"""The jars of the embedded Kafka: exactly those of `jars.lock`, fetched once into the user's cache.
+
+The lock names each file by Maven coordinate and SHA-256, no address. A second start, also on another home, needs no
+network. `scripts/lock_jars.py` writes the lock.
+"""
+
+import hashlib
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from pathlib import Path
+from typing import NamedTuple
+
+import jgo.maven
+import requests
+
+from pathline.embedded.trouble import Code, TroubleError
+
+LOCK = Path(__file__).with_name("jars.lock")
+PARALLEL_DOWNLOADS = 6
+DOWNLOAD_TIMEOUT_SECONDS = 30
+TRIES = 3
+
+Progress = Callable[[int, int, int], None]
+"""Called with files done, files in all, bytes done."""
+
+
+class Jar(NamedTuple):
+    """One line of the lock."""
+
+    sha256: str
+    group: str
+    artifact: str
+    version: str
+
+    @property
+    def file_name(self) -> str:
+        """The name of its file; artifacts of one name but different groups are refused by `read_lock`."""
+        return f"{self.artifact}-{self.version}.jar"
+
+
+def read_lock(text: str) -> list[Jar]:
+    """The jars of a lock's text. Raises ValueError when it contradicts itself."""
+    jars = []
+    for line in text.splitlines():
+        if line and not line.startswith("#"):
+            sha256, coordinate = line.split()
+            jars.append(Jar(sha256, *coordinate.split(":")))
+    if len({jar.file_name for jar in jars}) != len(jars):
+        reason = "two jars of the lock have one file name"
+        raise ValueError(reason)
+    kafka_version(jars)
+    return jars
+
+
+def kafka_version(jars: Sequence[Jar]) -> str:
+    """The version of Kafka. Raises ValueError unless all of its jars have the same: mixed ones die at run time."""
+    versions = {jar.version for jar in jars if jar.group == "org.apache.kafka"}
+    if len(versions) != 1:
+        reason = f"the jars of Kafka are of the versions {sorted(versions)}"
+        raise ValueError(reason)
+    return versions.pop()
+
+
+def fetch(cache: Path, progress: Progress) -> list[Path]:
+    """The paths of all jars, checked; those missing or damaged are downloaded. Raises TroubleError."""
+    text = LOCK.read_text(encoding="utf-8")
+    jars = read_lock(text)
+    folder = cache / "jars"
+    folder.mkdir(parents=True, exist_ok=True)
+    missing = [jar for jar in jars if not _is_good(folder / jar.file_name, jar)]
+    if missing:
+        _download(missing, folder, progress)
+    return [folder / jar.file_name for jar in jars]
+
+
+def _is_good(path: Path, jar: Jar) -> bool:
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest() == jar.sha256
+    except FileNotFoundError:
+        return False
+
+
+def _download(missing: Sequence[Jar], folder: Path, progress: Progress) -> None:
+    done = bytes_done = 0
+    progress(0, len(missing), 0)
+    with tempfile.TemporaryDirectory(dir=folder) as work, ThreadPoolExecutor(PARALLEL_DOWNLOADS) as pool:
+        context = jgo.maven.MavenContext(repo_cache=Path(work), timeout=DOWNLOAD_TIMEOUT_SECONDS)
+        downloads = {pool.submit(_download_one, context, jar): jar for jar in missing}
+        try:
+            for download in as_completed(downloads):
+                jar = downloads[download]
+                fetched = download.result()
+                _check(fetched, jar)
+                done += 1
+                bytes_done += fetched.stat().st_size
+                _move(fetched, folder / jar.file_name)
+                progress(done, len(missing), bytes_done)
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+
+
+def _download_one(context: jgo.maven.MavenContext, jar: Jar) -> Path:
+    artifact = context.project(jar.group, jar.artifact).at_version(jar.version).artifact()
+    problem: Exception | None = None
+    for _ in range(TRIES):
+        try:
+            path: Path = artifact.resolve()
+        except (RuntimeError, requests.RequestException) as failed:
+            problem = failed
+        else:
+            return path
+    raise TroubleError(
+        Code.NO_NETWORK,
+        f"Cannot download {jar.file_name}, a part of Apache Kafka, from Maven's repository ({problem}). "
+        "The first start needs the network once; or set PATHLINE_KAFKA to a Kafka that runs already.",
+    ) from problem
+
+
+def _check(fetched: Path, jar: Jar) -> None:
+    if not _is_good(fetched, jar):
+        raise TroubleError(
+            Code.BAD_DOWNLOAD,
+            f"{jar.file_name} as downloaded is not the file of the lock (SHA-256 differs). "
+            "A proxy may have changed it; nothing was run.",
+        )
+
+
+def _move(source: Path, target: Path) -> None:
+    """Into place in one step, so that a start at the same time never sees half a file."""
+    step = target.with_name(f"{target.name}.{os.getpid()}.part")
+    shutil.move(source, step)
+    step.replace(target)

@@ -1,0 +1,67 @@
+"""Ports of this machine: a free one, and who holds one that is not."""
+
+import socket
+
+import psutil
+
+from pathline.embedded.trouble import Code, TroubleError
+from pathline.kit.settings import join_address, split_address
+
+
+def free_port(host: str = "127.0.0.1") -> int:
+    """A port nobody listens on now. Somebody may a moment later: start what needs it at once."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        probe.bind((host, 0))
+        return int(probe.getsockname()[1])
+
+
+def resolve(address: str) -> str:
+    """`host:0` -> `host:` and a free port; any other address as it is."""
+    host, port = split_address(address)
+    return join_address(host, free_port(host)) if port == 0 else address
+
+
+def check_free(address: str, part: str, variable: str) -> None:
+    """Raise TroubleError, naming who holds it, when `address` is taken; `variable` is the setting to change."""
+    host, port = split_address(address)
+    try:
+        family, _kind, _protocol, _name, where = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        with socket.socket(family, socket.SOCK_STREAM) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(where)
+    except PermissionError as refused:
+        raise TroubleError(
+            Code.NOT_ALLOWED, f"Not allowed to listen on {address} ({part}). Set {variable} to a port above 1023."
+        ) from refused
+    except OSError as taken:
+        holder = who_holds(port)
+        raise TroubleError(
+            Code.PORT_IN_USE,
+            f"Cannot listen on {address} ({part}): {holder or taken.strerror}. "
+            f"End that, or set {variable} to another address.",
+        ) from taken
+
+
+def who_holds(port: int) -> str | None:
+    """Words for the process that listens on `port`, or None when nobody does or we may not know."""
+    try:
+        connections = psutil.net_connections(kind="tcp")
+    except psutil.AccessDenied:
+        return None
+    for connection in connections:
+        if connection.status == psutil.CONN_LISTEN and connection.laddr and connection.laddr.port == port:
+            return f"port {port} is held by {describe(connection.pid)}"
+    return None
+
+
+def describe(pid: int | None) -> str:
+    """Words for a process: its id, name and command."""
+    if pid is None:
+        return "a process of another user"
+    try:
+        process = psutil.Process(pid)
+        command = " ".join(process.cmdline())[:120]
+        return f"process {pid} ({command or process.name()})"
+    except psutil.Error:
+        return f"process {pid}"
