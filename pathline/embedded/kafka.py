@@ -52,7 +52,6 @@ class EmbeddedKafka:
         self._data = home / "data" / "kafka"
         self._cache = cache
         self._progress = progress
-        self._wanted_port = port
         self._port = port
         self._controller_port = 0
         self._jars: Sequence[Path] = ()
@@ -63,20 +62,19 @@ class EmbeddedKafka:
         return f"127.0.0.1:{self._port}"
 
     async def prepare(self) -> None:
-        """Fetch the jars, refuse data of another version, choose ports, format a new log. Raises TroubleError."""
+        """Fetch the jars, refuse data of another version, choose ports once, format a new log. Raises TroubleError."""
         self._jars = await asyncio.to_thread(jars.fetch, self._cache, self._progress)
         version = jars.kafka_version(jars.read_lock(jars.LOCK.read_text(encoding="utf-8")))
         check_version(self._data, version)
-        if self._wanted_port == 0:
+        if self._port == 0:
             self._port = ports.free_port()
-        else:
-            ports.check_free(self.address, "Kafka", "PATHLINE_KAFKA_PORT")
+        ports.check_free(self.address, "Kafka", "PATHLINE_KAFKA_PORT")
         self._controller_port = ports.free_port()
         self._data.mkdir(parents=True, exist_ok=True)
         (self._data / "log4j2.properties").write_text(LOG4J, encoding="utf-8")
         (self._data / "server.properties").write_text(self._properties(), encoding="utf-8")
         if not (self._data / "log" / "meta.properties").exists():
-            self._format()
+            await asyncio.to_thread(self._format)
         (self._data / "VERSION").write_text(version + "\n", encoding="utf-8")
 
     def launch(self) -> Launch:

@@ -7,7 +7,7 @@ from pathline.embedded.processes import Launch
 
 
 class Part(Protocol):
-    """One process to run. `prepare` once, then `launch` as often as it must be started."""
+    """One process to run: `prepare`, then `launch`, as often as it must be started."""
 
     name: str
     start_seconds: float
@@ -20,7 +20,7 @@ class Part(Protocol):
         """Where it answers, for a person."""
 
     async def prepare(self) -> None:
-        """Make what it needs before its first start. Raises TroubleError."""
+        """Make or check what it needs to start. Raises TroubleError or OSError."""
 
     def launch(self) -> Launch:
         """What to run."""

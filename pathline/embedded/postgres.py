@@ -80,7 +80,7 @@ class EmbeddedPostgres:
         check_version(self._data)
         self._make_private(self._socket)
         if not (self._data / "PG_VERSION").exists():
-            self._initialise()
+            await asyncio.to_thread(self._initialise)
         self._clear_stale_lock()
 
     def launch(self) -> Launch:

@@ -104,12 +104,17 @@ class Child:
         return graceful
 
     def kill(self) -> None:
-        """End it now, with all processes of its group."""
+        """End it now, with all processes it started."""
         if self._process is None or not self.running:
             return
-        with suppress(ProcessLookupError, PermissionError):
-            os.killpg(self._process.pid, signal.SIGKILL)
+        # Its children too: PostgreSQL gives each of its own a session, so that no group holds them all.
+        family: list[psutil.Process] = []
+        with suppress(psutil.Error):
+            family = psutil.Process(self._process.pid).children(recursive=True)
         self._process.kill()
+        for process in family:
+            with suppress(psutil.Error):
+                process.kill()
 
     def turn_log(self) -> None:
         """Keep the log bounded. The process appends, so that the file may be cut under it."""

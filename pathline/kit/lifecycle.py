@@ -1,11 +1,9 @@
 """How a process starts, serves and ends: our event loop, our signals, a listening socket we opened ourselves."""
 
 import asyncio
-import ctypes
 import os
 import signal
 import socket
-import sys
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractContextManager, nullcontext, suppress
 from typing import Any
@@ -15,9 +13,6 @@ import uvloop
 
 from pathline.kit.settings import split_address
 
-PARENT_VARIABLE = "PATHLINE_PARENT"
-"""Names the process that started this one and must outlive it; `pathline up` sets it."""
-_PR_SET_PDEATHSIG = 1
 _SECOND_SIGNAL_STATUS = 130
 
 Main = Callable[[asyncio.Event], Awaitable[None]]
@@ -116,7 +111,6 @@ def run(main: Main) -> None:
 
     Whatever `main` opened it closes itself, in reverse order, with an AsyncExitStack.
     """
-    die_with_parent()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(_until_signalled(main))
 
@@ -133,16 +127,3 @@ async def _until_signalled(main: Main) -> None:
     for name in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(name, on_signal)
     await main(stop)
-
-
-def die_with_parent(name: int = signal.SIGTERM) -> None:
-    """End with the process named in PATHLINE_PARENT, should it die without a word; no-op without it.
-
-    Linux sends `name` when the parent dies. The check after it covers a parent that died before it was asked.
-    """
-    parent = os.environ.get(PARENT_VARIABLE)
-    if parent is None or not sys.platform.startswith("linux"):
-        return
-    ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, int(name), 0, 0, 0)
-    if os.getppid() != int(parent):
-        os.kill(os.getpid(), name)

@@ -85,6 +85,7 @@ class Settings(BaseSettings):
     console: Address = Field(default="127.0.0.1:8081", description="Address of the console and API.")
     stitcher: Address = Field(default="127.0.0.1:8082", description="Address of the stitcher's health and metrics.")
     scorer: Address = Field(default="127.0.0.1:8083", description="Address of the scorer's health and metrics.")
+    shop: Address = Field(default="127.0.0.1:8084", description="Address of the demo's shop page (`up --demo`).")
     zone: Zone = Field(default="UTC", description="IANA zone in which a date without a time ends its day.")
     log_level: Literal["debug", "info", "warning", "error"] = Field(default="info", description="Least level logged.")
     topic_prefix: str = Field(
