@@ -238,6 +238,16 @@ alert_event = Table(
 )
 """Append-only: who did what to an alert, and when."""
 
+endpoint = Table(
+    "endpoint",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("address", Text, nullable=False),
+    Column("disabled_at", _TIME),
+    Column("reason", Text),
+)
+"""Where notices go: `console`, `webhook`. A disabled one gets none until its address changes or someone enables it."""
+
 outbox = Table(
     "outbox",
     metadata,

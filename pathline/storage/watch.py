@@ -1,0 +1,68 @@
+"""Watched stories: one row each, which is its lock and says when it must be judged unasked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from typing import TYPE_CHECKING, Final
+from uuid import UUID
+
+if TYPE_CHECKING:
+    from pathline.storage.connection import Db
+
+_SET: Final = """
+UPDATE watch w SET due_at = m.due_at, revision = w.revision + 1
+FROM unnest($1::uuid[], $2::timestamptz[]) AS m (id, due_at)
+WHERE w.id = m.id AND w.due_at IS DISTINCT FROM m.due_at
+"""
+
+_DUE: Final = "SELECT id FROM watch WHERE due_at <= $1 ORDER BY due_at LIMIT $2 FOR UPDATE SKIP LOCKED"
+
+
+async def lock(db: Db, ids: Iterable[UUID]) -> None:
+    """Lock these stories for the rest of the transaction, in the order of their ids; unknown ones get a row."""
+    ordered = sorted(set(ids))
+    await db.execute(
+        "INSERT INTO watch (id) SELECT id FROM unnest($1::uuid[]) WITH ORDINALITY AS t (id, place) ORDER BY place"
+        " ON CONFLICT DO NOTHING",
+        ordered,
+    )
+    await db.fetch("SELECT id FROM watch WHERE id = ANY($1::uuid[]) ORDER BY id FOR UPDATE", ordered)
+
+
+async def schedule(db: Db, due: Mapping[UUID, datetime | None]) -> None:
+    """Say when each of these locked stories is to be judged again; None: only when something changes."""
+    await db.execute(_SET, list(due), list(due.values()))
+
+
+async def hasten(db: Db, story_id: UUID, due: datetime) -> None:
+    """Lock a story and have it judged at `due` at the latest."""
+    await db.execute(
+        "INSERT INTO watch (id, due_at) VALUES ($1, $2) ON CONFLICT (id) DO UPDATE"
+        " SET due_at = least(watch.due_at, excluded.due_at), revision = watch.revision + 1",
+        story_id,
+        due,
+    )
+
+
+async def take_due(db: Db, until: datetime, limit: int) -> list[UUID]:
+    """Lock up to `limit` stories that were due by `until` and that nobody else is judging, longest due first."""
+    return [row["id"] for row in await db.fetch(_DUE, until, limit)]
+
+
+async def due(db: Db, at: datetime) -> tuple[int, int, datetime | None]:
+    """How many stories wait for a deadline, how many of these were due by `at`, and since when the first."""
+    row = await db.fetchrow(
+        "SELECT count(*) AS pending, count(*) FILTER (WHERE due_at <= $1) AS late, min(due_at) AS first"
+        " FROM watch WHERE due_at IS NOT NULL",
+        at,
+    )
+    if row is None:
+        return 0, 0, None
+    return row["pending"], row["late"], row["first"]
+
+
+async def watched(db: Db, ids: Iterable[UUID]) -> list[UUID]:
+    """Those of these stories that wait for a deadline."""
+    rows = await db.fetch("SELECT id FROM watch WHERE id = ANY($1::uuid[]) AND due_at IS NOT NULL", list(ids))
+    return [row["id"] for row in rows]
