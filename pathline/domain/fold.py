@@ -112,28 +112,18 @@ class Changes:
         self.people.update(people)
         strongest = people[0]
         weaker = people[1:]
-        if touchpoint.type == "alias" and touchpoint.previous_id is not None:
-            weaker = (*weaker, *self._alias(touchpoint, strongest, touchpoint.previous_id))
+        before = _before_alias(touchpoint)
+        if before is not None:
+            self.people.update(before)
+            weaker = (*weaker, before[1])
+            join = join_of(touchpoint)
+            held = None if join is None else self.joins.get((join.a, join.b))
+            if join is not None and (held is None or join.bond < held.bond):
+                self.joins[join.a, join.b] = join
         if weaker:
             bond = bonds.parent_bond(touchpoint, strongest)
             for child in weaker:
                 self.parents[child] = bonds.keep(self.parents.get(child), bond)
-
-    def _alias(self, touchpoint: Touchpoint, user: Identifier, previous: str) -> tuple[Identifier, ...]:
-        """`previousId` may be a user_id or an anonymous_id; nobody says which, so it is read as both."""
-        old_user = person(touchpoint.namespace, "user_id", previous)
-        old_visitor = person(touchpoint.namespace, "anonymous_id", previous)
-        if old_user is None or old_visitor is None or user.kind != "user_id":
-            return ()
-        if old_user != user and touchpoint.trusted:
-            self.people.add(old_user)
-            a, b = sorted((user.id, old_user.id))
-            bond = bonds.parent_bond(touchpoint, user)
-            held = self.joins.get((a, b))
-            if held is None or bond < held.bond:
-                self.joins[a, b] = Join(a, b, bond)
-        self.people.add(old_visitor)
-        return (old_visitor,)
 
     def _link_things(self, touchpoint: Touchpoint) -> None:
         if not touchpoint.things:
@@ -154,6 +144,24 @@ class Changes:
             state = self.states[name]
             if state.history_until is None or touchpoint.received_at > state.history_until:
                 state.history_until = touchpoint.received_at
+
+
+def join_of(touchpoint: Touchpoint) -> Join | None:
+    """The two user_ids that an alias from a server says are one person, if it is one."""
+    before = _before_alias(touchpoint)
+    if before is None or not touchpoint.trusted or before[0] == touchpoint.people[0]:
+        return None
+    a, b = sorted((before[0].id, touchpoint.people[0].id))
+    return Join(a, b, bonds.parent_bond(touchpoint, touchpoint.people[0]))
+
+
+def _before_alias(touchpoint: Touchpoint) -> tuple[Identifier, Identifier] | None:
+    """Who an alias says its user was: `previousId` may be a user_id or an anonymous_id, so it is read as both."""
+    if touchpoint.type != "alias" or not touchpoint.people or touchpoint.people[0].kind != "user_id":
+        return None
+    user = person(touchpoint.namespace, "user_id", touchpoint.previous_id)
+    visitor = person(touchpoint.namespace, "anonymous_id", touchpoint.previous_id)
+    return None if user is None or visitor is None else (user, visitor)
 
 
 def _least(held: dict[Identifier, Bond], thing: Identifier, bond: Bond) -> None:

@@ -58,7 +58,7 @@ _TOTAL: Final = (Told(_ORDER, ("total",), "total"), Told(_ORDER, ("currency",), 
 RECORDING: Final[dict[str, tuple[Told | Marked, ...]]] = {
     "Order Completed": (
         Told(_ORDER, ("placed",)),
-        Told(_CHECKOUT, ("completed",), "order_id"),
+        Told(_CHECKOUT, ("completed",)),
         *_TOTAL,
         *_PROMISE,
         Told(_ORDER, ("ship_by",), "ship_by"),

@@ -145,3 +145,13 @@ async def least_through(db: Db, topic: str) -> datetime | None:
     """The time up to which every partition has been read; None when none was ever taken."""
     through: datetime | None = await db.fetchval("SELECT min(through) FROM fence WHERE topic = $1", topic)
     return through
+
+
+async def unsent(db: Db, topic: str, partitions: Sequence[int]) -> list[bytes]:
+    """The hints of the last batch of each of these partitions."""
+    rows = await db.fetch(
+        "SELECT hints FROM fence WHERE topic = $1 AND partition = ANY($2::int[]) AND hints IS NOT NULL",
+        topic,
+        list(partitions),
+    )
+    return [row["hints"] for row in rows]

@@ -189,29 +189,34 @@ async def write_strands(db: Db, deltas: Mapping[UUID, State]) -> None:
     """
     left = dict(deltas)
     while left:
-        held = await _lock_states(db, "strand", left)
-        await db.execute(
-            "UPDATE strand s SET state = c.state, revision = revision + 1"
-            " FROM unnest($1::uuid[], $2::json[]) AS c (id, state) WHERE s.id = c.id",
-            list(held),
-            [codec.to_json(join(state, left[one])) for one, state in held.items()],
-        )
-        missing = sorted(left.keys() - held.keys())
-        rows = await db.fetch(
-            "INSERT INTO strand (id, state, revision, fold_version)"
-            " SELECT id, state, 1, $3 FROM unnest($1::uuid[], $2::json[]) AS c (id, state)"
-            " ON CONFLICT DO NOTHING RETURNING id",
-            missing,
-            [codec.to_json(left[one]) for one in missing],
-            FOLD_VERSION,
-        )
-        # What another process made between our look and our insert is locked and joined in the next turn.
-        left = {one: left[one] for one in set(missing) - {row["id"] for row in rows}}
+        held = await _lock_states(db, left)
+        if held:
+            await db.execute(
+                "UPDATE strand s SET state = c.state, revision = revision + 1"
+                " FROM unnest($1::uuid[], $2::json[]) AS c (id, state) WHERE s.id = c.id",
+                list(held),
+                [codec.to_json(join(state, left.pop(one))) for one, state in held.items()],
+            )
+        # What another process makes between our look and our insert is locked and joined in the next turn.
+        for one in await _insert_strands(db, {one: left[one] for one in sorted(left)}) if left else ():
+            del left[one]
 
 
-async def _lock_states(db: Db, table: str, ids: Iterable[UUID]) -> dict[UUID, State]:
+async def _insert_strands(db: Db, states: Mapping[UUID, State]) -> list[UUID]:
     rows = await db.fetch(
-        f"SELECT id, state, fold_version FROM {table} WHERE id = ANY($1::uuid[]) ORDER BY id FOR UPDATE", list(ids)
+        "INSERT INTO strand (id, state, revision, fold_version)"
+        " SELECT id, state, 1, $3 FROM unnest($1::uuid[], $2::json[]) AS c (id, state)"
+        " ON CONFLICT DO NOTHING RETURNING id",
+        list(states),
+        [codec.to_json(state) for state in states.values()],
+        FOLD_VERSION,
+    )
+    return [row["id"] for row in rows]
+
+
+async def _lock_states(db: Db, ids: Iterable[UUID]) -> dict[UUID, State]:
+    rows = await db.fetch(
+        "SELECT id, state, fold_version FROM strand WHERE id = ANY($1::uuid[]) ORDER BY id FOR UPDATE", list(ids)
     )
     for row in rows:
         _check_version(row["id"], row["fold_version"])

@@ -1,0 +1,102 @@
+"""The record of an accepted touchpoint on the touchpoints topic: an envelope around the call as it was sent.
+
+The collector decodes a call once, into the few fields it needs, and copies its bytes into the
+envelope; readers decode the whole. `encode` and `decode` are the two ends of that.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, Final
+
+import msgspec
+
+VERSION: Final = 1
+
+
+class Call(msgspec.Struct, rename="camel", gc=False):
+    """A Segment call as its sender wrote it. Ids may be numbers; explicit nulls are as good as absent."""
+
+    type: str = "track"
+    event: Any = None
+    name: Any = None
+    user_id: Any = None
+    anonymous_id: Any = None
+    previous_id: Any = None
+    group_id: Any = None
+    properties: msgspec.Raw = msgspec.Raw(b"{}")
+    traits: msgspec.Raw = msgspec.Raw(b"{}")
+    context: Any = None
+
+
+class Accepted(msgspec.Struct, gc=False):
+    """The value of a record. Times are UTC."""
+
+    v: int
+    source: str
+    namespace: str
+    trusted: bool
+    library: str
+    """What kind of sender: web, app, server or other."""
+    received_at: datetime
+    occurred_at: datetime
+    """By the sender's clock, corrected."""
+    message_id: str
+    call: Call
+    clamped: bool = False
+    historical: bool = False
+    shared: Any = None
+    """The context of the batch that the call came in, where there was one."""
+
+
+class _Head(msgspec.Struct, omit_defaults=True, gc=False):
+    """All of the record but the two parts that are copied as bytes."""
+
+    v: int
+    source: str
+    namespace: str
+    trusted: bool
+    library: str
+    received_at: datetime
+    occurred_at: datetime
+    message_id: str
+    clamped: bool = False
+    historical: bool = False
+
+
+_encoder = msgspec.json.Encoder()
+_decoder = msgspec.json.Decoder(Accepted)
+
+
+def decode(value: bytes) -> Accepted:
+    """Read a record's value.
+
+    Raises:
+        msgspec.DecodeError: it is no accepted touchpoint.
+    """
+    return _decoder.decode(value)
+
+
+def encode(
+    call: bytes,
+    *,
+    source: str,
+    namespace: str,
+    trusted: bool,
+    library: str,
+    received_at: datetime,
+    occurred_at: datetime,
+    message_id: str,
+    clamped: bool = False,
+    historical: bool = False,
+    shared: bytes | None = None,
+) -> bytes:
+    """The value of a record. `call` and `shared` are JSON objects, checked by then, that stay as they were sent."""
+    head = _encoder.encode(
+        _Head(
+            VERSION, source, namespace, trusted, library, received_at, occurred_at, message_id, clamped, historical
+        )
+    )  # fmt: skip
+    if shared is None:
+        return b'%b,"call":%b}' % (head[:-1], call)
+    return b'%b,"shared":%b,"call":%b}' % (head[:-1], shared, call)

@@ -1,0 +1,156 @@
+"""From an accepted call to the core's touchpoint: names normalised, the channel decided, the body chosen."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+import msgspec
+
+from pathline.contracts.accepted import Accepted, Call
+from pathline.domain.identifiers import PERSON_KINDS, THING_KINDS, Identifier, person, thing, touchpoint_id, usable
+from pathline.domain.touchpoint import Touchpoint
+from pathline.domain.vocabulary import CALL_TYPES, CHANNELS, THING_PROPERTIES, event_of, is_report
+
+_CHANNELS: Final = frozenset(CHANNELS)
+_LIBRARY_CHANNEL: Final = {"web": "web", "app": "app", "server": "server"}
+_CHANNEL_ALIASES: Final = {"mobile": "app", "browser": "web"}
+"""What SDKs call our channels."""
+
+NAME_LENGTH: Final = 200
+"""Characters kept of an event's name."""
+
+_object = msgspec.json.Decoder(dict[str, Any])
+_empty: Final[dict[str, Any]] = {}
+
+
+class Unreadable(Exception):  # noqa: N818 - a verdict on what was sent, not a fault of ours
+    """An accepted record that can't be made a touchpoint, with a stable code."""
+
+    def __init__(self, code: str, message: str) -> None:
+        """Give the `code` that the dead letter shows."""
+        super().__init__(message)
+        self.code = code
+
+
+def to_touchpoint(record: Accepted) -> Touchpoint:
+    """The touchpoint that a record holds.
+
+    Raises:
+        Unreadable: it has an unknown type, or names neither a person nor a thing that could be used.
+    """
+    call = record.call
+    if call.type not in CALL_TYPES:
+        code = "unknown_type"
+        raise Unreadable(code, f"the type of a call is one of {', '.join(CALL_TYPES)}")
+    context = {**_dict(record.shared), **_dict(call.context)}
+    properties = _decoded(call.properties)
+    traits = _decoded(call.traits)
+    event = _event(call)
+    track = call.type == "track"
+    touchpoint = Touchpoint(
+        id=touchpoint_id(record.source, record.message_id),
+        source=record.source,
+        message_id=record.message_id,
+        namespace=record.namespace,
+        trusted=record.trusted,
+        type=call.type,
+        event=event,
+        channel=_channel(record, event if track else "", properties, context),
+        occurred_at=record.occurred_at,
+        received_at=record.received_at,
+        historical=record.historical,
+        report=track and is_report(event, properties.get("by")),
+        makes=event_of(event).makes if track else None,
+        people=_people(record, (traits, _dict(context.get("traits")), properties), context),
+        things=_things(record.namespace, properties) if track else (),
+        previous_id=usable(call.previous_id) if call.type == "alias" else None,
+        account=usable(call.group_id) or usable(context.get("groupId")),
+        properties=properties,
+        traits=traits or _dict(context.get("traits")),
+        body=_body(call),
+    )
+    if touchpoint.subject is None:
+        code = "no_subject"
+        raise Unreadable(code, "it names neither a person nor a thing by a value that can be used")
+    return touchpoint
+
+
+def _dict(value: object) -> dict[str, Any]:
+    return value if isinstance(value, dict) else _empty
+
+
+def _decoded(raw: msgspec.Raw) -> dict[str, Any]:
+    if bytes(raw) in (b"{}", b"null", b""):
+        return _empty
+    try:
+        return _object.decode(raw)
+    except msgspec.ValidationError:
+        return _empty
+
+
+def _body(call: Call) -> str:
+    """What is shown of the call: the traits of an identify or group, else its properties, as they were sent."""
+    raw = bytes(call.traits if call.type in {"identify", "group"} else call.properties)
+    # PostgreSQL's json takes the escape of a NUL, but nothing after it can read it as text.
+    return raw.decode("utf-8", "replace").replace("\\u0000", "\\ufffd") if raw not in (b"", b"null") else "{}"
+
+
+def _event(call: Call) -> str:
+    named = call.event if call.type == "track" else call.name if call.type in {"page", "screen"} else None
+    text = named if isinstance(named, str) and named else call.type
+    return text.replace("\0", "�")[:NAME_LENGTH]
+
+
+def _channel(record: Accepted, event: str, properties: Mapping[str, Any], context: Mapping[str, Any]) -> str:
+    for said in (properties.get("channel"), context.get("channel")):
+        if isinstance(said, str):
+            channel = _CHANNEL_ALIASES.get(said.lower(), said.lower())
+            if channel in _CHANNELS:
+                return channel
+    return event_of(event).channel or _LIBRARY_CHANNEL.get(record.library, "other")
+
+
+def _people(
+    record: Accepted, places: tuple[Mapping[str, Any], ...], context: Mapping[str, Any]
+) -> tuple[Identifier, ...]:
+    """The usable identifiers, strongest first. Of two of one kind the first place counts."""
+    call = record.call
+    raw: dict[str, list[object]] = {
+        "user_id": [call.user_id],
+        "email": [place.get("email") for place in places],
+        "phone": [place.get("phone") for place in places],
+        "anonymous_id": [call.anonymous_id],
+        "device_id": [_dict(context.get("device")).get("id")],
+    }
+    region = _region(places, context)
+    found = []
+    for kind in PERSON_KINDS:
+        for value in raw[kind]:
+            if value is None:
+                continue
+            identifier = person(record.namespace, kind, value, region)
+            if identifier is not None:
+                found.append(identifier)
+                break
+    return tuple(found)
+
+
+def _region(places: tuple[Mapping[str, Any], ...], context: Mapping[str, Any]) -> str | None:
+    """The country that a telephone number without a prefix is of, where the call tells."""
+    told = [_dict(place.get("address")).get("country") for place in places]
+    told.append(_dict(context.get("location")).get("country"))
+    locale = context.get("locale")
+    if isinstance(locale, str) and "-" in locale:
+        told.append(locale.rsplit("-", 1)[1])
+    codes = (code for code in told if isinstance(code, str) and len(code) == len("DE") and code.isalpha())
+    return next(codes, None)
+
+
+def _things(namespace: str, properties: Mapping[str, Any]) -> tuple[Identifier, ...]:
+    named = (
+        thing(namespace, kind, properties[THING_PROPERTIES[kind]])
+        for kind in THING_KINDS
+        if THING_PROPERTIES[kind] in properties
+    )
+    return tuple(name for name in named if name is not None)

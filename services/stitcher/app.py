@@ -1,0 +1,199 @@
+"""The stitcher as a process: its parts put together, and what happens when one of them goes away."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from contextlib import AsyncExitStack
+from typing import TYPE_CHECKING, Any, Final
+
+import asyncpg
+import yaml
+from aiokafka.errors import KafkaError
+from prometheus_client import CollectorRegistry
+from starlette.applications import Starlette
+
+from pathline.config import STAGES_FILE
+from pathline.domain.stages import Stages
+from pathline.kit import kafka, lifecycle, logging
+from pathline.kit.database import create_pool
+from pathline.kit.health import Health, health_routes
+from pathline.storage import fences, partitions
+from pathline.storage.fences import FenceLostError, OtherClusterError
+from pathline.storage.stitching import NewerStateError
+from services.stitcher.hints import HintPublisher
+from services.stitcher.metrics import StitcherMetrics
+from services.stitcher.settings import StitcherSettings
+from services.stitcher.worker import Worker
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+    from pathlib import Path
+
+
+log = logging.get_logger(__name__)
+
+CONNECT_PAUSE_SECONDS: Final = 0.5
+REJOIN_PAUSE_SECONDS: Final = 1.0
+MAINTENANCE_SECONDS: Final = 3_600
+_DATABASE_ERRORS: Final = (asyncpg.PostgresError, asyncpg.InterfaceError)
+
+
+class StalledError(Exception):
+    """Records wait and none is stitched: a client library has lost its way, and a fresh process will find it."""
+
+
+def read_stages(path: Path | None) -> Stages:
+    """The stage file at `path`, or the one that comes with Pathline.
+
+    Raises:
+        StageError: the file cannot be used.
+        OSError: there is none.
+    """
+    return Stages.from_builtins(yaml.safe_load((path or STAGES_FILE).read_text(encoding="utf-8")))
+
+
+async def main(stop: asyncio.Event) -> None:
+    """Run a stitcher until `stop`."""
+    settings = StitcherSettings.load()
+    logging.configure("stitcher", settings.log_level)
+    stages = read_stages(settings.stages)
+    topics = kafka.topics(settings.topic_prefix)
+    registry = CollectorRegistry()
+    metrics = StitcherMetrics(registry, topics.touchpoints)
+    health = Health(partitions="no partition taken yet")
+    app = Starlette(routes=health_routes(health, registry))
+    async with asyncio.TaskGroup() as tasks, AsyncExitStack() as stack:
+        serving = tasks.create_task(lifecycle.serve(app, settings.stitcher, stop=stop))
+        stack.callback(stop.set)
+        pool = await _insist(
+            lambda: create_pool(
+                settings.dsn(), max_size=settings.stitcher_connections, application_name="pathline stitcher"
+            ),
+            health,
+            "database",
+            stop,
+        )
+        if pool is None:
+            return
+        stack.push_async_callback(pool.close)
+        producer = kafka.make_producer(settings.bootstrap(), client_id="pathline-stitcher")
+        if await _insist(lambda: _start(producer), health, "kafka", stop) is None:
+            return
+        stack.push_async_callback(producer.stop)
+        publisher = HintPublisher(producer, topics.journeys)
+        while not stop.is_set():
+            await _one_life(settings, pool, publisher, topics.touchpoints, stages, metrics, health, stop)
+        await serving
+
+
+async def _start(producer: Any) -> bool:
+    await producer.start()
+    return True
+
+
+async def _insist(connect: Callable[[], Awaitable[Any]], health: Health, part: str, stop: asyncio.Event) -> Any:
+    """Connect, however long the other side takes to come up; None when told to stop before it did."""
+    while not stop.is_set():
+        try:
+            connected = await connect()
+        except (OSError, KafkaError, TimeoutError, *_DATABASE_ERRORS) as error:
+            health.set(part, f"{type(error).__name__}: {error}"[:200])
+            await _pause(stop, CONNECT_PAUSE_SECONDS)
+        else:
+            health.set(part, None)
+            return connected
+    return None
+
+
+async def _pause(stop: asyncio.Event, seconds: float) -> None:
+    try:
+        async with asyncio.timeout(seconds):
+            await stop.wait()
+    except TimeoutError:
+        return
+
+
+async def _one_life(
+    settings: StitcherSettings,
+    pool: asyncpg.Pool[Any],
+    publisher: HintPublisher,
+    topic: str,
+    stages: Stages,
+    metrics: StitcherMetrics,
+    health: Health,
+    stop: asyncio.Event,
+) -> None:
+    """Join the group, stitch, leave it: until `stop`, or until a peer has taken what was ours."""
+    consumer = kafka.make_consumer(
+        settings.bootstrap(),
+        client_id="pathline-stitcher",
+        group_id=f"{settings.topic_prefix}.stitcher",
+        group_instance_id=settings.instance or None,
+        auto_offset_reset="earliest",
+    )
+    try:
+        cluster_id = await kafka.cluster_id(settings.bootstrap())
+        await consumer.start()
+        worker = Worker(
+            settings=settings, pool=pool, consumer=consumer, publisher=publisher, topic=topic,
+            cluster_id=cluster_id, stages=stages, metrics=metrics, health=health,
+        )  # fmt: skip
+        ended = asyncio.Event()
+        ticking = asyncio.create_task(_tick(worker, settings, metrics, stop, ended))
+        maintaining = asyncio.create_task(_maintain(pool, ended))
+        working = asyncio.create_task(worker.run(stop))
+        await asyncio.wait({ticking, working}, return_when=asyncio.FIRST_COMPLETED)
+        ended.set()
+        if not working.done():
+            working.cancel()
+        maintaining.cancel()
+        results = await asyncio.gather(working, ticking, maintaining, return_exceptions=True)
+        for result in results:
+            if isinstance(result, Exception):
+                raise result
+    except FenceLostError as lost:
+        metrics.failures.labels("fence_lost").inc()
+        log.warning("a peer took a partition; joining the group anew", reason=str(lost))
+        await _pause(stop, REJOIN_PAUSE_SECONDS)
+    except (NewerStateError, OtherClusterError) as refusal:
+        health.set("refused", str(refusal))
+        log.critical("stopped consuming", reason=str(refusal))
+        await stop.wait()
+    except (KafkaError, OSError) as error:
+        metrics.failures.labels("kafka").inc()
+        health.set("kafka", f"{type(error).__name__}: {error}"[:200])
+        await _pause(stop, REJOIN_PAUSE_SECONDS)
+    finally:
+        await consumer.stop()
+
+
+async def _tick(
+    worker: Worker, settings: StitcherSettings, metrics: StitcherMetrics, stop: asyncio.Event, ended: asyncio.Event
+) -> None:
+    """Note how far we have read, twice a second also when nothing comes, and watch for a stall."""
+    while not stop.is_set() and not ended.is_set():
+        await _pause(ended, settings.tick_ms / 1_000)
+        try:
+            lag = await worker.tick()
+        except (OSError, KafkaError, TimeoutError, *_DATABASE_ERRORS) as error:
+            log.warning("tick failed", error=type(error).__name__)
+            worker.progressed_at = time.monotonic()
+            continue
+        waiting = sum(lag.values())
+        metrics.lag.set(waiting)
+        if waiting == 0:
+            worker.progressed_at = time.monotonic()
+        elif time.monotonic() - worker.progressed_at > settings.stall_seconds:
+            message = f"{waiting} records wait and none was stitched for {settings.stall_seconds} s"
+            raise StalledError(message)
+
+
+async def _maintain(pool: asyncpg.Pool[Any], ended: asyncio.Event) -> None:
+    while not ended.is_set():
+        try:
+            async with pool.acquire() as db:
+                await partitions.ensure(db, await fences.clock(db))
+        except (OSError, TimeoutError, *_DATABASE_ERRORS) as error:
+            log.warning("partitions not made", error=type(error).__name__)
+        await _pause(ended, MAINTENANCE_SECONDS)

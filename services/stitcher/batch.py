@@ -1,0 +1,88 @@
+"""Records of a poll, decoded: touchpoints that can be stitched, and records that can't."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+import msgspec
+import orjson
+
+from pathline.contracts import accepted
+from pathline.contracts.reading import Unreadable, to_touchpoint
+from pathline.domain.touchpoint import Touchpoint
+from pathline.storage.stitching import DeadLetter
+
+Records = Mapping[int, Sequence[Any]]
+"""aiokafka's ConsumerRecords by partition, in the order of their offsets."""
+
+
+class Batch(msgspec.Struct):
+    """What a poll brought. A touchpoint that stands in it twice is in it once: the first copy in the log counts."""
+
+    records: Records
+    touchpoints: dict[UUID, Touchpoint]
+    at: dict[UUID, tuple[int, int]]
+    """(partition, offset) of each touchpoint."""
+    traces: dict[UUID, str]
+    """The traceparent that came with a touchpoint, where one did."""
+    letters: list[DeadLetter]
+    size: int
+
+
+def collect(records: Records) -> Batch:
+    """Decode the records of a poll, each on its own: what can't be read is a dead letter and stops nobody."""
+    batch = Batch(records, {}, {}, {}, [], 0)
+    for partition in sorted(records):
+        for record in records[partition]:
+            batch.size += 1
+            try:
+                touchpoint = to_touchpoint(accepted.decode(record.value))
+            except (msgspec.DecodeError, Unreadable, ValueError) as error:
+                code = error.code if isinstance(error, Unreadable) else "unreadable_record"
+                batch.letters.append(dead_letter(record, code, str(error)))
+                continue
+            if touchpoint.id in batch.touchpoints:
+                continue
+            batch.touchpoints[touchpoint.id] = touchpoint
+            batch.at[touchpoint.id] = partition, record.offset
+            for name, value in record.headers:
+                if name == "traceparent":
+                    batch.traces[touchpoint.id] = value.decode("ascii", "replace")
+    return batch
+
+
+def dead_letter(record: Any, code: str, message: str) -> DeadLetter:
+    """The record as it came, with the reason."""
+    headers = [[name, (value or b"").decode("utf-8", "replace")] for name, value in record.headers]
+    text = orjson.dumps(headers).decode().replace("\\u0000", "�")
+    short = message.replace("\0", "�")[:MESSAGE_LENGTH]
+    return DeadLetter(record.partition, record.offset, code, short, record.key, record.value, text)
+
+
+def refused(batch: Batch, message: str) -> Batch:
+    """A batch of one record that the database will not take, as its dead letter."""
+    ((_, (record,)),) = batch.records.items()
+    return Batch(batch.records, {}, {}, {}, [dead_letter(record, "database_refused", message)], 1)
+
+
+MESSAGE_LENGTH = 500
+"""Characters kept of the reason; it must never grow with what was sent."""
+
+
+def last_received(records: Sequence[Any]) -> datetime:
+    """When the last of these was received, by the collector's clock."""
+    return datetime.fromtimestamp(records[-1].timestamp / 1_000, UTC)
+
+
+def halves(records: Records) -> tuple[Records, Records]:
+    """The records in two that can be stitched one after the other: to find the one that the database refuses."""
+    if len(records) > 1:
+        partitions = sorted(records)
+        middle = len(partitions) // 2
+        return {p: records[p] for p in partitions[:middle]}, {p: records[p] for p in partitions[middle:]}
+    ((partition, only),) = records.items()
+    middle = len(only) // 2
+    return {partition: only[:middle]}, {partition: only[middle:]}

@@ -1,0 +1,55 @@
+"""What a stitcher measures."""
+
+from __future__ import annotations
+
+from typing import Final, Literal
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+Outcome = Literal["stitched", "duplicate", "dead_letter"]
+OUTCOMES: Final[tuple[Outcome, ...]] = ("stitched", "duplicate", "dead_letter")
+FAILURES: Final = ("fence_lost", "conflict", "database", "kafka")
+
+
+class StitcherMetrics:
+    """The stitcher's metrics, on a registry that is given."""
+
+    def __init__(self, registry: CollectorRegistry, topic: str) -> None:
+        """Register them; `topic` is the one consumed."""
+        self.touchpoints = Counter(
+            "pathline_stitcher_touchpoints", "Records read, by what became of them.", ["outcome"], registry=registry
+        )
+        self.failures = Counter(
+            "pathline_stitcher_batch_failures", "Batches rolled back, by reason.", ["reason"], registry=registry
+        )
+        self.batch_size = Histogram(
+            "pathline_stitcher_batch_size",
+            "Records in a batch.",
+            buckets=(1, 3, 10, 30, 100, 300, 1_000, 3_000, 10_000),
+            registry=registry,
+        )
+        self.batch_seconds = Histogram(
+            "pathline_stitcher_batch_seconds",
+            "Seconds a transaction took.",
+            buckets=(0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5),
+            registry=registry,
+        )
+        self.stored_seconds = Histogram(
+            "pathline_stitcher_stored_seconds",
+            "Seconds from the collector's receipt of a touchpoint to its journey.",
+            buckets=(0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 60),
+            registry=registry,
+        )
+        self.moved = Counter(
+            "pathline_stitcher_identifiers_moved", "Identifiers whose parent or join changed.", registry=registry
+        )
+        self.known = Gauge(
+            "pathline_stitcher_known_identifiers", "Identifiers remembered between batches.", registry=registry
+        )
+        self.partitions = Gauge("pathline_stitcher_partitions", "Partitions held.", registry=registry)
+        self._lag = Gauge("pathline_consumer_lag", "Records not yet handled.", ["topic"], registry=registry)
+        self.lag = self._lag.labels(topic)
+        for outcome in OUTCOMES:
+            self.touchpoints.labels(outcome)
+        for reason in FAILURES:
+            self.failures.labels(reason)

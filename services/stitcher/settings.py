@@ -1,0 +1,36 @@
+"""What can be set on a stitcher."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import Field
+
+from pathline.kit.settings import Settings
+
+
+class StitcherSettings(Settings):
+    """Settings of the stitcher, from `PATHLINE_*`."""
+
+    instance: str = Field(
+        default="",
+        max_length=100,
+        description="Name of this process among its peers; with one, a restart takes its partitions back at once.",
+    )
+    stages: Path | None = Field(default=None, description="The stage file; none: the one that comes with Pathline.")
+    stitcher_batch: int = Field(
+        default=1_000, ge=1, le=10_000, description="Touchpoints stitched in one transaction, at most."
+    )
+    stitcher_known_people: int = Field(
+        default=200_000,
+        ge=0,
+        le=10_000_000,
+        description="Identifiers whose pointer is remembered between batches, at most; about 1 KB each.",
+    )
+    stitcher_connections: int = Field(default=3, ge=2, le=20, description="Connections to PostgreSQL.")
+    tick_ms: int = Field(
+        default=500, ge=50, le=2_000, description="How often the time is noted up to which partitions are read, in ms."
+    )
+    stall_seconds: int = Field(
+        default=60, ge=10, le=3_600, description="With records waiting and none stitched for so long, the process ends."
+    )

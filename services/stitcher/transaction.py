@@ -1,0 +1,152 @@
+"""The stitcher's one transaction: fence, dedupe, state, touchpoints, dead letters, hints. All of it or nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+from uuid import UUID
+
+import msgspec
+
+from pathline.contracts import hint
+from pathline.contracts.hint import Hint
+from pathline.domain.facts import State
+from pathline.domain.fold import Changes, join_of
+from pathline.domain.identifiers import touchpoint_id
+from pathline.domain.people import MAX_JOINED
+from pathline.domain.stages import Stages
+from pathline.domain.touchpoint import Touchpoint
+from pathline.storage import fences, people, stitching
+from pathline.storage.fences import Advance
+from pathline.storage.stitching import DeadLetter, EntityDelta, Moved
+from services.stitcher.batch import Batch, dead_letter
+
+if TYPE_CHECKING:
+    from pathline.domain.bonds import Pointer
+    from pathline.storage.connection import Db
+
+
+class Stitch(msgspec.Struct):
+    """What a transaction did."""
+
+    hints: list[Hint]
+    moved: int
+    duplicates: int
+    letters: int
+
+
+async def stitch(
+    db: Db,
+    topic: str,
+    batch: Batch,
+    moves: Sequence[Advance],
+    stages: Stages,
+    known: dict[UUID, Pointer | None],
+) -> Stitch:
+    """Write a batch. Run it inside a transaction, and forget `known` if that one fails.
+
+    Raises:
+        FenceLostError: a partition is no longer ours.
+        NewerStateError: a newer version wrote a state that this batch concerns.
+        asyncpg.PostgresError: the database refuses.
+    """
+    await fences.lock(db, topic, moves)
+    letters = list(batch.letters)
+    received = {one: t.received_at for one, t in batch.touchpoints.items()}
+    new = await stitching.insert_seen(db, received) if received else set()
+    moved, refused = await _join_users(db, batch, new)
+    letters.extend(refused)
+    places = {(letter.partition, letter.offset) for letter in refused}
+    new.difference_update(one for one, at in batch.at.items() if at in places)
+    changes = Changes(stages)
+    for one, touchpoint in batch.touchpoints.items():
+        if one in new:
+            changes.add(touchpoint)
+    if changes.people:
+        await _read_unknown(db, changes, known)
+        moved += await stitching.write_people(db, changes.people, changes.parents, known)
+    await _write_states(db, changes)
+    if changes.stitched:
+        await stitching.write_touchpoints(db, changes.stitched, batch.at)
+    if letters:
+        await stitching.write_dead_letters(db, topic, letters)
+    hints = _hints(changes, batch, moved)
+    await fences.advance(db, topic, [_with_hints(move, hints, batch) for move in moves])
+    duplicates = batch.size - len(batch.letters) - len(changes.stitched) - len(refused)
+    return Stitch(hints, len(moved), duplicates, len(letters))
+
+
+async def _join_users(db: Db, batch: Batch, new: set[UUID]) -> tuple[list[Moved], list[DeadLetter]]:
+    """Join user_ids one alias after the other, so that each is held against the limit as those before left it."""
+    aliases = [(t, join) for one, t in batch.touchpoints.items() if one in new and (join := join_of(t)) is not None]
+    if not aliases:
+        return [], []
+    await stitching.lock_joins(db)
+    moved: list[Moved] = []
+    refused: list[tuple[Touchpoint, int]] = []
+    for touchpoint, join in aliases:
+        size = await people.component(db, join.a, join.b)
+        if size > MAX_JOINED:
+            refused.append((touchpoint, size))
+        else:
+            moved += await stitching.write_joins(db, [join])
+    if refused:
+        await stitching.forget_seen(db, [touchpoint.id for touchpoint, _ in refused])
+    return moved, [_over_limit(batch, touchpoint, size) for touchpoint, size in refused]
+
+
+def _over_limit(batch: Batch, touchpoint: Touchpoint, size: int) -> DeadLetter:
+    partition, offset = batch.at[touchpoint.id]
+    record = next(r for r in batch.records[partition] if r.offset == offset)
+    return dead_letter(record, "join_too_large", f"the join would make {size} user_ids one; {MAX_JOINED} are allowed")
+
+
+async def _read_unknown(db: Db, changes: Changes, known: dict[UUID, Pointer | None]) -> None:
+    unknown = [p.id for p in changes.people if p.id not in known]
+    if unknown:
+        known.update(await stitching.read_pointers(db, unknown))
+
+
+async def _write_states(db: Db, changes: Changes) -> None:
+    strands = {name.id: state for name, state in changes.states.items() if name not in changes.things}
+    if strands:
+        await stitching.write_strands(db, strands)
+    things = {
+        name.id: EntityDelta(
+            name, changes.states.get(name) or State(), changes.claims.get(name), changes.orders.get(name)
+        )
+        for name in changes.things
+    }
+    if things:
+        await stitching.write_entities(db, things)
+
+
+def _hints(changes: Changes, batch: Batch, moved: Sequence[Moved]) -> list[Hint]:
+    moved_by: dict[UUID, list[UUID]] = {}
+    for move in moved:
+        moved_by.setdefault(touchpoint_id(move.bond.source, move.bond.message_id), []).extend(move.ids)
+    return [
+        Hint(
+            subject=stitched.subject,
+            id=stitched.touchpoint.id,
+            message_id=stitched.touchpoint.message_id,
+            event=stitched.touchpoint.event,
+            channel=stitched.touchpoint.channel,
+            occurred_at=stitched.touchpoint.occurred_at,
+            received_at=stitched.touchpoint.received_at,
+            entities=list(stitched.entities),
+            stage=stitched.stage,
+            moved=moved_by.get(stitched.touchpoint.id, []),
+            traceparent=batch.traces.get(stitched.touchpoint.id),
+            historical=stitched.touchpoint.historical,
+        )
+        for stitched in changes.stitched
+    ]
+
+
+def _with_hints(move: Advance, hints: Sequence[Hint], batch: Batch) -> Advance:
+    """The move with the hints that its partition caused: whoever takes it after a crash sends them again."""
+    mine = [one for one in hints if batch.at[one.id][0] == move.partition]
+    encoded = hint.encode(mine, datetime.now(UTC)) if mine else None
+    return msgspec.structs.replace(move, hints=encoded)
