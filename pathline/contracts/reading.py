@@ -45,7 +45,9 @@ def to_touchpoint(record: Accepted) -> Touchpoint:
         raise Unreadable(code, f"the type of a call is one of {', '.join(CALL_TYPES)}")
     context = {**_dict(record.shared), **_dict(call.context)}
     properties = _decoded(call.properties)
-    traits = _decoded(call.traits)
+    # The traits of a group call are the account's: its name and mailbox are nobody's own.
+    own = _decoded(call.traits) if call.type != "group" else _empty
+    traits = own or _dict(context.get("traits"))
     event = _event(call)
     track = call.type == "track"
     touchpoint = Touchpoint(
@@ -62,12 +64,12 @@ def to_touchpoint(record: Accepted) -> Touchpoint:
         historical=record.historical,
         report=track and is_report(event, properties.get("by")),
         makes=event_of(event).makes if track else None,
-        people=_people(record, (traits, _dict(context.get("traits")), properties), context),
+        people=_people(record, (own, _dict(context.get("traits")), properties), context),
         things=_things(record.namespace, properties) if track else (),
         previous_id=usable(call.previous_id) if call.type == "alias" else None,
         account=usable(call.group_id) or usable(context.get("groupId")),
         properties=properties,
-        traits=traits or _dict(context.get("traits")),
+        traits=traits,
         body=_body(call),
     )
     if touchpoint.subject is None:

@@ -1,0 +1,229 @@
+"""A small world of touchpoints for property tests, and the system's answer about it held in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import yaml
+from hypothesis import strategies as st
+
+from pathline.config import STAGES_FILE
+from pathline.domain import bonds
+from pathline.domain.bonds import MAILBOX_KINDS, Bond, Pointer
+from pathline.domain.entities import Entity, claimant_of
+from pathline.domain.facts import State, join
+from pathline.domain.fold import Changes
+from pathline.domain.identifiers import STRENGTH, THING_KINDS, Identifier, person, thing, touchpoint_id
+from pathline.domain.people import Person, Till, representatives, root_of
+from pathline.domain.stages import Stages
+from pathline.domain.touchpoint import Touchpoint
+from pathline.domain.vocabulary import VOCABULARY, event_of, is_report
+
+START = datetime(2026, 1, 1, tzinfo=UTC)
+STAGES = Stages.from_builtins(yaml.safe_load(STAGES_FILE.read_text(encoding="utf-8")))
+
+THING_VALUES = {kind: (f"{kind}-1", f"{kind}-2") for kind in THING_KINDS}
+PERSON_VALUES = {
+    "user_id": ("ann", "bob", "cem"),
+    "email": ("a@example.com", "b@example.com"),
+    "phone": ("+12025550101", "+12025550102"),
+    "anonymous_id": ("browser-1", "browser-2", "browser-3"),
+    "device_id": ("phone-1",),
+}
+
+PROPERTIES: dict[str, tuple[Any, ...]] = {
+    "promised_at": ("2026-01-03", "2026-01-05", "2026-01-04T10:00:00+02:00"),
+    "delivery_zone": ("Europe/Berlin", "America/New_York"),
+    "estimated_at": ("2026-01-04", "2026-01-06"),
+    "status": ("label_created", "in_transit", "out_for_delivery", "exception", "delivered"),
+    "carrier": ("Fast", "Slow"),
+    "location": ("Hub", "Depot"),
+    "reason": ("damaged", "changed_mind"),
+    "total": ("10.00", "25.50"),
+    "value": ("10.00",),
+    "currency": ("EUR",),
+    "ship_by": ("2026-01-02",),
+    "delivery_method": ("courier", "pickup"),
+    "payment_method": ("card",),
+    "amount": ("5.00", "10.00"),
+    "code": ("card_declined",),
+    "decline_code": ("insufficient_funds",),
+    "next_attempt_at": ("2026-01-05T00:00:00Z",),
+    "to": ("neighbour",),
+    "step": (1, 2),
+    "channel": ("phone", "chat"),
+    "topic": ("delivery", "payment"),
+    "wants_person": (True,),
+    "by": ("agent", "customer", "bot"),
+    "outcome": ("solved", "won"),
+    "survey": ("nps", "csat"),
+    "score": (2, 9),
+    "scale": (10, 5),
+}
+
+TRAITS: tuple[dict[str, Any], ...] = ({}, {"name": "Ann"}, {"name": "Bob", "segments": ["vip"]})
+
+EVENTS = (*VOCABULARY, "Product Viewed", "Checkout Step Viewed", "Checkout Step Completed", "Something Else")
+
+
+def touchpoint(
+    number: int,
+    *,
+    type: str = "track",  # noqa: A002 - the field's own name
+    event: str = "Product Viewed",
+    people: dict[str, str] | None = None,
+    things: dict[str, str] | None = None,
+    properties: dict[str, Any] | None = None,
+    traits: dict[str, Any] | None = None,
+    seconds: float = 0,
+    trusted: bool = True,
+    source: str = "shop",
+    namespace: str = "default",
+    previous_id: str | None = None,
+    account: str | None = None,
+    historical: bool = False,
+) -> Touchpoint:
+    """A touchpoint by its parts; `seconds` is when, after START."""
+    named = [person(namespace, kind, value) for kind, value in (people or {}).items()]
+    given = things or {}
+    message_id = f"m{number}"
+    props = properties or {}
+    report = type == "track" and is_report(event, props.get("by"))
+    at = START + timedelta(seconds=seconds)
+    return Touchpoint(
+        id=touchpoint_id(source, message_id),
+        source=source,
+        message_id=message_id,
+        namespace=namespace,
+        trusted=trusted,
+        type=type,
+        event=event if type == "track" else type,
+        channel="web",
+        occurred_at=at,
+        received_at=at,
+        historical=historical,
+        report=report,
+        makes=event_of(event).makes if type == "track" else None,
+        people=tuple(sorted((p for p in named if p), key=lambda p: STRENGTH[p.kind])),
+        things=tuple(t for kind in THING_KINDS if kind in given and (t := thing(namespace, kind, given[kind]))),
+        previous_id=previous_id,
+        account=account,
+        properties=props,
+        traits=traits or {},
+    )
+
+
+@st.composite
+def touchpoints(draw: st.DrawFn, number: int) -> Touchpoint:
+    """Any touchpoint of the vocabulary, about a few people and things, so that they meet."""
+    kind = draw(st.sampled_from(("track", "track", "track", "track", "identify", "page", "alias", "group")))
+    event = draw(st.sampled_from(EVENTS)) if kind == "track" else kind
+    people = draw(st.fixed_dictionaries({}, optional={k: st.sampled_from(v) for k, v in PERSON_VALUES.items()}))
+    things = draw(st.fixed_dictionaries({}, optional={k: st.sampled_from(v) for k, v in THING_VALUES.items()}))
+    if kind != "track":
+        things = {}
+    if kind == "alias":
+        people["user_id"] = draw(st.sampled_from(PERSON_VALUES["user_id"]))
+    if not people and not things:
+        people = {"anonymous_id": "browser-1"}
+    if kind == "track" and is_report(event) and not things:
+        things = {"order": "order-1"}
+    properties = draw(st.fixed_dictionaries({}, optional={k: st.sampled_from(v) for k, v in PROPERTIES.items()}))
+    if event == "Contact Replied" and properties.get("by") == "customer" and not people:
+        people = {"user_id": "ann"}
+    return touchpoint(
+        number,
+        type=kind,
+        event=event,
+        people=people,
+        things=things,
+        properties=properties if kind == "track" else {},
+        traits=draw(st.sampled_from(TRAITS)),
+        seconds=draw(st.integers(min_value=0, max_value=20)) * 60,
+        trusted=draw(st.booleans()),
+        source=draw(st.sampled_from(("shop", "courier"))),
+        previous_id=draw(st.sampled_from((*PERSON_VALUES["user_id"], "browser-1"))) if kind == "alias" else None,
+        account=draw(st.sampled_from((None, "acme"))) if kind in {"identify", "group"} else None,
+        historical=draw(st.integers(min_value=0, max_value=9)) == 0,
+    )
+
+
+@st.composite
+def logs(draw: st.DrawFn, most: int = 25) -> list[Touchpoint]:
+    """A log of different touchpoints."""
+    return [draw(touchpoints(number)) for number in range(draw(st.integers(min_value=1, max_value=most)))]
+
+
+class World:
+    """What the stitcher makes of batches, without a database: the same fold, merges and climbs."""
+
+    def __init__(self, *, mailbox_limit: int = bonds.MAILBOX_LIMIT) -> None:
+        self.seen: set[UUID] = set()
+        self.subjects: dict[UUID, UUID] = {}
+        self.states: dict[UUID, State] = {}
+        self.pointers: dict[UUID, Pointer] = {}
+        self.people: dict[UUID, Identifier] = {}
+        self.things: dict[UUID, Identifier] = {}
+        self.claims: dict[UUID, Bond] = {}
+        self.orders: dict[UUID, Bond] = {}
+        self.joins: set[tuple[UUID, UUID]] = set()
+        self.mailbox_limit = mailbox_limit
+
+    def add(self, batch: Iterable[Touchpoint]) -> None:
+        """Stitch a batch, each touchpoint once however often it comes."""
+        changes = Changes(STAGES)
+        for one in batch:
+            if one.id not in self.seen:
+                self.seen.add(one.id)
+                changes.add(one)
+        for name, state in changes.states.items():
+            self.states[name.id] = join(self.states.get(name.id, State()), state)
+        for name, pointer in changes.parents.items():
+            self.pointers[name.id] = bonds.merge(self.pointers.get(name.id), pointer)
+        for target, told in ((self.claims, changes.claims), (self.orders, changes.orders)):
+            for name, bond in told.items():
+                target[name.id] = min(bond, target.get(name.id, bond))
+        self.people.update({p.id: p for p in changes.people})
+        self.things.update({t.id: t for t in changes.things})
+        self.joins.update(changes.joins)
+        self.subjects.update({s.touchpoint.id: s.subject for s in changes.stitched})
+
+    def _tills(self) -> set[Till]:
+        kept: dict[Till, int] = {}
+        for one, pointer in self.pointers.items():
+            if self.people[one].kind in MAILBOX_KINDS:
+                key = (pointer.best.target, pointer.best.rank[1] == 0)
+                kept[key] = kept.get(key, 0) + 1
+        return {key for key, count in kept.items() if count > self.mailbox_limit}
+
+    def roots(self) -> dict[Identifier, UUID]:
+        """The customer of each identifier."""
+        people = {one: Person(name, self.pointers.get(one)) for one, name in self.people.items()}
+        tills, same = self._tills(), representatives(self.joins)
+        return {name: root_of(one, people, tills, same) for one, name in self.people.items()}
+
+    def entities(self) -> dict[Identifier, Entity]:
+        """The things by their names."""
+        return {
+            name: Entity(name, self.states.get(one, State()), self.claims.get(one), self.orders.get(one))
+            for one, name in self.things.items()
+        }
+
+    def owners(self) -> dict[Identifier, UUID | None]:
+        """The identifier that owns each thing."""
+        by_id = {entity.id: entity for entity in self.entities().values()}
+        return {
+            entity.identifier: claimant_of(entity, by_id.get(entity.order.target) if entity.order else None)
+            for entity in by_id.values()
+        }
+
+
+def stitched(batches: Iterable[Sequence[Touchpoint]]) -> World:
+    """A world after these batches."""
+    world = World()
+    for batch in batches:
+        world.add(batch)
+    return world
