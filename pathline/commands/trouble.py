@@ -1,0 +1,52 @@
+"""What stands in the way of a command, said in a sentence with a stable code, without a traceback."""
+
+import logging
+
+import asyncpg
+from aiokafka.errors import KafkaError
+from pydantic import ValidationError
+
+from pathline.embedded.trouble import Code, TroubleError
+from pathline.kit.lifecycle import AddressTakenError
+from pathline.kit.settings import NoDatabaseError
+
+EXPECTED = (
+    TroubleError,
+    ValidationError,
+    NoDatabaseError,
+    AddressTakenError,
+    KafkaError,
+    asyncpg.PostgresError,
+    OSError,
+)
+"""What is met in ordinary life; anything else is a fault of ours and shows its traceback."""
+
+
+def explain(problem: BaseException) -> TroubleError:
+    """One of EXPECTED, in words."""
+    match problem:
+        case TroubleError():
+            return problem
+        case ValidationError():
+            return TroubleError(Code.BAD_SETTING, "; ".join(_setting(problem)))
+        case AddressTakenError():
+            return TroubleError(Code.PORT_IN_USE, f"{problem}.")
+        case KafkaError():
+            return TroubleError(Code.NOT_REACHABLE, f"Kafka cannot be used: {problem}. `pathline status` says more.")
+        case asyncpg.PostgresError():
+            return TroubleError(Code.NOT_REACHABLE, f"The database answers: {problem}.")
+        case _:
+            return TroubleError(Code.NOT_REACHABLE, f"{problem}. `pathline status` says what runs.")
+
+
+def quiet_libraries() -> None:
+    """Keep a client's own complaints out of a command's answer, which says the same in one line."""
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
+
+
+def _setting(problem: ValidationError) -> list[str]:
+    # `input` is left out: a setting may be a password.
+    return [
+        f"{'.'.join(f'PATHLINE_{part}'.upper() for part in error['loc'])}: {error['msg']}"
+        for error in problem.errors(include_input=False, include_url=False)
+    ]
