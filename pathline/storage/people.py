@@ -23,11 +23,11 @@ _MAILBOX_STRENGTHS = [STRENGTH[kind] for kind in MAILBOX_KINDS]
 
 _UP = """
 WITH RECURSIVE up AS (
-    SELECT id, namespace, kind, value, parent_id, pointer FROM identifier WHERE id = ANY($1::uuid[])
+    SELECT id, parent_id FROM identifier WHERE id = ANY($1::uuid[])
   UNION
-    SELECT i.id, i.namespace, i.kind, i.value, i.parent_id, i.pointer FROM up JOIN identifier i ON i.id = up.parent_id
+    SELECT i.id, i.parent_id FROM up JOIN identifier i ON i.id = up.parent_id
 )
-SELECT id, namespace, kind, value, pointer FROM up
+SELECT i.id, i.namespace, i.kind, i.value, i.pointer FROM up JOIN identifier i ON i.id = up.id
 """
 
 # A till keeps thousands; the limit keeps the count as cheap as the limit is small.

@@ -1,0 +1,248 @@
+"""The stitcher against real Kafka and PostgreSQL: from a record in the log to a journey in the tables."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from typing import Any
+
+import asyncpg
+import pytest
+
+from pathline.contracts import hint
+from pathline.domain.identifiers import name_id, touchpoint_id
+from pathline.kit.kafka import Topics, make_consumer
+from pathline.storage import entities, fences, people, strands, touchpoints
+from services.stitcher import app
+from tests.conftest import Stack
+from tests.support.records import produce, record, until
+
+pytestmark = pytest.mark.integration
+
+NOW = datetime.now(UTC).replace(microsecond=0)
+
+
+def user(name: str) -> Any:
+    return name_id("default", "user_id", name)
+
+
+def order(number: str) -> Any:
+    return name_id("default", "order", number)
+
+
+class Stitcher:
+    """A stitcher running in this process."""
+
+    def __init__(self) -> None:
+        self.stop = asyncio.Event()
+        self.task = asyncio.create_task(app.main(self.stop))
+
+    async def end(self) -> None:
+        self.stop.set()
+        await self.task
+
+
+@pytest.fixture
+def environment(monkeypatch: pytest.MonkeyPatch, stack: Stack, database: str, topic_prefix: str) -> None:
+    monkeypatch.setenv("PATHLINE_KAFKA", stack.bootstrap)
+    monkeypatch.setenv("PATHLINE_DATABASE_URL", database)
+    monkeypatch.setenv("PATHLINE_TOPIC_PREFIX", topic_prefix)
+    monkeypatch.setenv("PATHLINE_STITCHER", "127.0.0.1:0")
+    monkeypatch.setenv("PATHLINE_TICK_MS", "50")
+
+
+@pytest.fixture
+async def stitcher(environment: None, topics: Topics) -> AsyncIterator[Stitcher]:
+    running = Stitcher()
+    yield running
+    await running.end()
+
+
+@pytest.fixture
+def send(stack: Stack, topics: Topics) -> Any:
+    async def send(*values: bytes) -> None:
+        await produce(stack.bootstrap, topics.touchpoints, values)
+
+    return send
+
+
+async def count(pool: asyncpg.Pool, statement: str, *args: Any) -> int:
+    return int(await pool.fetchval(statement, *args))
+
+
+async def stored(pool: asyncpg.Pool, source: str) -> int:
+    return await count(pool, "SELECT count(*) FROM touchpoint WHERE source = $1", source)
+
+
+async def test_a_visitor_who_signs_in_and_buys_is_one_customer(
+    stitcher: Stitcher, pool: asyncpg.Pool, send: Any
+) -> None:
+    await send(
+        record({"type": "page", "anonymousId": "v1", "name": "Home"}, message_id="1", source="s1", library="web"),
+        record(
+            {
+                "type": "identify",
+                "userId": "u1",
+                "anonymousId": "v1",
+                "traits": {"email": "U1@Example.com", "name": "Uma"},
+            },
+            message_id="2",
+            source="s1",
+        ),
+        record(
+            {
+                "event": "Order Completed",
+                "userId": "u1",
+                "properties": {"order_id": "o1", "total": 20, "currency": "EUR", "promised_at": "2026-12-01"},
+            },
+            message_id="3",
+            source="s1",
+        ),
+        record(
+            {
+                "event": "Shipment Scanned",
+                "anonymousId": "courier",
+                "properties": {"tracking_number": "p1", "status": "in_transit"},
+            },
+            message_id="4",
+            source="s1",
+        ),
+        record(
+            {"event": "Shipment Created", "properties": {"order_id": "o1", "tracking_number": "p1"}},
+            message_id="5",
+            source="s1",
+        ),
+    )
+    await until(lambda: _is(stored(pool, "s1"), 5))
+    async with pool.acquire() as db:
+        visitor, mailbox = name_id("default", "anonymous_id", "v1"), name_id("default", "email", "u1@example.com")
+        courier = name_id("default", "anonymous_id", "courier")
+        assert await people.roots_of(db, [visitor, mailbox, courier]) == {
+            visitor: user("u1"), mailbox: user("u1"), courier: courier,
+        }  # fmt: skip
+        family = await people.family(db, user("u1"))
+        assert [p.identifier.kind for p in family.people.values()] == ["user_id", "email", "anonymous_id"]
+        parcel = name_id("default", "parcel", "p1")
+        assert await entities.owners(db, [order("o1"), parcel]) == {order("o1"): user("u1"), parcel: user("u1")}
+        owned = await entities.owned_by(db, family.people)
+        assert {e.identifier.kind for e in owned} == {"order", "parcel"}
+        assert (await strands.load(db, [user("u1")]))[user("u1")].value("name") == "Uma"
+        page = await touchpoints.page(db, [*family.people, *(e.id for e in owned)], None, 10)
+        assert [t.message_id for t in page] == ["1", "2", "3", "4", "5"]
+        assert page[2].moment_of_truth and page[2].stage == "transaction"
+
+
+async def _is(value: Any, expected: Any) -> bool:
+    return bool(await value == expected)
+
+
+async def test_a_doubled_record_counts_once(stitcher: Stitcher, pool: asyncpg.Pool, send: Any) -> None:
+    one = record({"userId": "twice", "event": "Product Viewed"}, message_id="a", source="s2")
+    await send(one, one, one)
+    await send(one, record({"userId": "twice", "event": "Last"}, message_id="b", source="s2"))
+    await until(lambda: _is(count(pool, "SELECT count(*) FROM touchpoint WHERE source = 's2' AND event = 'Last'"), 1))
+    assert await stored(pool, "s2") == 2
+    async with pool.acquire() as db:
+        assert (await strands.load(db, [user("twice")]))[user("twice")].count == 2
+
+
+async def test_what_cannot_be_read_is_a_dead_letter_with_its_bytes(
+    stitcher: Stitcher, pool: asyncpg.Pool, send: Any, topics: Topics
+) -> None:
+    nobody = record({"event": "Product Viewed", "userId": "null"}, message_id="n", source="s3")
+    await send(b"not json", nobody, record({"userId": "fine", "event": "Seen"}, message_id="f", source="s3"))
+    await until(lambda: _is(stored(pool, "s3"), 1))
+    await until(lambda: _is(count(pool, "SELECT count(*) FROM dead_letter WHERE topic = $1", topics.touchpoints), 2))
+    rows = await pool.fetch("SELECT code, value FROM dead_letter WHERE topic = $1 ORDER BY code", topics.touchpoints)
+    assert [(row["code"], row["value"]) for row in rows] == [("no_subject", nobody), ("unreadable_record", b"not json")]
+
+
+async def test_what_the_database_refuses_does_not_hold_up_the_others(
+    stitcher: Stitcher, pool: asyncpg.Pool, send: Any, topics: Topics
+) -> None:
+    good = [record({"userId": f"g{n}", "event": "Seen"}, message_id=f"g{n}", source="s4") for n in range(20)]
+    lone = record({"userId": "bad", "event": "Bad", "properties": {"k": "?"}}, message_id="bad", source="s4")
+    poison = lone.replace(b'"?"', b'"\\ud800 ' + b'\xed\xa0\x80"')
+    await send(*good[:10], poison, *good[10:])
+    await until(lambda: _is(stored(pool, "s4"), 20))
+    await until(lambda: _is(count(pool, "SELECT count(*) FROM dead_letter WHERE topic = $1", topics.touchpoints), 1))
+
+
+async def test_two_stitchers_share_one_customer_without_loss(
+    environment: None, pool: asyncpg.Pool, stack: Stack, topics: Topics
+) -> None:
+    values = [
+        record(
+            {
+                "userId": "shared",
+                "anonymousId": f"v{n % 7}",
+                "event": "Product Viewed",
+                "properties": {"order_id": "so"},
+            },
+            message_id=str(n),
+            source="s5",
+        )
+        for n in range(3_000)
+    ]
+    first, second = Stitcher(), Stitcher()
+    try:
+        await produce(stack.bootstrap, topics.touchpoints, values)
+        await until(lambda: _is(stored(pool, "s5"), len(values)))
+        async with pool.acquire() as db:
+            assert (await strands.load(db, [user("shared")]))[user("shared")].count == len(values)
+    finally:
+        await asyncio.gather(first.end(), second.end())
+
+
+async def test_through_goes_on_while_nothing_comes(stitcher: Stitcher, pool: asyncpg.Pool, topics: Topics) -> None:
+    async def passed(than: datetime) -> bool:
+        async with pool.acquire() as db:
+            through = await fences.least_through(db, topics.touchpoints)
+            rows = await db.fetchval("SELECT count(*) FROM fence WHERE topic = $1", topics.touchpoints)
+        return rows == 2 and through is not None and through > than
+
+    await until(lambda: passed(NOW))
+    later = datetime.now(UTC)
+    await until(lambda: passed(later))
+
+
+async def test_hints_tell_what_changed_and_who_moved(
+    stitcher: Stitcher, stack: Stack, topics: Topics, send: Any
+) -> None:
+    consumer = make_consumer(stack.bootstrap, topics.journeys, client_id="test", auto_offset_reset="earliest")
+    await consumer.start()
+    try:
+        await send(record({"anonymousId": "hv", "type": "page"}, message_id="h1", source="s6"))
+        await _hint(consumer, "h1")
+        await send(record({"anonymousId": "hv", "userId": "hu", "type": "identify"}, message_id="h2", source="s6"))
+        moved = (await _hint(consumer, "h2")).moved
+        assert set(moved) == {name_id("default", "anonymous_id", "hv"), user("hu")}
+    finally:
+        await consumer.stop()
+
+
+async def _hint(consumer: Any, message_id: str) -> hint.Hint:
+    async with asyncio.timeout(20):
+        while True:
+            for records in (await consumer.getmany(timeout_ms=200)).values():
+                for value in records:
+                    for one in hint.decode(value.value).hints:
+                        if one.message_id == message_id:
+                            return one
+
+
+async def test_a_join_over_the_limit_is_a_dead_letter_and_is_not_noted_as_seen(
+    stitcher: Stitcher, pool: asyncpg.Pool, send: Any, topics: Topics, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("services.stitcher.transaction.MAX_JOINED", 3)
+    for n in range(4):
+        await send(
+            record({"type": "alias", "userId": f"j{n + 1}", "previousId": f"j{n}"}, message_id=f"j{n}", source="s7")
+        )
+    await until(lambda: _is(count(pool, "SELECT count(*) FROM dead_letter WHERE topic = $1", topics.touchpoints), 1))
+    codes = await pool.fetch("SELECT DISTINCT code FROM dead_letter WHERE topic = $1", topics.touchpoints)
+    assert [row["code"] for row in codes] == ["join_too_large"]
+    await until(lambda: _is(stored(pool, "s7"), 3))
+    refused = touchpoint_id("s7", "j2")
+    assert await count(pool, "SELECT count(*) FROM seen WHERE id = $1", refused) == 0
