@@ -143,8 +143,8 @@ class View:
     def marks(self, name: str) -> tuple[Fact, ...]:
         """The marks of that name, oldest first."""
         found = OFFERED[self.kind][name].read(self)
-        assert isinstance(found, tuple)
-        return found
+        assert not isinstance(found, Instant)
+        return found or ()
 
     def money(self) -> Money | None:
         """What is at stake."""
@@ -217,7 +217,7 @@ def _refunded(view: View) -> Instant | None:
 
 
 def _purchase_payments(view: View) -> tuple[Fact, ...]:
-    """Payments of the purchase: its own; a checkout's also those of its order; an order's also those of its checkouts."""
+    """Its own payments; of a checkout also those of its order, of an order also those of its checkouts."""
     order = view.story.order
     others: tuple[Entity, ...] = view.story.of_kind("checkout") if view.kind == "order" else (order,) if order else ()
     facts = [*view.state.marks.get("payments", ())]

@@ -1,0 +1,1 @@
+"""Detectors: rules that find pain points. They are data; this package reads and runs them, purely."""

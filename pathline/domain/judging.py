@@ -1,0 +1,299 @@
+"""Judging a story: what its alerts should be, given its facts, the time and what was alerted before.
+
+This is all there is between state and alerts; the scorer runs it against the database, a backtest
+against memory. The steps, in both:
+
+1. gather a `Story` and the `alive` alerts of everything in it;
+2. `assess` it; where `unknown_owners` names things, look up their customers and assess it again;
+3. gather the rest of the `Memory`: who spent the causes of `causes_of`, and the latest episodes;
+4. `judge`: the changes to be kept, in one transaction with the story's next wake-up, `next_due`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
+from hashlib import blake2b
+from typing import Any, Final
+from uuid import UUID
+
+import msgspec
+
+from pathline.domain.alerts import PATHLINE, REASONS, SEVERITIES, Alert, Notice
+from pathline.domain.detectors.compiled import Detector, Detectors
+from pathline.domain.detectors.evaluate import HANDED_OVER, Spark, Verdict, evaluate
+from pathline.domain.detectors.view import Story, View
+
+Episode = tuple[str, UUID]
+"""A detector's name and the id of the entity: of these at most one alert is alive."""
+
+LATE_EVENT: Final = "late_event"
+"""The answer had happened before the alert fired, and was only told later."""
+EXPIRED: Final = "expired"
+
+
+class Moment(msgspec.Struct, frozen=True):
+    """The time, as deadlines count it."""
+
+    clock: datetime
+    """The database's clock, received_at in a replay, the simulated clock in a backtest."""
+    sighted: datetime
+    """Up to here everything received has been read."""
+    now: datetime
+    """What has been due by now has fired: `sighted`, or the clock less the longest time to wait for a reader."""
+
+
+def moment(clock: datetime, read_through: datetime | None, blind_after: timedelta) -> Moment:
+    """The time at which to judge.
+
+    Args:
+        clock: the database's.
+        read_through: the least `through` of the partitions of touchpoints, None while nobody ever read any.
+        blind_after: how long a deadline waits for a reader that stands still.
+    """
+    blind = clock - blind_after
+    sighted = blind if read_through is None else min(clock, read_through)
+    return Moment(clock, sighted, max(sighted, blind))
+
+
+class Assessed(msgspec.Struct, frozen=True):
+    """What a detector says of one thing in a story."""
+
+    detector: Detector
+    view: View
+    verdict: Verdict
+
+    @property
+    def episode(self) -> Episode:
+        """Whose alert it would be."""
+        return self.detector.name, self.view.id
+
+
+class Memory(msgspec.Struct, frozen=True):
+    """What was alerted before."""
+
+    alive: Mapping[Episode, Alert] = {}
+    spent: Mapping[tuple[str, str], Alert] = {}
+    """For (detector, cause) the alert it raised or was added to."""
+    latest: Mapping[Episode, Alert] = {}
+    """The episode with the highest number."""
+
+
+class Change(msgspec.Struct, frozen=True):
+    """An alert to be written; `notice` is None where nobody needs to hear of it."""
+
+    alert: Alert
+    notice: Notice | None
+    causes: tuple[str, ...] = ()
+    """Causes that it spends."""
+    new: bool = False
+
+    @property
+    def kind(self) -> str:
+        """opened, expired, raised, lowered, updated, woken, reopened, resolved, or kept where nobody hears of it."""
+        return "kept" if self.notice is None else self.notice.change
+
+
+def assess(
+    detectors: Detectors, story: Story, now: datetime, alive: Mapping[Episode, Alert] | None = None
+) -> list[Assessed]:
+    """Run every detector over everything in the story that it concerns."""
+    held = alive or {}
+    assessed = []
+    for view in story.views():
+        for detector in detectors.of(view.identifier.namespace, view.kind):
+            alert = held.get((detector.name, view.id))
+            # What has fired stays due, even if a new partition makes `now` step back.
+            at = now if alert is None or detector.deadline is None else max(now, alert.opened_at)
+            assessed.append(Assessed(detector, view, evaluate(detector, view, at)))
+    return assessed
+
+
+def unknown_owners(assessed: Iterable[Assessed]) -> set[UUID]:
+    """Things whose customer must be looked up, because a detector would hold for anyone."""
+    return {
+        one.view.id
+        for one in assessed
+        if one.verdict.holding
+        and one.detector.asks_customer(one.view.kind)
+        and one.view.id not in one.view.story.customers
+    }
+
+
+def causes_of(assessed: Iterable[Assessed]) -> set[tuple[str, str]]:
+    """The (detector, cause) of all that holds: who spent them must be known to judge."""
+    return {(one.detector.name, cause.key) for one in assessed for cause in one.verdict.causes}
+
+
+def judge(assessed: Iterable[Assessed], memory: Memory, when: Moment) -> list[Change]:
+    """What is to be done about each alert of a story. The same story judged twice changes nothing the second time."""
+    changes = (_judge(one, memory, when) for one in assessed)
+    return [change for change in changes if change is not None]
+
+
+def deadlines(assessed: Iterable[Assessed], alive: Mapping[Episode, Alert]) -> dict[str, datetime]:
+    """When the story must be looked at again although nothing happens, by name.
+
+    Args:
+        assessed: the story, assessed at some time; every deadline lies after it.
+        alive: its alerts after judging.
+    """
+    due: dict[str, datetime] = {}
+    for one in assessed:
+        alert = alive.get(one.episode)
+        name = f"{one.detector.name}:{one.view.kind}:{one.view.identifier.value}"
+        if one.verdict.holding and alert is None:
+            continue  # Its causes are spent; only something new can change that.
+        due |= {f"{name}:{what}": at for what, at in one.verdict.deadlines.items()}
+        if alert is not None and alert.state == "snoozed" and alert.snoozed_until is not None:
+            due[f"{name}:snoozed"] = alert.snoozed_until
+    return due
+
+
+def next_due(assessed: Sequence[Assessed], memory: Memory, changes: Iterable[Change]) -> datetime | None:
+    """The least of the story's deadlines once these changes are kept."""
+    alive = dict(memory.alive)
+    for change in changes:
+        episode = (change.alert.detector, change.alert.entity_id)
+        if change.alert.alive:
+            alive[episode] = change.alert
+        else:
+            alive.pop(episode, None)
+    return min(deadlines(assessed, alive).values(), default=None)
+
+
+def alert_id(detector: str, entity_id: UUID, episode: int) -> UUID:
+    """The id of an episode's alert: the same whoever judges, live or in a backtest."""
+    return UUID(bytes=blake2b(f"{detector}\x1f{entity_id}\x1f{episode}".encode(), digest_size=16).digest())
+
+
+def _judge(one: Assessed, memory: Memory, when: Moment) -> Change | None:
+    verdict = one.verdict
+    alert = memory.alive.get(one.episode)
+    owners = {c.key: memory.spent.get((one.detector.name, c.key)) for c in verdict.causes}
+    if alert is not None:
+        # A cause that a person has dealt with in an earlier episode keeps no later one alive.
+        mine = any(owner is None or owner.id == alert.id or _reopens(owner, when) for owner in owners.values())
+        fresh = tuple(key for key, owner in owners.items() if owner is None)
+        return _keep(one, alert, fresh, when) if mine else _resolve(one, alert, when)
+    if not verdict.holding:
+        return None
+    fresh_causes = [cause for cause in verdict.causes if owners[cause.key] is None]
+    history = one.view.state.history_until
+    if any(history is None or cause.at > history for cause in fresh_causes):
+        return _open(one, fresh_causes, memory, when)
+    before = [owner for owner in owners.values() if owner is not None and _reopens(owner, when)]
+    if before:
+        last = max(before, key=lambda a: a.episode)
+        return _reopen(one, last, tuple(cause.key for cause in fresh_causes), when)
+    return _expire(one, fresh_causes, memory, when) if fresh_causes else None
+
+
+def _reopens(owner: Alert, when: Moment) -> bool:
+    """Whether the alert was ended by a fact, so that it lives again where that fact is overruled."""
+    if owner.state != "resolved" or owner.resolution in REASONS:
+        return False
+    return owner.resolution != HANDED_OVER or owner.resolved_at is None or owner.resolved_at <= when.now
+
+
+def _told(one: Assessed) -> dict[str, Any]:
+    """What an alert takes from the facts as they stand."""
+    money = one.view.money()
+    return {
+        "story_id": one.view.story.id,
+        "title": one.detector.title_of(one.view),
+        "amount": None if money is None else money.amount,
+        "currency": None if money is None else money.currency,
+        "why": one.verdict.why,
+        "opened_at": one.verdict.opened_at,
+    }
+
+
+def _new(one: Assessed, memory: Memory, when: Moment, **more: Any) -> Alert:
+    identifier = one.view.identifier
+    last = memory.latest.get(one.episode)
+    episode = 1 if last is None else last.episode + 1
+    return Alert(
+        id=alert_id(one.detector.name, one.view.id, episode),
+        detector=one.detector.name,
+        entity_id=one.view.id,
+        namespace=identifier.namespace,
+        entity_kind=identifier.kind,
+        entity_value=identifier.value,
+        severity=one.verdict.severity,
+        ease=one.detector.ease,
+        episode=episode,
+        previous_id=None if last is None else last.id,
+        updated_at=when.clock,
+        **_told(one),
+        **more,
+    )
+
+
+def _open(one: Assessed, fresh: Sequence[Spark], memory: Memory, when: Moment) -> Change:
+    blind = one.detector.deadline is not None and one.verdict.opened_at > when.sighted
+    alert = _new(one, memory, when, state="open", blind=blind)
+    return _change("opened", alert, when, tuple(cause.key for cause in fresh), new=True)
+
+
+def _expire(one: Assessed, fresh: Sequence[Spark], memory: Memory, when: Moment) -> Change:
+    """History told of it: kept for the record, sent to nobody."""
+    alert = _new(one, memory, when, state="expired", resolution=EXPIRED, resolved_at=when.clock)
+    return Change(alert, None, tuple(cause.key for cause in fresh), new=True)
+
+
+def _reopen(one: Assessed, alert: Alert, fresh: tuple[str, ...], when: Moment) -> Change:
+    again = _next(
+        alert, when, state="open", severity=one.verdict.severity, resolved_at=None, resolution=None, **_told(one)
+    )  # fmt: skip
+    return _change("reopened", again, when, fresh, {"was": alert.resolution})
+
+
+def _resolve(one: Assessed, alert: Alert, when: Moment) -> Change:
+    verdict = one.verdict
+    at = verdict.answered_at
+    resolution = verdict.resolution or "answered"
+    if at is not None and at < alert.opened_at:
+        at, resolution = None, LATE_EVENT
+    ended = _next(
+        alert, when, state="resolved", resolution=resolution, resolved_at=at or when.clock, story_id=one.view.story.id,
+        snoozed_until=None, claimed_until=None,
+    )  # fmt: skip
+    return _change("resolved", ended, when, (), {"resolution": resolution})
+
+
+def _keep(one: Assessed, alert: Alert, fresh: tuple[str, ...], when: Moment) -> Change | None:
+    """It lasts: the same alert, told anew where the facts are others."""
+    told = _told(one)
+    rise = SEVERITIES.index(one.verdict.severity) - SEVERITIES.index(alert.severity)
+    if rise < 0 and told["why"] == alert.why and told["opened_at"] == alert.opened_at:
+        rise = 0  # Time alone only raises.
+    if rise:
+        told["severity"] = one.verdict.severity
+    woken = alert.state == "snoozed" and alert.snoozed_until is not None and alert.snoozed_until <= when.clock
+    if woken:
+        told |= {"state": "open", "snoozed_until": None}
+    changed = {name: value for name, value in told.items() if getattr(alert, name) != value}
+    if not changed and not fresh:
+        return None
+    if changed.keys() <= {"story_id"} and not fresh:
+        return Change(msgspec.structs.replace(alert, **changed), None)
+    kind = "raised" if rise > 0 else "lowered" if rise < 0 else "woken" if woken else "updated"
+    detail = {"severity": [alert.severity, one.verdict.severity]} if rise else {}
+    return _change(kind, _next(alert, when, **changed), when, fresh, detail)
+
+
+def _next(alert: Alert, when: Moment, **changes: Any) -> Alert:
+    return msgspec.structs.replace(alert, updated_at=when.clock, revision=alert.revision + 1, **changes)
+
+
+def _change(
+    kind: str,
+    alert: Alert,
+    when: Moment,
+    causes: tuple[str, ...],
+    detail: dict[str, Any] | None = None,
+    *,
+    new: bool = False,
+) -> Change:
+    return Change(alert, Notice(kind, PATHLINE, when.clock, alert, detail or {}), causes, new)
