@@ -29,6 +29,8 @@ def explain(problem: BaseException) -> TroubleError:
             return problem
         case ValidationError():
             return TroubleError(Code.BAD_SETTING, "; ".join(_setting(problem)))
+        case NoDatabaseError():
+            return TroubleError(Code.BAD_SETTING, str(problem))
         case AddressTakenError():
             return TroubleError(Code.PORT_IN_USE, f"{problem}.")
         case KafkaError():

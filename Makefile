@@ -1,0 +1,91 @@
+# Every task of the project. `make` alone lists them.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+MAKEFLAGS += --no-print-directory
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := help
+
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+CODE := pathline services tests scripts
+TESTS ?= tests
+PYTEST_OPTIONS ?= -m "not bench"
+
+##@ Use it
+
+.PHONY: help
+help: ## List the tasks
+	@awk 'BEGIN {FS = ":.*## "} \
+	  /^##@/ {printf "\n%s\n", substr($$0, 5)} \
+	  /^[a-z][a-z-]*:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: install
+install: $(STAMP) ## Set up .venv; then .venv/bin/pathline works
+
+.PHONY: run
+run: $(STAMP) ## Set up, then Kafka, PostgreSQL, all services and the demo shop
+	@exec $(BIN)/pathline up --demo
+
+##@ Check it
+
+.PHONY: test
+test: lint types imports chromium ## Set up, then every check and test, in under 15 minutes
+	$(BIN)/pytest $(PYTEST_OPTIONS) $(TESTS)
+
+.PHONY: unit
+unit: $(STAMP) ## The quick tests alone: no servers
+	$(BIN)/pytest tests/unit
+
+.PHONY: lint
+lint: $(STAMP) ## Style and known mistakes
+	$(BIN)/ruff check $(CODE)
+	$(BIN)/ruff format --check $(CODE)
+
+.PHONY: types
+types: $(STAMP) ## Types, of the tests too
+	$(BIN)/mypy
+
+.PHONY: imports
+imports: $(STAMP) ## Who may import whom
+	@$(BIN)/lint-imports --no-logo
+
+.PHONY: format
+format: $(STAMP) ## Put the code in form
+	$(BIN)/ruff check --fix $(CODE)
+	$(BIN)/ruff format $(CODE)
+
+.PHONY: bench
+bench: $(STAMP) ## The figures of docs/benchmarks.md, as ratios within one run
+	$(BIN)/pathline bench
+
+.PHONY: screenshots
+screenshots: $(STAMP) chromium ## The README's pictures, taken from a running demo
+	$(BIN)/python scripts/screenshots.py
+
+##@ Keep it
+
+.PHONY: lock
+lock: $(STAMP) ## Resolve the dependencies anew and pin them by hash
+	$(BIN)/python scripts/lock.py
+
+.PHONY: lock-jars
+lock-jars: $(STAMP) ## Resolve the jars of the embedded Kafka anew and pin them by hash
+	$(BIN)/python scripts/lock_jars.py
+
+.PHONY: chromium
+chromium: $(STAMP) ## A browser for the browser tests: the system's, Debian's or Playwright's own
+	@scripts/chromium > /dev/null
+
+.PHONY: clean
+clean: ## Remove caches and what was built
+	rm -rf dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	find $(CODE) -name __pycache__ -type d -prune -exec rm -rf {} +
+
+.PHONY: distclean
+distclean: clean ## Remove .venv and the embedded data too
+	rm -rf $(VENV) .pathline
+
+$(STAMP): pyproject.toml requirements-bootstrap.lock requirements-dev.lock
+	@scripts/set-up $(VENV)
+	@touch $@
