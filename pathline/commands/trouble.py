@@ -24,21 +24,22 @@ EXPECTED = (
 
 def explain(problem: BaseException) -> TroubleError:
     """One of EXPECTED, in words."""
+    if isinstance(problem, TroubleError):
+        return problem
     match problem:
-        case TroubleError():
-            return problem
         case ValidationError():
-            return TroubleError(Code.BAD_SETTING, "; ".join(_setting(problem)))
+            said = Code.BAD_SETTING, "; ".join(_setting(problem))
         case NoDatabaseError():
-            return TroubleError(Code.BAD_SETTING, str(problem))
+            said = Code.BAD_SETTING, str(problem)
         case AddressTakenError():
-            return TroubleError(Code.PORT_IN_USE, f"{problem}.")
+            said = Code.PORT_IN_USE, f"{problem}."
         case KafkaError():
-            return TroubleError(Code.NOT_REACHABLE, f"Kafka cannot be used: {problem}. `pathline status` says more.")
+            said = Code.NOT_REACHABLE, f"Kafka cannot be used: {problem}. `pathline status` says more."
         case asyncpg.PostgresError():
-            return TroubleError(Code.NOT_REACHABLE, f"The database answers: {problem}.")
+            said = Code.NOT_REACHABLE, f"The database answers: {problem}."
         case _:
-            return TroubleError(Code.NOT_REACHABLE, f"{problem}. `pathline status` says what runs.")
+            said = Code.NOT_REACHABLE, f"{problem}. `pathline status` says what runs."
+    return TroubleError(*said)
 
 
 def quiet_libraries() -> None:

@@ -60,7 +60,12 @@ class Event(msgspec.Struct, frozen=True):
 
 def alert_of(row: Record) -> Alert:
     """An alert from a row with the columns of COLUMNS."""
-    return Alert(**{**dict(row), "why": _why.decode(row["why"])})
+    return alert_from(dict(row))
+
+
+def alert_from(values: dict[str, Any]) -> Alert:
+    """An alert from the values of FIELDS by name."""
+    return Alert(**{**values, "why": _why.decode(values["why"])})
 
 
 def values_of(alert: Alert) -> list[Any]:

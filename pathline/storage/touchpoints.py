@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from pathline.storage.connection import Db
 
-_COLUMNS: Final = (
+COLUMNS: Final = (
     "subject, occurred_at, id, received_at, message_id, source, type, event, channel, stage, moment_of_truth,"
     ' historical, partition, "offset", entities, body'
 )
@@ -23,7 +23,7 @@ _COLUMNS: Final = (
 _PAGE: Final = f"""
 SELECT t.* FROM unnest($1::uuid[]) AS s (subject)
 CROSS JOIN LATERAL (
-    SELECT {_COLUMNS} FROM touchpoint
+    SELECT {COLUMNS} FROM touchpoint
     WHERE touchpoint.subject = s.subject AND (occurred_at, id) > ($2, $3)
     ORDER BY occurred_at, id LIMIT $4
 ) AS t
@@ -33,7 +33,7 @@ ORDER BY t.occurred_at, t.id LIMIT $4
 _NEWEST: Final = f"""
 SELECT t.* FROM unnest($1::uuid[]) AS s (subject)
 CROSS JOIN LATERAL (
-    SELECT {_COLUMNS} FROM touchpoint
+    SELECT {COLUMNS} FROM touchpoint
     WHERE touchpoint.subject = s.subject AND (occurred_at, id) < ($2, $3)
     ORDER BY occurred_at DESC, id DESC LIMIT $4
 ) AS t
@@ -72,17 +72,18 @@ class Stored(msgspec.Struct, frozen=True):
         return self.occurred_at, self.id
 
 
-def _stored(row: Record) -> Stored:
+def stored(row: Record) -> Stored:
+    """A touchpoint from a row with all its columns."""
     return Stored(**dict(row))
 
 
 async def page(db: Db, subjects: Iterable[UUID], after: tuple[datetime, UUID] | None, limit: int) -> list[Stored]:
     """The first `limit` touchpoints of these strands and entities after a cursor, oldest first."""
     at, one = after or (BEGINNING, LEAST_ID)
-    return [_stored(row) for row in await db.fetch(_PAGE, list(subjects), at, one, limit)]
+    return [stored(row) for row in await db.fetch(_PAGE, list(subjects), at, one, limit)]
 
 
 async def newest(db: Db, subjects: Iterable[UUID], before: tuple[datetime, UUID] | None, limit: int) -> list[Stored]:
     """The last `limit` touchpoints of these strands and entities before a cursor, newest first."""
     at, one = before or (END, GREATEST_ID)
-    return [_stored(row) for row in await db.fetch(_NEWEST, list(subjects), at, one, limit)]
+    return [stored(row) for row in await db.fetch(_NEWEST, list(subjects), at, one, limit)]

@@ -1,0 +1,293 @@
+"""The answers of the console's API, `/api/v1`. Their names are a promise; fields may be added.
+
+Times are RFC 3339 with a zone, money is a decimal as text. Ids are opaque.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Annotated, Any, Final, Literal
+
+import msgspec
+
+from pathline.domain.risk import Band
+
+MAX_LIMIT: Final = 1_000
+DEFAULT_LIMIT: Final = 100
+
+CODES: Final[dict[str, str]] = {
+    "unauthorized": "No token, and no session of the console.",
+    "forbidden": "The session's request carries no valid CSRF token.",
+    "not_found": "There is no such address.",
+    "method_not_allowed": "The address does not take this method.",
+    "customer_not_found": "Nobody is known by that id or name, or nobody owns that thing yet.",
+    "alert_not_found": "There is no such alert.",
+    "bad_parameter": "A query parameter cannot be used; the message names it.",
+    "bad_cursor": "The cursor is not one that an answer gave.",
+    "bad_body": "The body is not a JSON object with the fields the call takes.",
+    "body_too_large": "The body is larger than any move needs.",
+    "bad_until": "`until` is missing, in the past or too far ahead.",
+    "bad_reason": "`reason` is not one that an alert can be resolved with.",
+    "bad_note": "`text` is missing, empty or too long.",
+    "bad_assignee": "`assignee` is empty or too long.",
+    "alert_resolved": "The alert is over; it takes only notes.",
+    "alert_held": "Somebody else has the alert; `holder` says who.",
+    "too_many_streams": "This process serves as many streams as it may.",
+    "unavailable": "The database cannot be reached now; try again.",
+    "internal": "Something is wrong with Pathline; the log has it.",
+}
+"""Every stable code of an error, and what it means."""
+
+
+class Error(msgspec.Struct):
+    """Any answer that is not a success. `state` and `holder` come with a 409."""
+
+    code: str
+    message: str
+    success: Literal[False] = False
+    state: str | msgspec.UnsetType | None = msgspec.UNSET
+    holder: str | msgspec.UnsetType | None = msgspec.UNSET
+
+
+Time = Annotated[datetime, msgspec.Meta(tz=True)]
+"""RFC 3339 with a zone."""
+
+RawObject = Annotated[Any, msgspec.Meta(extra_json_schema={"type": "object"})]
+"""A JSON object that is passed on as it was sent (a msgspec.Raw)."""
+
+
+class IdentifierOut(msgspec.Struct):
+    """A name that a customer was met under."""
+
+    kind: str
+    value: str
+
+
+class EntityOut(msgspec.Struct):
+    """A thing: order, parcel, checkout, invoice, case, dispute; or `customer`, by the id of a strand."""
+
+    kind: str
+    value: str
+
+
+class StageOut(msgspec.Struct):
+    """A stage that was entered: by the customer (`entity` null), or by one purchase."""
+
+    stage: str
+    entity: EntityOut | None
+    entered_at: Time
+    left_at: Time | None
+
+
+class ShipmentOut(msgspec.Struct):
+    """A parcel. `tracking_number` is null for scans that named only the order."""
+
+    tracking_number: str | None
+    carrier: str | None
+    status: str
+    last_scan_at: Time | None
+
+
+class OrderOut(msgspec.Struct):
+    """An order as it stands. A promise that was a date is the end of that day where the parcel goes."""
+
+    order_id: str
+    status: str
+    total: str | None
+    currency: str | None
+    placed_at: Time | None
+    promised_at: Time | None
+    first_promised_at: Time | None
+    estimated_at: Time | None
+    delivered_at: Time | None
+    shipments: list[ShipmentOut]
+
+
+class RiskOut(msgspec.Struct):
+    """`score` is 0 to 100."""
+
+    score: float
+    band: Band
+
+
+class Customer(msgspec.Struct):
+    """A customer, everything under one root. `truncated` where there is more than is read at a time."""
+
+    id: str
+    name: str | None
+    identifiers: list[IdentifierOut]
+    accounts: list[str]
+    segments: list[str]
+    first_seen_at: Time | None
+    last_seen_at: Time | None
+    touchpoint_count: int
+    channels: dict[str, int]
+    stages: list[StageOut]
+    orders: list[OrderOut]
+    risk: RiskOut
+    open_alerts: int
+    truncated: bool
+
+
+class TouchpointOut(msgspec.Struct):
+    """An accepted call. `properties` are as they were sent; of an identify they are its traits."""
+
+    message_id: str
+    event: str
+    type: str
+    channel: str
+    occurred_at: Time
+    received_at: Time
+    stage: str | None
+    moment_of_truth: bool
+    properties: RawObject
+
+
+class TouchpointPage(msgspec.Struct):
+    """Touchpoints, oldest first; `next` is the cursor of the next page, null on the last."""
+
+    items: list[TouchpointOut]
+    next: str | None
+
+
+class AlertOut(msgspec.Struct):
+    """One episode of a pain point. `customer_id` is null while nobody owns the thing."""
+
+    id: str
+    detector: str
+    severity: str
+    state: str
+    title: str
+    ease: str
+    customer_id: str | None
+    entity: EntityOut
+    opened_at: Time
+    updated_at: Time
+    resolved_at: Time | None
+    resolution: str | None
+    why: list[str]
+    assignee: str | None
+    episode: int
+    previous_id: str | None
+    amount: str | None
+    currency: str | None
+    snoozed_until: Time | None
+    claimed_until: Time | None
+    blind: bool
+    revision: int
+
+
+class AlertPage(msgspec.Struct):
+    """Alerts, newest first; `next` is the cursor of the next page, null on the last."""
+
+    items: list[AlertOut]
+    next: str | None
+
+
+class PainOut(msgspec.Struct):
+    """How many alerts of a detector opened in the window."""
+
+    detector: str
+    severity: str
+    alerts: int
+
+
+class MapStage(msgspec.Struct):
+    """A stage in the window. `dropped` of `customers` went no further, `share_on` is the part that did."""
+
+    stage: str
+    customers: int
+    went_on: int
+    share_on: float | None
+    median_seconds_to_next: float | None
+    dropped: int
+    dropped_with_pain: int
+    channels: dict[str, int]
+    pain: list[PainOut]
+
+
+class JourneyMap(msgspec.Struct):
+    """The journey map of a window. `complete` is false when only the first `touchpoints` of it were counted."""
+
+    from_: Time = msgspec.field(name="from")
+    to: Time
+    segment: str | None
+    customers: int
+    touchpoints: int
+    complete: bool
+    stages: list[MapStage]
+    channels: dict[str, int]
+
+
+class AssignBody(msgspec.Struct):
+    """Whose it is; null gives it back to everyone."""
+
+    assignee: str | None
+
+
+class SnoozeBody(msgspec.Struct):
+    """RFC 3339 with a zone."""
+
+    until: Time
+
+
+class ResolveBody(msgspec.Struct):
+    """`fixed` or `not_a_problem`."""
+
+    reason: str = "fixed"
+
+
+class NoteBody(msgspec.Struct):
+    """What the next one should know."""
+
+    text: str
+
+
+class TouchpointEvent(msgspec.Struct):
+    """Data of the stream's `touchpoint`: one was stitched. `entities` are ids of things."""
+
+    customer_id: str | None
+    message_id: str
+    event: str
+    channel: str
+    occurred_at: Time
+    received_at: Time
+    stage: str | None
+
+
+class JourneyEvent(msgspec.Struct):
+    """Data of the stream's `journey`: look at this customer again. `moved`: ids that may be theirs or another's now."""
+
+    customer_id: str
+    moved: list[str]
+    at: Time
+
+
+class AlertEvent(msgspec.Struct):
+    """Data of the stream's `alert`: what changed, by whom, and the alert after it."""
+
+    change: str
+    actor: str
+    at: Time
+    alert: AlertOut
+
+
+_PUBLISHED: Final[tuple[type, ...]] = (
+    Error, Customer, TouchpointPage, AlertOut, AlertPage, JourneyMap, AssignBody, SnoozeBody, ResolveBody, NoteBody,
+    TouchpointEvent, JourneyEvent, AlertEvent,
+)  # fmt: skip
+
+_REF: Final = "#/components/schemas/{name}"
+
+
+def components() -> dict[str, Any]:
+    """The JSON Schemas of all these types by name, for OpenAPI."""
+    _schemas, named = msgspec.json.schema_components(_PUBLISHED, ref_template=_REF)
+    named["Error"]["properties"]["code"]["enum"] = list(CODES)
+    return dict(named)
+
+
+def ref(kind: type) -> Mapping[str, Any]:
+    """A reference to one of `components`."""
+    return {"$ref": _REF.format(name=kind.__name__)}

@@ -1,0 +1,49 @@
+"""How much trouble a customer is in: one number out of their open pain points."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from math import prod
+from typing import Final, Literal, NamedTuple
+
+from pathline.domain.alerts import Severity
+
+Band = Literal["unknown", "low", "moderate", "high", "critical"]
+
+WEIGHTS: Final[dict[Severity, float]] = {"info": 0.1, "warning": 0.3, "high": 0.6, "critical": 0.9}
+"""What one fresh pain point adds: the chance, if you like, that it alone loses the customer."""
+
+HALF_LIFE: Final = timedelta(days=7)
+"""After this long, a pain point that nobody ended weighs half."""
+
+BANDS: Final[tuple[tuple[float, Band], ...]] = ((90, "critical"), (70, "high"), (40, "moderate"), (20, "low"))
+"""The least score of each band, highest first. Below all of them nothing is known to be wrong."""
+
+
+class Pain(NamedTuple):
+    """An open alert, as far as risk asks."""
+
+    severity: Severity
+    opened_at: datetime
+
+
+class Risk(NamedTuple):
+    """`score` is 0 to 100, one decimal."""
+
+    score: float
+    band: Band
+
+
+def risk(pains: Iterable[Pain], now: datetime) -> Risk:
+    """The noisy-or of open pain points: 100 * (1 - prod(1 - w * 0.5 ** (age / HALF_LIFE))).
+
+    One that opens after `now` (its deadline was judged by another clock) weighs as if it were fresh.
+    """
+    kept = prod(1 - WEIGHTS[pain.severity] * _faded(now - pain.opened_at) for pain in pains)
+    score = round(100 * (1 - kept), 1)
+    return Risk(score, next((band for least, band in BANDS if score >= least), "unknown"))
+
+
+def _faded(age: timedelta) -> float:
+    return float(0.5 ** (max(age, timedelta()) / HALF_LIFE))

@@ -1,0 +1,1 @@
+"""Sending Segment calls to a collector: what `pathline import` and the demo share."""

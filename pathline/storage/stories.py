@@ -1,0 +1,162 @@
+"""Stories: gathering what is judged together, and what detectors ask of the customers who own it."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from typing import TYPE_CHECKING, Final
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+import msgspec
+
+from pathline.domain.detectors.view import Customer, Story, Strand
+from pathline.domain.entities import Entity
+from pathline.domain.identifiers import NAMED, Identifier
+from pathline.domain.people import MAX_STEPS, MAX_STRANDS
+from pathline.storage import codec, entities, people
+
+if TYPE_CHECKING:
+    from asyncpg import Record
+
+    from pathline.storage.connection import Db
+
+MAX_PARTS: Final = 200
+"""Parts of one order that are judged with it."""
+
+_COLUMNS: Final = "e.id, e.namespace, e.kind, e.value, e.claim, e.order_id, e.order_bond, e.state"
+
+_PARTS: Final = f"""
+SELECT p.* FROM unnest($1::uuid[]) AS o (id)
+CROSS JOIN LATERAL (SELECT {_COLUMNS} FROM entity e WHERE e.order_id = o.id ORDER BY e.id LIMIT {MAX_PARTS}) AS p
+"""
+
+_STRANDS: Final = """
+SELECT s.id, i.namespace, i.kind, i.value, s.state
+FROM strand s JOIN identifier i ON i.id = s.id WHERE s.id = ANY($1::uuid[])
+"""
+
+# A superset on purpose, links to tills included: judging what did not change is harmless.
+# Nothing that was never judged can change its mind.
+_NEIGHBOURS: Final = """
+WITH RECURSIVE down (id, depth) AS (
+    SELECT id, 0 FROM unnest($1::uuid[]) AS r (id)
+  UNION
+    SELECT c.id, down.depth + 1 FROM down CROSS JOIN LATERAL (
+        SELECT i.id FROM identifier i WHERE i.parent_id = down.id ORDER BY i.strength, i.parent_at DESC LIMIT $2
+    ) AS c
+    WHERE down.depth < $4
+), owned AS (
+    SELECT e.id, e.kind, e.order_id FROM down JOIN entity e ON e.claimant_id = down.id
+), asked AS (
+    SELECT id, kind = 'checkout' AND order_id IS NULL AS open_checkout FROM owned
+  UNION
+    SELECT p.id, false FROM owned o JOIN entity p ON p.order_id = o.id WHERE o.kind = 'order' AND p.kind = 'case'
+  UNION
+    SELECT id, false FROM down
+)
+SELECT DISTINCT n.id FROM asked n
+WHERE EXISTS (SELECT 1 FROM alert a WHERE a.entity_id = n.id)
+   OR n.open_checkout AND EXISTS (SELECT 1 FROM watch w WHERE w.id = n.id)
+LIMIT $3
+"""
+
+
+class Gathered(msgspec.Struct, frozen=True):
+    """Stories by key, and those asked for that are part of another one's."""
+
+    stories: dict[UUID, Story]
+    elsewhere: dict[UUID, UUID]
+    """Key of a thing that has met its order -> that order."""
+
+
+async def keys_of(db: Db, ids: Iterable[UUID]) -> dict[UUID, UUID]:
+    """The story of each of these things or strands: that of its order, else its own."""
+    wanted = set(ids)
+    rows = await db.fetch(
+        "SELECT id, order_id FROM entity WHERE id = ANY($1::uuid[]) AND order_id IS NOT NULL", list(wanted)
+    )
+    orders = {row["id"]: row["order_id"] for row in rows}
+    return {one: orders.get(one, one) for one in wanted}
+
+
+async def gather(db: Db, keys: Iterable[UUID], zone: ZoneInfo) -> Gathered:
+    """The stories of these keys; one of which nothing is known is not in the answer."""
+    wanted = list(keys)
+    rows = await db.fetch(f"SELECT {_COLUMNS} FROM entity e WHERE e.id = ANY($1::uuid[])", wanted)
+    elsewhere = {row["id"]: row["order_id"] for row in rows if row["order_id"] is not None}
+    things = {row["id"]: [_entity(row)] for row in rows if row["order_id"] is None}
+    unknown = [key for key in wanted if key not in things and key not in elsewhere]
+    strands = await _strands(db, unknown) if unknown else {}
+    orders = [key for key, (entity, *_) in things.items() if entity.identifier.kind == "order"]
+    orders += [key for key in unknown if key not in strands]
+    if orders:
+        for row in await db.fetch(_PARTS, orders):
+            things.setdefault(row["order_id"], []).append(_entity(row))
+    stories = {key: Story(key, parts, zone) for key, parts in things.items()}
+    stories |= {key: Story(key, (), zone, strand=strand) for key, strand in strands.items()}
+    return Gathered(stories, elsewhere)
+
+
+async def customers_of(db: Db, ids: Collection[UUID]) -> dict[UUID, Customer]:
+    """The customer who owns each of these things, or is behind each of these strands, as far as detectors ask."""
+    owned = await entities.owners(db, ids)
+    things = {one: root for one, root in owned.items() if root is not None}
+    unowned = [one for one in ids if one not in things]
+    known = {row["id"] for row in await db.fetch("SELECT id FROM entity WHERE id = ANY($1::uuid[])", unowned)}
+    strands = [one for one in unowned if one not in known]
+    roots = {**things, **(await people.roots_of(db, strands))}
+    kinds = await _kinds(db, set(roots.values()))
+    customers = {root: await _customer(db, root, named=kinds.get(root) in NAMED) for root in set(roots.values())}
+    nobody = Customer(named=False)
+    return {one: customers[roots[one]] if one in roots else nobody for one in ids}
+
+
+async def neighbours(db: Db, people_ids: Collection[UUID], things: Collection[UUID], limit: int) -> list[UUID]:
+    """What hangs on what a customer does elsewhere: open checkouts, and whatever was alerted; at most `limit`.
+
+    Args:
+        db: a connection.
+        people_ids: identifiers of the customers.
+        things: things whose owners are meant, too.
+        limit: how many at most, of all the customers.
+    """
+    roots = set((await people.roots_of(db, people_ids)).values()) | set(people_ids)
+    if things:
+        roots |= {owner for owner in (await entities.owners(db, things)).values() if owner is not None}
+    if not roots:
+        return []
+    roots |= (await people.joined(db, roots)).keys()
+    rows = await db.fetch(_NEIGHBOURS, list(roots), MAX_STRANDS, limit, MAX_STEPS)
+    return [row["id"] for row in rows]
+
+
+async def _customer(db: Db, root: UUID, *, named: bool) -> Customer:
+    family = await people.family(db, root)
+    owned = await entities.owned_by(db, family.people)
+    return Customer(
+        named,
+        tuple(e for e in owned if e.identifier.kind == "order"),
+        tuple(e for e in owned if e.identifier.kind == "case"),
+    )
+
+
+async def _kinds(db: Db, ids: Iterable[UUID]) -> dict[UUID, str]:
+    rows = await db.fetch("SELECT id, kind FROM identifier WHERE id = ANY($1::uuid[])", list(ids))
+    return {row["id"]: row["kind"] for row in rows}
+
+
+async def _strands(db: Db, ids: list[UUID]) -> dict[UUID, Strand]:
+    rows = await db.fetch(_STRANDS, ids)
+    return {
+        row["id"]: Strand(Identifier(row["namespace"], row["kind"], row["value"]), codec.state(row["state"]))
+        for row in rows
+    }
+
+
+def _entity(row: Record) -> Entity:
+    return Entity(
+        Identifier(row["namespace"], row["kind"], row["value"]),
+        codec.state(row["state"]),
+        codec.bond(row["claim"]),
+        codec.bond(row["order_bond"]),
+    )

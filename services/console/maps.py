@@ -1,0 +1,84 @@
+"""The journey map as the API and the page show it: read, counted, and kept for a few seconds."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from datetime import datetime
+from typing import Final
+
+from pathline.contracts import api
+from pathline.domain import funnel
+from pathline.domain.funnel import StageFlow, Step
+from pathline.storage import map as storage
+from services.console.context import Context
+
+KEPT: Final = 32
+"""Maps that are kept at a time."""
+
+Key = tuple[datetime, datetime, str | None]
+
+
+class Maps:
+    """Makes maps, one at a time: it is the heaviest thing a console does."""
+
+    def __init__(self) -> None:
+        """With none made."""
+        self._kept: OrderedDict[Key, tuple[float, api.JourneyMap]] = OrderedDict()
+        self._turn = asyncio.Lock()
+
+    async def get(self, context: Context, begin: datetime, end: datetime, segment: str | None) -> api.JourneyMap:
+        """The map of touchpoints received in [begin, end), of one segment or of all."""
+        key = (begin, end, segment)
+        async with self._turn:
+            held = self._kept.get(key)
+            if held is not None and context.wall_seconds() - held[0] < context.settings.console_map_seconds:
+                return held[1]
+            made = await _make(context, begin, end, segment)
+            self._kept[key] = (context.wall_seconds(), made)
+            while len(self._kept) > KEPT:
+                self._kept.popitem(last=False)
+            return made
+
+
+async def _make(context: Context, begin: datetime, end: datetime, segment: str | None) -> api.JourneyMap:
+    async with context.database.connection() as db:
+        window = await storage.window(db, begin, end)
+        steps, pains = window.steps, window.pains
+        if segment is not None:
+            told = await storage.segments(db, {step.customer for step in steps})
+            within = {customer for customer, segments in told.items() if segment in segments}
+            steps = [step for step in steps if step.customer in within]
+            pains = [pain for pain in pains if pain.customer in within]
+    flows = funnel.flow(steps, pains, context.stages)
+    return api.JourneyMap(
+        from_=begin,
+        to=end,
+        segment=segment,
+        customers=len({step.customer for step in steps}),
+        touchpoints=sum(step.touchpoints for step in steps),
+        complete=window.complete,
+        stages=[_stage(one) for one in flows],
+        channels=_channels(steps),
+    )
+
+
+def _stage(one: StageFlow) -> api.MapStage:
+    return api.MapStage(
+        stage=one.stage,
+        customers=one.customers,
+        went_on=one.went_on,
+        share_on=round(one.went_on / one.customers, 4) if one.customers else None,
+        median_seconds_to_next=one.median_seconds,
+        dropped=one.dropped,
+        dropped_with_pain=one.dropped_with_pain,
+        channels=dict(one.channels),
+        pain=[api.PainOut(*pain) for pain in one.pains],
+    )
+
+
+def _channels(steps: list[Step]) -> dict[str, int]:
+    counted: dict[str, int] = {}
+    for step in steps:
+        counted[step.channel] = counted.get(step.channel, 0) + step.touchpoints
+    return dict(sorted(counted.items(), key=lambda item: (-item[1], item[0])))

@@ -1,0 +1,197 @@
+"""The scorer's transaction: fence, watch rows, state, alerts, causes, outbox, next wake-up. All of it or nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Final
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+import msgspec
+
+from pathline.contracts.hint import Hint
+from pathline.domain import judging
+from pathline.domain.detectors.compiled import Detectors
+from pathline.domain.detectors.view import CUSTOMER_EVENTS, Story
+from pathline.domain.judging import Assessed, Change, Episode, Memory, Moment
+from pathline.kit.logging import get_logger
+from pathline.storage import fences, judgements, stories, watch
+from pathline.storage.fences import Advance
+
+if TYPE_CHECKING:
+    from pathline.domain.alerts import Alert
+    from pathline.storage.connection import Db
+
+log = get_logger(__name__)
+
+SURVEY: Final = "Survey Answered"
+"""The one event that is judged for the person, where it names no thing."""
+
+AGAIN_AFTER: Final = timedelta(minutes=5)
+"""When a story that a detector stumbled over is tried again."""
+
+
+class Judged(msgspec.Struct):
+    """What a transaction did."""
+
+    changes: list[Change] = []
+    keys: set[UUID] = set()
+    """The stories that were judged."""
+    elsewhere: set[UUID] = set()
+    """Orders that stories asked for turned out to be part of; to be judged in a transaction of their own."""
+    failed: int = 0
+    cut: bool = False
+    """True when a customer had more stories than are judged at a time."""
+    received: dict[UUID, datetime] = {}
+    """For stories that hints asked for: when the first touchpoint of those was received."""
+
+
+class Judge:
+    """Judges stories inside a transaction that somebody else opens."""
+
+    def __init__(
+        self, detectors: Detectors, zone: ZoneInfo, touchpoints: str, blind_after: timedelta, neighbours: int
+    ) -> None:
+        """Judge by these `detectors`.
+
+        Args:
+            detectors: all of them.
+            zone: meant where an order does not say where it goes.
+            touchpoints: the topic whose readers a deadline waits for.
+            blind_after: how long it waits.
+            neighbours: stories judged at a time because of what their customers did elsewhere, at most.
+        """
+        self._detectors = detectors
+        self._zone = zone
+        self._touchpoints = touchpoints
+        self._blind_after = blind_after
+        self._neighbours = neighbours
+
+    async def hints(self, db: Db, topic: str, hints: Sequence[Hint], moves: Sequence[Advance]) -> Judged:
+        """Judge what hints point at, and move the partitions on.
+
+        Raises:
+            FenceLostError: a partition is no longer ours.
+            asyncpg.UniqueViolationError: a peer alerted the same meanwhile; roll back, and judge again.
+        """
+        await fences.lock(db, topic, moves)
+        when = await self._moment(db)
+        wanted = things_of(hints)
+        around = await self._around(db, hints)
+        keys = await stories.keys_of(db, wanted.keys() | set(around))
+        judged = await self._lock_and_judge(db, set(keys.values()), when) if keys else Judged()
+        judged.cut = len(around) >= self._neighbours
+        for one, at in wanted.items():
+            held = judged.received.get(keys[one])
+            judged.received[keys[one]] = at if held is None else min(held, at)
+        await fences.advance(db, topic, moves)
+        return judged
+
+    async def due(self, db: Db, limit: int) -> Judged:
+        """Judge up to `limit` stories whose deadline has passed, those that no peer is judging."""
+        when = await self._moment(db)
+        keys = await watch.take_due(db, when.now, limit)
+        return await self._judge(db, keys, when) if keys else Judged()
+
+    async def stories(self, db: Db, keys: Collection[UUID]) -> Judged:
+        """Judge these stories."""
+        return await self._lock_and_judge(db, keys, await self._moment(db))
+
+    async def _moment(self, db: Db) -> Moment:
+        clock, through = await judgements.clocks(db, self._touchpoints)
+        return judging.moment(clock, through, self._blind_after)
+
+    async def _around(self, db: Db, hints: Iterable[Hint]) -> list[UUID]:
+        """Other stories of customers who did something that answers, or who are others now."""
+        people: set[UUID] = set()
+        things: set[UUID] = set()
+        for hint in hints:
+            people.update(hint.moved)
+            if hint.event in CUSTOMER_EVENTS:
+                things.update(hint.entities)
+                if hint.subject not in hint.entities:
+                    people.add(hint.subject)
+        return await stories.neighbours(db, people, things, self._neighbours) if people or things else []
+
+    async def _lock_and_judge(self, db: Db, keys: Collection[UUID], when: Moment) -> Judged:
+        await watch.lock(db, keys)
+        return await self._judge(db, keys, when)
+
+    async def _judge(self, db: Db, keys: Collection[UUID], when: Moment) -> Judged:
+        gathered = await stories.gather(db, keys, self._zone)
+        told = gathered.stories
+        alive = await judgements.alive(db, {view.id for story in told.values() for view in story.views()})
+        judged = Judged(keys=set(told), elsewhere=set(gathered.elsewhere.values()) - set(keys))
+        due: dict[UUID, datetime | None] = dict.fromkeys(keys)
+        assessed = self._assess(told.values(), when, alive, judged, due)
+        await self._ask_owners(db, assessed, when, alive, judged, due)
+        memory = await self._remember(db, [one for listed in assessed.values() for one in listed], alive)
+        for key, listed in assessed.items():
+            changes = judging.judge(listed, memory, when)
+            judged.changes += changes
+            due[key] = judging.next_due(listed, memory, changes)
+        if judged.changes:
+            await judgements.keep(db, judged.changes)
+        await watch.schedule(db, due)
+        return judged
+
+    def _assess(
+        self,
+        told: Iterable[Story],
+        when: Moment,
+        alive: Mapping[Episode, Alert],
+        judged: Judged,
+        due: dict[UUID, datetime | None],
+    ) -> dict[UUID, list[Assessed]]:
+        """Assess each story; one that a detector stumbles over holds up no other."""
+        assessed: dict[UUID, list[Assessed]] = {}
+        for story in told:
+            try:
+                assessed[story.id] = judging.assess(self._detectors, story, when.now, alive)
+            except Exception:
+                log.exception("a story could not be judged", story=str(story.id))
+                judged.failed += 1
+                due[story.id] = when.clock + AGAIN_AFTER
+        return assessed
+
+    async def _ask_owners(
+        self,
+        db: Db,
+        assessed: dict[UUID, list[Assessed]],
+        when: Moment,
+        alive: Mapping[Episode, Alert],
+        judged: Judged,
+        due: dict[UUID, datetime | None],
+    ) -> None:
+        """Look up the customers of what would hold for anyone, and assess that again."""
+        unknown = {key: judging.unknown_owners(listed) for key, listed in assessed.items()}
+        ids = {one for asked in unknown.values() for one in asked}
+        if not ids:
+            return
+        customers = await stories.customers_of(db, ids)
+        again = [listed[0].view.story.knowing(customers) for key, listed in assessed.items() if unknown[key]]
+        for story in again:
+            del assessed[story.id]
+        assessed.update(self._assess(again, when, alive, judged, due))
+
+    @staticmethod
+    async def _remember(db: Db, assessed: Sequence[Assessed], alive: Mapping[Episode, Alert]) -> Memory:
+        causes = judging.causes_of(assessed)
+        if not causes:
+            return Memory(alive)
+        new = {one.view.id for one in assessed if one.verdict.holding and one.episode not in alive}
+        latest = await judgements.latest(db, new) if new else {}
+        return Memory(alive, await judgements.spent(db, causes), latest)
+
+
+def things_of(hints: Iterable[Hint]) -> dict[UUID, datetime]:
+    """The things and persons that hints point at, and when the first of their touchpoints was received."""
+    wanted: dict[UUID, datetime] = {}
+    for hint in hints:
+        ids = hint.entities
+        if not ids and hint.event == SURVEY:
+            ids = [hint.subject]
+        for one in ids:
+            wanted[one] = min(wanted.get(one, hint.received_at), hint.received_at)
+    return wanted
