@@ -4,7 +4,7 @@ import sys
 
 import typer
 
-from pathline.commands import keys, platform, service, trouble
+from pathline.commands import demo, importing, keys, platform, service, trouble
 
 app = typer.Typer(
     name="pathline",
@@ -13,7 +13,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
-for module in (platform, service, keys):
+for module in (platform, service, keys, importing, demo):
     module.register(app)
 
 
