@@ -1,0 +1,157 @@
+"""The load on a collector: raw HTTP/1.1 over kept connections, cheaper than what it measures.
+
+Requests are put together before the clock starts. `closed` sends on each connection as soon as the last answer came, for
+figures of work; `Open` sends at a fixed rate whatever comes back, for figures of time: a slow answer delays no request.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import time
+from collections.abc import Callable, Iterable, Sequence
+from typing import Final, cast
+
+ANSWER_END: Final = b'{"success":true}'
+"""The end of the only answer that counts; any other fails the bench."""
+
+CONNECTIONS: Final = 64
+
+
+class LoadError(Exception):
+    """The server answered anything but a plain success."""
+
+
+def request(path: str, body: bytes, key: str) -> bytes:
+    """The bytes of a POST."""
+    basic = base64.b64encode(f"{key}:".encode()).decode()
+    head = (
+        f"POST {path} HTTP/1.1\r\nHost: bench\r\nAuthorization: Basic {basic}\r\n"
+        f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+    )
+    return head.encode() + body
+
+
+class _Connection(asyncio.Protocol):
+    """One kept connection. `answered` is called for each answer and gives the next request, or None for a pause."""
+
+    def __init__(self, answered: Callable[[_Connection], bytes | None], failed: Callable[[str], None]) -> None:
+        self._answered = answered
+        self._failed = failed
+        self._buffer = b""
+        self.transport: asyncio.Transport | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        # uvloop's transports are none of asyncio's classes.
+        self.transport = cast("asyncio.Transport", transport)
+
+    def send(self, data: bytes) -> None:
+        """Send one request."""
+        assert self.transport is not None
+        self.transport.write(data)
+
+    def data_received(self, data: bytes) -> None:
+        self._buffer += data
+        if not self._buffer.endswith(ANSWER_END):
+            if b"\r\n\r\n" in self._buffer and not self._buffer.startswith(b"HTTP/1.1 200"):
+                self._failed(self._buffer.decode("utf-8", "replace")[:500])
+            return
+        self._buffer = b""
+        following = self._answered(self)
+        if following is not None:
+            self.send(following)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._failed(f"the connection was lost: {exc}")
+
+
+async def closed(port: int, requests: Sequence[bytes], *, connections: int = CONNECTIONS) -> float:
+    """Seconds until all these were answered, with so many connections that each wait for their answer.
+
+    Raises:
+        LoadError: an answer was not a success.
+    """
+    done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    rest = iter(requests)
+    answers = 0
+
+    def answered(_connection: _Connection) -> bytes | None:
+        nonlocal answers
+        answers += 1
+        if answers == len(requests) and not done.done():
+            done.set_result(None)
+        return next(rest, None)
+
+    def failed(reason: str) -> None:
+        if not done.done():
+            done.set_exception(LoadError(reason))
+
+    opened = await _open(port, min(connections, len(requests)), answered, failed)
+    started = time.perf_counter()
+    for connection in opened:
+        connection.send(next(rest))
+    try:
+        await done
+        return time.perf_counter() - started
+    finally:
+        _close(opened)
+
+
+async def _open(
+    port: int, count: int, answered: Callable[[_Connection], bytes | None], failed: Callable[[str], None]
+) -> list[_Connection]:
+    loop = asyncio.get_running_loop()
+    made = [
+        await loop.create_connection(lambda: _Connection(answered, failed), "127.0.0.1", port) for _ in range(count)
+    ]
+    return [connection for _transport, connection in made]
+
+
+def _close(connections: Iterable[_Connection]) -> None:
+    for connection in connections:
+        if connection.transport is not None:
+            connection.transport.abort()
+
+
+class Open:
+    """An open loop: each request is sent when it is due, on a connection that is free or a new one."""
+
+    def __init__(self, port: int, *, connections_max: int) -> None:
+        self._port = port
+        self._connections_max = connections_max
+        self._free: list[_Connection] = []
+        self._all: list[_Connection] = []
+        self._owed: list[bytes] = []
+        self.answers = 0
+        self.failure: str | None = None
+
+    async def start(self) -> None:
+        """Open the connections."""
+        self._all = await _open(self._port, self._connections_max, self._answered, self._failed)
+        self._free = list(self._all)
+
+    def post(self, data: bytes) -> None:
+        """Send now, or as soon as a connection is free."""
+        if self._free:
+            self._free.pop().send(data)
+        else:
+            self._owed.append(data)
+
+    @property
+    def owed(self) -> int:
+        """Requests that are due and wait for a connection."""
+        return len(self._owed)
+
+    def close(self) -> None:
+        """Close the connections."""
+        _close(self._all)
+
+    def _answered(self, connection: _Connection) -> bytes | None:
+        self.answers += 1
+        if self._owed:
+            return self._owed.pop(0)
+        self._free.append(connection)
+        return None
+
+    def _failed(self, reason: str) -> None:
+        self.failure = self.failure or reason

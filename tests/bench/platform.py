@@ -1,0 +1,116 @@
+"""Kafka and PostgreSQL for a bench, on free ports at a home that is thrown away, and programs of ours beside them."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Final
+
+import psutil
+
+from pathline.embedded import home as homes
+from pathline.embedded.kafka import EmbeddedKafka
+from pathline.embedded.part import Part
+from pathline.embedded.postgres import EmbeddedPostgres
+from pathline.embedded.processes import Child, Launch
+from pathline.kit.topics import ensure_topics
+from pathline.storage import migrate
+
+ROOT: Final = Path(__file__).parents[2]
+"""The checkout."""
+
+POLL_SECONDS: Final = 0.05
+STOP_SECONDS: Final = 20.0
+PARTITIONS: Final = 4
+
+
+class Platform:
+    """A running Kafka and a migrated PostgreSQL."""
+
+    def __init__(self, home: Path) -> None:
+        self.home = home
+        self.kafka = EmbeddedKafka(home, port=0, cache=homes.cache_directory(), progress=lambda *_: None)
+        self.postgres = EmbeddedPostgres(home)
+        self._children: list[Child] = []
+
+    @property
+    def bootstrap(self) -> str:
+        """The address of Kafka."""
+        return self.kafka.address
+
+    @property
+    def dsn(self) -> str:
+        """The URL of the database."""
+        return self.postgres.dsn()
+
+    async def start(self) -> None:
+        """Start both and wait until they answer."""
+        homes.prepare(self.home)
+        for part in (self.kafka, self.postgres):
+            await part.prepare()
+            await self._start(part)
+        await migrate.upgrade(self.dsn)
+
+    async def _start(self, part: Part) -> None:
+        child = self.run(part.name, part.launch())
+        async with asyncio.timeout(part.start_seconds):
+            while (reason := await part.unready()) is not None:
+                if not child.running:
+                    message = f"{part.name} ended: {reason}\n{child.last_words()}"
+                    raise RuntimeError(message)
+                await asyncio.sleep(POLL_SECONDS)
+
+    def run(self, name: str, what: Launch) -> Child:
+        """Start a process that ends with this platform."""
+        child = Child(name, self.home)
+        child.start(what)
+        self._children.append(child)
+        return child
+
+    def python(self, name: str, module: str, *arguments: str, env: dict[str, str] | None = None) -> Child:
+        """Start a program of ours."""
+        given = {"PATHLINE_KAFKA": self.bootstrap, "PATHLINE_DATABASE_URL": self.dsn, **(env or {})}
+        return self.run(name, Launch([sys.executable, "-m", module, *arguments], cwd=ROOT, env=given))
+
+    async def topics(self, prefix: str) -> None:
+        """Make the topics of Pathline under a prefix."""
+        await ensure_topics(self.bootstrap, prefix=prefix, partitions=PARTITIONS, replicas=1)
+
+    async def stop(self) -> None:
+        """End all in the reverse of the order in which they were started."""
+        for child in reversed(self._children):
+            await child.end(STOP_SECONDS)
+
+
+@asynccontextmanager
+async def running() -> AsyncIterator[Platform]:
+    """A platform that is there while the block runs, and leaves nothing."""
+    home = Path(tempfile.mkdtemp(prefix="pathline-bench-"))
+    platform = Platform(home)
+    try:
+        await platform.start()
+        yield platform
+    finally:
+        await platform.stop()
+        shutil.rmtree(home, ignore_errors=True)
+
+
+def cpu_seconds(pid: int) -> float:
+    """Processor time that a process has used so far, in user and system mode."""
+    times = psutil.Process(pid).cpu_times()
+    return float(times.user + times.system)
+
+
+def machine() -> Sequence[str]:
+    """What the figures were measured on, as far as it matters to read them."""
+    memory_gib = psutil.virtual_memory().total / 1_073_741_824
+    return [
+        f"{len(os.sched_getaffinity(0))} cores, {memory_gib:.0f} GiB of memory",
+        f"Python {sys.version.split()[0]}",
+    ]
