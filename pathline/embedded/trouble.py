@@ -18,6 +18,9 @@ class Code(IntEnum):
     PART_FAILED = 17
     NOT_ALLOWED = 18
     NOT_REACHABLE = 19
+    OTHER_CLUSTER = 20
+    INTERRUPTED = 130
+    """Ended by Ctrl-C before there was anything to drain, or by a second one."""
 
     @property
     def word(self) -> str:
