@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Any, Final
 from zoneinfo import ZoneInfo
 
@@ -13,6 +13,8 @@ import msgspec
 from starlette.requests import Request
 
 from pathline.domain.detectors.compiled import Detectors
+from pathline.kit.database import create_pool
+from pathline.kit.health import Health
 from services.console.errors import ApiError
 from services.console.hub import Hub
 from services.console.metrics import ConsoleMetrics
@@ -22,8 +24,22 @@ from services.console.settings import ConsoleSettings
 if TYPE_CHECKING:
     from pathline.storage.connection import Db
 
-DATABASE_ERRORS: Final = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError)
+AWAY: Final = (
+    asyncpg.PostgresConnectionError,
+    asyncpg.OperatorInterventionError,
+    asyncpg.InsufficientResourcesError,
+    asyncpg.LockNotAvailableError,
+    asyncpg.InterfaceError,
+    OSError,
+    TimeoutError,
+)
+"""What the database, or the way to it, is met with while it is away or has no room; it passes by itself."""
+
 ACQUIRE_SECONDS: Final = 5
+MAX_REASON: Final = 200
+"""Characters of why a process is not ready."""
+CHECK_SECONDS: Final = 1.0
+"""How often the database is asked whether it is there."""
 
 
 class Database:
@@ -48,14 +64,30 @@ class Database:
         async with self.connection() as db, db.transaction():
             yield db
 
-    async def answers(self) -> str | None:
-        """Why it can't be used, or None."""
+    async def keep(self, dsn: str, connections: int, health: Health, stop: asyncio.Event) -> None:
+        """Connect, however long that takes, and tell `health` whether it answers, until `stop`."""
+        while not stop.is_set():
+            try:
+                async with asyncio.timeout(ACQUIRE_SECONDS):
+                    if self.pool is None:
+                        self.pool = await create_pool(dsn, max_size=connections, application_name="pathline console")
+                    async with self.connection() as db:
+                        await db.execute("SELECT 1")
+            except (asyncpg.PostgresError, *AWAY) as error:
+                health.set("database", f"{type(error).__name__}: {error}"[:MAX_REASON])
+            else:
+                health.set("database", None)
+            await pause(stop, CHECK_SECONDS)
+
+    async def close(self, seconds: float) -> None:
+        """Give the connections back, those in use after at most `seconds`."""
+        if self.pool is None:
+            return
         try:
-            async with asyncio.timeout(ACQUIRE_SECONDS), self.connection() as db:
-                await db.execute("SELECT 1")
-        except (ApiError, *DATABASE_ERRORS) as error:
-            return f"{type(error).__name__}: {error}"[:200]
-        return None
+            async with asyncio.timeout(seconds):
+                await self.pool.close()
+        except TimeoutError:
+            self.pool.terminate()
 
 
 class Context(msgspec.Struct, frozen=True):
@@ -69,7 +101,6 @@ class Context(msgspec.Struct, frozen=True):
     detectors: Detectors
     stages: tuple[str, ...]
     """Names of the stages, in their order."""
-    api_token: str
     wall_seconds: Callable[[], float]
     """Unix time, for sessions; alerts go by the database's clock."""
 
@@ -89,6 +120,13 @@ class Caller(msgspec.Struct, frozen=True):
 
     name: str = API_NAME
     session: Session | None = None
+
+
+async def pause(stop: asyncio.Event, seconds: float) -> None:
+    """Wait, but not beyond `stop`."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await stop.wait()
 
 
 def context_of(request: Request) -> Context:

@@ -45,15 +45,14 @@ class ApiError(Exception):
         """The HTTP status."""
         return STATUS.get(self.code, HTTPStatus.BAD_REQUEST)
 
-
-def json_error(error: ApiError) -> Response:
-    """The answer of the API."""
-    body = Error(error.code, error.message)
-    if error.state is not None:
-        body.state, body.holder = error.state, error.holder
-    headers = {}
-    if error.status == HTTPStatus.SERVICE_UNAVAILABLE:
-        headers["retry-after"] = str(RETRY_AFTER_SECONDS)
-    if error.status == HTTPStatus.UNAUTHORIZED:
-        headers["www-authenticate"] = "Bearer"
-    return Response(msgspec.json.encode(body), error.status, headers, "application/json")
+    def response(self) -> Response:
+        """The answer of the API."""
+        body = Error(self.code, self.message)
+        if self.state is not None:
+            body.state, body.holder = self.state, self.holder
+        headers = {}
+        if self.status == HTTPStatus.SERVICE_UNAVAILABLE:
+            headers["retry-after"] = str(RETRY_AFTER_SECONDS)
+        if self.status == HTTPStatus.UNAUTHORIZED:
+            headers["www-authenticate"] = "Bearer"
+        return Response(msgspec.json.encode(body), self.status, headers, "application/json")

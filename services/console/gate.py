@@ -16,7 +16,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from services.console.context import Caller, Context
-from services.console.errors import ApiError, json_error
+from services.console.errors import ApiError
 from services.console.sessions import API_NAME, Session, clean_name
 
 API: Final = "/api/"
@@ -139,7 +139,7 @@ class Gate:
     @staticmethod
     def _refusal(scope: Scope, headers: Headers, error: ApiError) -> Response:
         if scope["path"].startswith(API) or error.code == "forbidden":
-            return json_error(error)
+            return error.response()
         where = "/sign-in"
         if scope["method"] in SAFE and "hx-request" not in headers:
             query = scope.get("query_string", b"").decode("ascii", "replace")
@@ -147,6 +147,6 @@ class Gate:
             if back != "/":
                 where += f"?next={quote(back, safe='')}"
             return RedirectResponse(where, HTTPStatus.SEE_OTHER)
-        refusal = json_error(error)
+        refusal = error.response()
         refusal.headers["hx-redirect"] = where
         return refusal

@@ -19,7 +19,7 @@ from pathline.kit import kafka
 from pathline.kit.health import Health
 from pathline.kit.kafka import Topics
 from pathline.kit.logging import get_logger
-from services.console.context import DATABASE_ERRORS, Database
+from services.console.context import AWAY, MAX_REASON, Database, pause
 from services.console.errors import ApiError
 from services.console.events import Decoded, decode_alert, decode_hints, events_of
 from services.console.hub import Hub, Partition
@@ -69,7 +69,7 @@ class Reader:
                 await consumer.start()
                 await self._read(consumer, stop)
             except (KafkaError, OSError, TimeoutError) as error:
-                self._health.set("kafka", f"{type(error).__name__}: {error}"[:200])
+                self._health.set("kafka", f"{type(error).__name__}: {error}"[:MAX_REASON])
                 await pause(stop, PAUSE_SECONDS)
             finally:
                 await consumer.stop()
@@ -149,18 +149,9 @@ class Reader:
             try:
                 async with self._database.connection() as db:
                     return await events_of(db, [read for _place, _offset, read in decoded])
-            except (ApiError, *DATABASE_ERRORS) as error:
+            except (ApiError, *AWAY) as error:
                 if stop.is_set():
                     return [[] for _ in decoded]
                 log.warning("whose the news are could not be read", error=type(error).__name__)
                 await pause(stop, PAUSE_SECONDS)
         return []
-
-
-async def pause(stop: asyncio.Event, seconds: float) -> None:
-    """Wait, but not beyond `stop`."""
-    try:
-        async with asyncio.timeout(seconds):
-            await stop.wait()
-    except TimeoutError:
-        return

@@ -1,1 +1,13 @@
 """The API, `/api/v1`."""
+
+from fastapi import APIRouter
+
+from services.console.api.alerts import router as alerts
+from services.console.api.customers import router as customers
+from services.console.api.document import router as document
+from services.console.api.map import router as journey_map
+from services.console.api.stream import router as stream
+
+router = APIRouter(prefix="/api/v1")
+for part in (customers, alerts, journey_map, stream, document):
+    router.include_router(part)
