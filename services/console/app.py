@@ -22,7 +22,7 @@ from pathline.domain.stages import Stages
 from pathline.kit import kafka, lifecycle, logging
 from pathline.kit.health import Health, health_routes
 from services.console.api import router as api_router
-from services.console.context import AWAY, Context, Database
+from services.console.context import DATABASE_ERRORS, Context, Database
 from services.console.errors import ApiError
 from services.console.gate import API, Gate
 from services.console.hub import Hub
@@ -91,6 +91,7 @@ def make_context(settings: ConsoleSettings, metrics: ConsoleMetrics) -> Context:
         ),
         detectors=detector_files.load(settings.detectors),
         stages=Stages.from_builtins(stages).names,
+        api_token=token,
         wall_seconds=time.time,
     )
 
@@ -107,7 +108,7 @@ def create_app(context: Context, health: Health, registry: CollectorRegistry) ->
     app.add_exception_handler(ApiError, _refused)
     app.add_exception_handler(HTTPException, _unrouted)
     app.add_exception_handler(RequestValidationError, _invalid)
-    for kind in AWAY:
+    for kind in DATABASE_ERRORS:
         app.add_exception_handler(kind, _away)
     app.add_exception_handler(Exception, _broken)
     return Gate(app, context)

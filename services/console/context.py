@@ -24,7 +24,7 @@ from services.console.settings import ConsoleSettings
 if TYPE_CHECKING:
     from pathline.storage.connection import Db
 
-AWAY: Final = (
+DATABASE_ERRORS: Final = (
     asyncpg.PostgresConnectionError,
     asyncpg.OperatorInterventionError,
     asyncpg.InsufficientResourcesError,
@@ -73,7 +73,7 @@ class Database:
                         self.pool = await create_pool(dsn, max_size=connections, application_name="pathline console")
                     async with self.connection() as db:
                         await db.execute("SELECT 1")
-            except (asyncpg.PostgresError, *AWAY) as error:
+            except (asyncpg.PostgresError, *DATABASE_ERRORS) as error:
                 health.set("database", f"{type(error).__name__}: {error}"[:MAX_REASON])
             else:
                 health.set("database", None)
@@ -101,6 +101,7 @@ class Context(msgspec.Struct, frozen=True):
     detectors: Detectors
     stages: tuple[str, ...]
     """Names of the stages, in their order."""
+    api_token: str
     wall_seconds: Callable[[], float]
     """Unix time, for sessions; alerts go by the database's clock."""
 

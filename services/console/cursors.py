@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
-from datetime import datetime
+from datetime import UTC, datetime
 from uuid import UUID
 
 from services.console.errors import ApiError
@@ -22,11 +22,16 @@ def from_text(text: str) -> Place:
     """The place of a cursor. Raises ApiError `bad_cursor`."""
     try:
         at, _bar, one = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)).decode("ascii").partition("|")
-        moment = datetime.fromisoformat(at)
-        place = moment, UUID(hex=one)
-    except (ValueError, binascii.Error):
-        place = None
-    if place is None or place[0].tzinfo is None:
+        place = utc(datetime.fromisoformat(at)), UUID(hex=one)
+    except (ValueError, OverflowError, binascii.Error):
         code = "bad_cursor"
-        raise ApiError(code, "the cursor is not one that an answer gave")
+        raise ApiError(code, "the cursor is not one that an answer gave") from None
     return place
+
+
+def utc(time: datetime) -> datetime:
+    """The time in UTC. Raises ValueError for one without a zone, OverflowError for one that UTC has no year for."""
+    if time.tzinfo is None:
+        message = "no zone"
+        raise ValueError(message)
+    return time.astimezone(UTC)

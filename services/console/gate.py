@@ -31,6 +31,9 @@ ACTOR: Final = "pathline-actor"
 """For whom a program with the token acts."""
 CSRF: Final = "x-csrf-token"
 
+MAX_URL: Final = 16_384
+"""Bytes of a path with its query."""
+
 STREAM: Final = "/api/v1/stream"
 
 _HEADERS: Final = {
@@ -82,9 +85,7 @@ class Gate:
             self._count(scope, status, time.perf_counter() - began)
 
     def _count(self, scope: Scope, status: int, seconds: float) -> None:
-        route = getattr(scope.get("route"), "path", None) or (
-            STATIC if scope["path"].startswith(STATIC) else "unmatched"
-        )
+        route = _route(scope)
         self._context.metrics.requests.labels(route, str(status)).inc()
         if route != STREAM:
             self._context.metrics.request_seconds.labels(route).observe(seconds)
@@ -97,7 +98,6 @@ class Gate:
         try:
             caller = self._caller(headers, session)
             if path in OPEN or path.startswith(STATIC):
-                scope["pathline.caller"] = caller or Caller()
                 scope["pathline.session"] = session
                 return None
             self._check(scope, headers, caller)
@@ -112,7 +112,7 @@ class Gate:
             # A wrong token is said to be wrong, also where a cookie would have done.
             if scheme.lower() != "bearer" or not self._context.sessions.is_token(given.strip()):
                 return None
-            return Caller(clean_name(headers[ACTOR]) if headers.get(ACTOR) else API_NAME)
+            return Caller(clean_name(_text(headers[ACTOR])) if headers.get(ACTOR) else API_NAME)
         return None if session is None else Caller(session.name, session)
 
     def _session(self, headers: Headers) -> Session | None:
@@ -125,6 +125,9 @@ class Gate:
         return None if morsel is None else self._context.sessions.read(morsel.value, self._context.wall_seconds())
 
     def _check(self, scope: Scope, headers: Headers, caller: Caller | None) -> None:
+        if len(scope["raw_path"]) + len(scope["query_string"]) > MAX_URL:
+            code = "bad_parameter"
+            raise ApiError(code, f"an address has at most {MAX_URL} bytes")
         if caller is None:
             code = "unauthorized"
             raise ApiError(code, "sign in, or send the API token as `Authorization: Bearer TOKEN`")
@@ -138,7 +141,7 @@ class Gate:
 
     @staticmethod
     def _refusal(scope: Scope, headers: Headers, error: ApiError) -> Response:
-        if scope["path"].startswith(API) or error.code == "forbidden":
+        if scope["path"].startswith(API) or error.code != "unauthorized":
             return error.response()
         where = "/sign-in"
         if scope["method"] in SAFE and "hx-request" not in headers:
@@ -150,3 +153,20 @@ class Gate:
         refusal = error.response()
         refusal.headers["hx-redirect"] = where
         return refusal
+
+
+def _route(scope: Scope) -> str:
+    """The route that matched, for metrics: never the path itself, which anyone can make up."""
+    if scope["path"].startswith(STATIC):
+        return STATIC
+    if scope["path"] in OPEN:
+        return str(scope["path"])
+    return str(getattr(scope.get("route"), "path", "unmatched"))
+
+
+def _text(header: str) -> str:
+    """A header's text: UTF-8 where it is that, else as HTTP means it."""
+    try:
+        return header.encode("latin-1").decode("utf-8")
+    except UnicodeDecodeError:
+        return header

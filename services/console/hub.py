@@ -11,7 +11,8 @@ from __future__ import annotations
 import asyncio
 import re
 from collections import deque
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from contextlib import suppress
 from typing import Any, Final
 from uuid import UUID
 
@@ -57,8 +58,11 @@ class _Record(msgspec.Struct, frozen=True):
 class Stream:
     """One open stream: what it missed, then what comes."""
 
-    def __init__(self, backlog: Iterable[Frame], size: int) -> None:
-        """Begin with `backlog`; at most `size` events wait."""
+    def __init__(self, backlog: Iterable[Frame], size: int, read: Callable[[], str], place: str) -> None:
+        """Begin with `backlog`, at `place`; at most `size` events wait. `read` says how far is read."""
+        self._read = read
+        self.place = place
+        """Up to where everything has been taken: what this stream would resume from."""
         self._backlog = deque(backlog)
         self._waiting: deque[Frame] = deque()
         self._size = size
@@ -86,12 +90,12 @@ class Stream:
     async def take(self, seconds: float) -> list[Frame]:
         """Everything that waits, after at most `seconds`; empty when nothing came, or when it has ended."""
         if not self._news.is_set():
-            try:
+            with suppress(TimeoutError):
                 async with asyncio.timeout(seconds):
                     await self._news.wait()
-            except TimeoutError:
-                return []
+        # Nothing is awaited from here on: what was read until now is taken or was taken before.
         self._news.clear()
+        self.place = self._read()
         taken = [*self._backlog, *self._waiting]
         self._backlog.clear()
         self._waiting.clear()
@@ -114,6 +118,7 @@ class Hub:
         """For each partition the first offset from which on everything is remembered."""
         self.next: dict[Partition, int] = {}
         """For each partition the next offset to be read."""
+        self._caught_up = asyncio.Event()
         self.closed = False
 
     @property
@@ -126,6 +131,16 @@ class Hub:
         for partition, offset in positions.items():
             self.next.setdefault(partition, offset)
             self._floor.setdefault(partition, offset)
+
+    def caught_up(self) -> None:
+        """Say that everything there was at the start has been read: streams of the process before can resume."""
+        self._caught_up.set()
+
+    async def wait(self, seconds: float) -> None:
+        """Wait until reading has caught up with the start, at most so long."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._caught_up.wait()
 
     def id(self) -> str:
         """The place after everything that was read."""
@@ -171,7 +186,7 @@ class Hub:
         backlog, late = ([], False) if not last_id else self._missed(parse_id(last_id))
         if last_id:
             self._metrics.resumed.labels("too_late" if late else "resumed").inc()
-        stream = Stream(backlog, self._queue)
+        stream = Stream(backlog, self._queue, self.id, last_id if last_id and not late else self.id())
         self._streams.add(stream)
         self._metrics.streams.set(len(self._streams))
         return stream, late
@@ -185,6 +200,7 @@ class Hub:
     def close(self) -> None:
         """End every stream, and open no more."""
         self.closed = True
+        self._caught_up.set()
         for stream in tuple(self._streams):
             self.leave(stream)
 

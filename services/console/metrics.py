@@ -9,6 +9,8 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 EVENTS: Final = ("touchpoint", "journey", "alert")
 DROPS: Final = ("slow", "too_many")
+MOVES: Final = ("acknowledge", "assign", "snooze", "resolve", "note")
+OUTCOMES: Final = ("done", "repeated", "conflict", "refused", "not_found")
 RECORDS: Final = ("read", "unreadable")
 _SECONDS: Final = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10)
 
@@ -48,6 +50,9 @@ class ConsoleMetrics:
             "pathline_console_records", "Records read from Kafka, by outcome.", ["outcome"], registry=registry
         )
         self.lag = Gauge("pathline_consumer_lag", "Records not yet handled.", ["topic"], registry=registry)
+        for move in MOVES:
+            for outcome in OUTCOMES:
+                self.moves.labels(move, outcome)
         for topic in topics:
             self.lag.labels(topic)
         for event in EVENTS:

@@ -19,7 +19,7 @@ from pathline.kit import kafka
 from pathline.kit.health import Health
 from pathline.kit.kafka import Topics
 from pathline.kit.logging import get_logger
-from services.console.context import AWAY, MAX_REASON, Database, pause
+from services.console.context import DATABASE_ERRORS, MAX_REASON, Database, pause
 from services.console.errors import ApiError
 from services.console.events import Decoded, decode_alert, decode_hints, events_of
 from services.console.hub import Hub, Partition
@@ -55,6 +55,8 @@ class Reader:
         self._metrics = metrics
         self._health = health
         self._heard_at = time.monotonic()
+        self._first_ends: dict[Partition, int] = {}
+        """The end of each partition when reading began."""
 
     async def run(self, stop: asyncio.Event) -> None:
         """Read until `stop`."""
@@ -106,6 +108,8 @@ class Reader:
         consumer.assign(sorted(found))
         ends = await consumer.end_offsets(list(found))
         starts = await consumer.beginning_offsets(list(found))
+        for tp, end in ends.items():
+            self._first_ends.setdefault(self._place(tp), end)
         self._hub.start({self._place(tp): max(starts[tp], ends[tp] - HISTORY) for tp in found})
         for tp in found:
             consumer.seek(tp, min(self._hub.next[self._place(tp)], ends[tp]))
@@ -119,6 +123,8 @@ class Reader:
         for topic in self._letters:
             behind = (max(0, end - self._hub.next[self._place(tp)]) for tp, end in ends.items() if tp.topic == topic)
             self._metrics.lag.labels(topic).set(sum(behind))
+        if all(self._hub.next[tp] >= end for tp, end in self._first_ends.items()):
+            self._hub.caught_up()
 
     async def _handle(self, polled: Mapping[TopicPartition, Sequence[Any]], stop: asyncio.Event) -> None:
         if self._hub.open_streams:
@@ -149,7 +155,7 @@ class Reader:
             try:
                 async with self._database.connection() as db:
                     return await events_of(db, [read for _place, _offset, read in decoded])
-            except (ApiError, *AWAY) as error:
+            except (ApiError, *DATABASE_ERRORS) as error:
                 if stop.is_set():
                     return [[] for _ in decoded]
                 log.warning("whose the news are could not be read", error=type(error).__name__)

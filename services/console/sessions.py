@@ -48,7 +48,7 @@ class Sessions:
 
     def is_token(self, given: str) -> bool:
         """Whether this is the API token."""
-        return hmac.compare_digest(given.encode("utf-8", "surrogateescape"), self._bearer)
+        return hmac.compare_digest(given.encode("utf-8", "replace"), self._bearer)
 
     def open(self, name: str, now_seconds: float) -> Session:
         """A new session; `now_seconds` is Unix time."""
@@ -84,10 +84,14 @@ class Sessions:
         return _base64(hmac.new(self._key, message, hashlib.sha256).digest())
 
 
+def one_line(text: str) -> str:
+    """The text on one line: what can't be printed, and every run of blanks, is a blank."""
+    return " ".join("".join(c if c.isprintable() else " " for c in text).split())
+
+
 def clean_name(name: str) -> str:
     """A person's name as it is shown and written down: one line, not empty, at most MAX_NAME characters."""
-    line = " ".join("".join(c if c.isprintable() else " " for c in name).split())
-    return line[:MAX_NAME] or DEFAULT_NAME
+    return one_line(name)[:MAX_NAME] or DEFAULT_NAME
 
 
 def _base64(data: bytes) -> str:

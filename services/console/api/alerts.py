@@ -28,10 +28,11 @@ from pathline.domain.alerts import (
 )
 from pathline.storage import alerts, customers, fences
 from services.console import cursors, shapes
-from services.console.api.answers import answer, body_of, described, id_of, limit_of, one_of
+from services.console.api.answers import answer, body_of, described, id_of, limit_of, one_of, text_of
 from services.console.api.customers import root_of
 from services.console.context import Context, caller_of, context_of
 from services.console.errors import ApiError
+from services.console.sessions import one_line
 
 if TYPE_CHECKING:
     from pathline.storage.connection import Db
@@ -72,7 +73,7 @@ async def listed(
             severity=severities,
             detector=one_of("detector", detector),
             subjects=subjects,
-            assignee=assignee or None,
+            assignee=text_of("assignee", assignee) or None,
             limit=size + 1,
             cursor=place,
         )
@@ -109,7 +110,7 @@ async def acknowledge(request: Request, alert_id: AlertId) -> Response:
 async def assign(request: Request, alert_id: AlertId) -> Response:
     """Say whose an alert is; null gives it back to everyone."""
     body: api.AssignBody = await body_of(request, api.AssignBody, [("assignee", "bad_assignee")])
-    return await _moved(request, alert_id, Assign(body.assignee))
+    return await _moved(request, alert_id, Assign(None if body.assignee is None else one_line(body.assignee)))
 
 
 @router.post(

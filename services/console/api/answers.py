@@ -16,6 +16,9 @@ from services.console.errors import ApiError
 MAX_BODY: Final = 65_536
 """Bytes of a request's body."""
 
+MAX_WORDS: Final = 50
+"""Words of one parameter."""
+
 Responses = dict[int | str, dict[str, Any]]
 
 
@@ -47,12 +50,23 @@ def limit_of(limit: str | None) -> int:
 
 def one_of(name: str, given: str | None, allowed: Collection[str] | None = None) -> list[str] | None:
     """A parameter that is a list with commas; None when it is absent or empty. Raises ApiError for an unknown word."""
-    words = [word.strip() for word in (given or "").split(",") if word.strip()]
+    words = [word.strip() for word in text_of(name, given).split(",") if word.strip()]
+    if len(words) > MAX_WORDS:
+        code = "bad_parameter"
+        raise ApiError(code, f"{name} has at most {MAX_WORDS} words")
     unknown = [] if allowed is None else [word for word in words if word not in allowed]
     if unknown:
         code = "bad_parameter"
         raise ApiError(code, f"{name} is any of {', '.join(allowed or ())}")
     return words or None
+
+
+def text_of(name: str, given: str | None) -> str:
+    """A parameter that is text; empty when it is absent. Raises ApiError for what no name contains."""
+    if given and "\0" in given:
+        code = "bad_parameter"
+        raise ApiError(code, f"{name} contains a NUL")
+    return given or ""
 
 
 def id_of(text: str, code: str) -> UUID:

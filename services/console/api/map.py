@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Annotated
 
 from fastapi import APIRouter, Query
@@ -11,6 +11,7 @@ from starlette.responses import Response
 
 from pathline.contracts import api
 from pathline.storage import fences
+from services.console import cursors
 from services.console.api.answers import answer, described
 from services.console.context import Context, context_of
 from services.console.errors import ApiError
@@ -20,6 +21,9 @@ router = APIRouter(tags=["map"])
 
 USUAL = timedelta(days=7)
 """The window where none is given."""
+
+_YEAR_TWO = datetime(2, 1, 1, tzinfo=UTC)
+"""Before it there is no room for a window."""
 
 
 @router.get("/map", responses=described(api.JourneyMap, "The map.", "bad_parameter"))
@@ -46,8 +50,9 @@ async def window_of(context: Context, begin: str | None, to: str | None) -> tupl
         async with context.database.connection() as db:
             # To the minute, so that people who look at the same time are shown the same map.
             last = (await fences.clock(db)).replace(second=0, microsecond=0) + timedelta(minutes=1)
-    first = _time("from", begin) or last - min(USUAL, timedelta(days=context.settings.console_map_days))
-    if not timedelta() < last - first <= timedelta(days=context.settings.console_map_days):
+    longest = timedelta(days=context.settings.console_map_days)
+    first = _time("from", begin) or max(last, _YEAR_TWO) - min(USUAL, longest)
+    if not timedelta() < last - first <= longest:
         code = "bad_parameter"
         raise ApiError(code, f"`from` lies before `to`, by at most {context.settings.console_map_days} days")
     return first, last
@@ -57,10 +62,7 @@ def _time(name: str, text: str | None) -> datetime | None:
     if not text:
         return None
     try:
-        time = datetime.fromisoformat(text)
-    except ValueError:
-        time = None
-    if time is None or time.tzinfo is None:
+        return cursors.utc(datetime.fromisoformat(text))
+    except (ValueError, OverflowError):
         code = "bad_parameter"
-        raise ApiError(code, f"`{name}` is a time with a zone, as in 2026-01-31T12:00:00Z")
-    return time
+        raise ApiError(code, f"`{name}` is a time with a zone, as in 2026-01-31T12:00:00Z") from None

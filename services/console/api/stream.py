@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime
 from typing import Annotated, Final
 from uuid import UUID
@@ -10,6 +10,7 @@ from uuid import UUID
 from fastapi import APIRouter, Header, Query
 from starlette.requests import Request
 from starlette.responses import StreamingResponse
+from starlette.types import Receive, Scope, Send
 
 from pathline.contracts.api import CODES
 from pathline.storage import customers
@@ -23,6 +24,9 @@ router = APIRouter(tags=["stream"])
 
 RETRY_MS: Final = 2_000
 """How long a browser waits before it comes back."""
+
+CATCH_UP_SECONDS: Final = 5
+"""How long a stream that resumes waits for a process that has just begun to read."""
 
 
 @router.get(
@@ -52,14 +56,32 @@ async def stream(
     names = frozenset(one_of("events", events, EVENTS) or EVENTS)
     given = id_of(customer, "customer_not_found") if customer else None
     whose = None if given is None else await _names_of(context, given)
-    joined = context.hub.join(last_event_id or last_id)
+    last = last_event_id or last_id
+    if last:
+        await context.hub.wait(CATCH_UP_SECONDS)
+    joined = context.hub.join(last)
     if joined is None:
         code = "too_many_streams"
         raise ApiError(code, "no more streams can be served now")
     opened, late = joined
     told = _tell(context, opened, names, given, whose, late=late)
-    headers = {"cache-control": "no-store", "x-accel-buffering": "no"}
-    return StreamingResponse(told, media_type="text/event-stream", headers=headers)
+    return _Told(told, lambda: context.hub.leave(opened))
+
+
+class _Told(StreamingResponse):
+    """A stream's answer. It leaves the hub whatever happens, also where its first byte was never asked for."""
+
+    media_type = "text/event-stream"
+
+    def __init__(self, told: AsyncIterator[bytes], leave: Callable[[], None]) -> None:
+        super().__init__(told, headers={"x-accel-buffering": "no"})
+        self._leave = leave
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            self._leave()
 
 
 async def _tell(
@@ -72,28 +94,26 @@ async def _tell(
     late: bool,
 ) -> AsyncIterator[bytes]:
     """Everything for one stream, until it or the process ends."""
-    try:
-        yield b"retry: %d\n\n" % RETRY_MS + _sign(context, RESET if late else HEARTBEAT)
-        while not opened.ended:
-            taken = await opened.take(context.settings.console_heartbeat_seconds)
-            wire = []
-            for one in taken:
-                if whose is not None and given is not None and one.event.moved and one.event.customers & whose:
-                    whose |= await _names_of(context, given)
-                if _concerns(one, names, whose):
-                    wire.append(one.wire)
-            # A quiet filter is told the place, too, so that it resumes from where it has looked.
-            yield b"".join(wire) or _sign(context, HEARTBEAT)
-    finally:
-        context.hub.leave(opened)
+    yield b"retry: %d\n\n" % RETRY_MS + _sign(RESET if late else HEARTBEAT, opened.place)
+    while not opened.ended:
+        taken = await opened.take(context.settings.console_heartbeat_seconds)
+        place = opened.place
+        wire = []
+        for one in taken:
+            if whose is not None and given is not None and one.event.moved and one.event.customers & whose:
+                whose |= await _names_of(context, given)
+            if _concerns(one, names, whose):
+                wire.append(one.wire)
+        # A quiet filter is told the place, too, so that it resumes from where it has looked.
+        yield b"".join(wire) or _sign(HEARTBEAT, place)
 
 
 def _concerns(one: Frame, names: frozenset[str], whose: set[UUID] | None) -> bool:
     return one.event.name in names and (whose is None or bool(one.event.customers & whose))
 
 
-def _sign(context: Context, name: str) -> bytes:
-    return frame(name, to_json({"at": datetime.now(UTC)}), context.hub.id())
+def _sign(name: str, place: str) -> bytes:
+    return frame(name, to_json({"at": datetime.now(UTC)}), place)
 
 
 async def _names_of(context: Context, given: UUID) -> set[UUID]:
