@@ -29,6 +29,8 @@ class Line(msgspec.Struct, frozen=True):
     number: int
     end: int
     call: bytes
+    named: bool = True
+    """False where the sender gave no message id, and the call carries one of ours."""
 
 
 class BadLine(msgspec.Struct, frozen=True):
@@ -122,4 +124,5 @@ def _line(number: int, start: int, end: int, text: bytes) -> Line | BadLine:
         digest = blake2b(b"%d:%b" % (start, text), digest_size=12).hexdigest()
         fields[MESSAGE_ID] = msgspec.Raw(b'"import-%b"' % digest.encode())
         text = msgspec.json.encode(fields)
+        return Line(number, end, text, named=False)
     return Line(number, end, text)

@@ -1,0 +1,95 @@
+"""A backtest from files to episodes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import Final
+from zoneinfo import ZoneInfo
+
+import msgspec
+
+from pathline.backtest import report
+from pathline.backtest.calls import Bad, Calls
+from pathline.backtest.report import Episode, Row
+from pathline.backtest.simulation import Simulation
+from pathline.domain.detectors.compiled import Detectors
+from pathline.domain.people import MAX_JOINED
+
+LINES_MOST: Final = 5_000_000
+"""Lines held in memory unless more are asked for; each takes its own size and about 500 bytes."""
+
+
+class Outcome(msgspec.Struct, frozen=True):
+    """What came of it."""
+
+    episodes: list[Episode]
+    rows: list[Row]
+    until: datetime | None
+    """The end of the simulation; None where there was no touchpoint and no end was given."""
+    lines: int
+    touchpoints: int
+    """Those that took effect."""
+    duplicates: int
+    refused: int
+    after: int
+    """Touchpoints left out because they happened after the end."""
+
+
+def run(
+    files: Sequence[str],
+    detectors: Detectors,
+    *,
+    zone: ZoneInfo,
+    namespace: str,
+    until: datetime | None = None,
+    lines_most: int = LINES_MOST,
+    on_bad: Callable[[Bad], None],
+    on_progress: Callable[[datetime, int], None] = lambda _at, _count: None,
+) -> Outcome:
+    """Run the detectors over the files in event time.
+
+    Args:
+        files: NDJSON of Segment calls, plain or zipped; `-` is standard input.
+        detectors: all of them.
+        zone: where a date ends when the order does not say where it goes.
+        namespace: whose thresholds count.
+        until: deadlines up to then pass and later touchpoints are left out; None: the last touchpoint's time.
+        lines_most: lines read, at most.
+        on_bad: is told of each line that cannot be used.
+        on_progress: is told of each instant that has passed, and how many touchpoints happened at it.
+
+    Raises:
+        OSError: a file cannot be read.
+        TooManyLinesError: there are more than `lines_most` lines.
+    """
+    calls = Calls(namespace, most=lines_most, on_bad=on_bad)
+    for file in files:
+        calls.read(file)
+    simulation = Simulation(detectors, zone)
+    end = calls.last if until is None else until
+    touchpoints = after = 0
+    for at, group in calls.instants():
+        if end is not None and at > end:
+            after += len(group)
+            continue
+        refused = {one.id for one in simulation.happen(at, [touchpoint for _, touchpoint in group])}
+        for kept, touchpoint in group:
+            if touchpoint.id in refused:
+                words = f"the join would make more than {MAX_JOINED} user_ids one"
+                calls.refuse(Bad(kept.file, kept.line, "join_too_large", words))
+        touchpoints += len(group) - len(refused)
+        on_progress(at, len(group))
+    if end is not None:
+        simulation.sleep_until(end)
+    alerts = report.in_order(simulation.alerts())
+    return Outcome(
+        episodes=[report.episode(alert, simulation.world.identifiers(alert.entity_id)) for alert in alerts],
+        rows=report.rows(alerts, detectors.files),
+        until=end,
+        lines=calls.lines,
+        touchpoints=touchpoints,
+        duplicates=calls.duplicates,
+        refused=calls.refused,
+        after=after,
+    )

@@ -1,0 +1,157 @@
+"""The scorer's day under a simulated clock: judge what changed, and wake up for deadlines at their own instant."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Iterable, Iterator
+from datetime import datetime
+from typing import Final
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+from pathline.backtest.world import World
+from pathline.domain import judging
+from pathline.domain.alerts import Alert
+from pathline.domain.detectors.compiled import Detectors
+from pathline.domain.detectors.view import CUSTOMER_EVENTS, Story
+from pathline.domain.fold import Stitched
+from pathline.domain.judging import Assessed, Change, Episode, Memory, Moment
+from pathline.domain.stages import Stage, StageFile, Stages
+from pathline.domain.touchpoint import Touchpoint
+
+SURVEY: Final = "Survey Answered"
+"""The one event that is judged for the person, where it names no thing."""
+
+NO_STAGES: Final = Stages(StageFile((Stage("any", ()),)))
+"""No detector asks for a stage, so none is looked for."""
+
+
+class Simulation:
+    """Touchpoints happen one instant after the other; between them deadlines pass."""
+
+    def __init__(self, detectors: Detectors, zone: ZoneInfo, world: World | None = None) -> None:
+        """Judge by these `detectors`; `zone` is meant where an order does not say where it goes."""
+        self.world = World(NO_STAGES) if world is None else world
+        self._detectors = detectors
+        self._zone = zone
+        self._alerts: dict[UUID, Alert] = {}
+        self._alive: dict[UUID, dict[str, Alert]] = {}
+        """By entity, then by detector."""
+        self._latest: dict[Episode, Alert] = {}
+        self._spent: dict[tuple[str, str], UUID] = {}
+        self._alerted: set[UUID] = set()
+        self._due: dict[UUID, datetime] = {}
+        self._queue: list[tuple[datetime, UUID]] = []
+        """Whatever was ever due; an entry that differs from `_due` is void."""
+
+    def happen(self, at: datetime, touchpoints: Iterable[Touchpoint]) -> list[Touchpoint]:
+        """Let all that occurred at one instant happen, after every deadline before it; returns those refused.
+
+        A deadline at this very instant is asked after them: what happens at its last moment still answers it.
+        """
+        for instant in self._deadlines_before(at):
+            self._wake(instant)
+        added = self.world.add(touchpoints)
+        keys = {self.world.key_of(one) for one in self._touched(added.stitched, added.moved)}
+        self._judge(keys, at)
+        return added.refused
+
+    def sleep_until(self, until: datetime) -> None:
+        """Let every deadline up to and at `until` pass."""
+        for instant in self._deadlines_before(until):
+            self._wake(instant)
+        self._wake(until)
+
+    def alerts(self) -> list[Alert]:
+        """Every episode so far, as it stands; in no order."""
+        return list(self._alerts.values())
+
+    def _deadlines_before(self, at: datetime) -> Iterator[datetime]:
+        """The instants before `at` at which something is due, as long as there are any; wake up at each."""
+        while self._queue and self._queue[0][0] < at:
+            due, key = self._queue[0]
+            if self._due.get(key) == due:
+                yield due
+            else:
+                heapq.heappop(self._queue)
+
+    def _wake(self, now: datetime) -> None:
+        keys = []
+        while self._queue and self._queue[0][0] <= now:
+            due, key = heapq.heappop(self._queue)
+            if self._due.get(key) == due:
+                del self._due[key]
+                keys.append(self.world.key_of(key))
+        self._judge(keys, now)
+
+    def _touched(self, stitched: Iterable[Stitched], moved: set[UUID]) -> set[UUID]:
+        """The things and persons to look at again."""
+        people, things, touched = set(moved), set[UUID](), set[UUID]()
+        for one in stitched:
+            touched.update(one.entities)
+            if not one.entities and one.touchpoint.event == SURVEY:
+                touched.add(one.subject)
+            if one.touchpoint.event in CUSTOMER_EVENTS:
+                things.update(one.entities)
+                if one.subject not in one.entities:
+                    people.add(one.subject)
+        if people or things:
+            # Nothing that was never judged, nor could be, can change its mind.
+            touched.update(one for one in self.world.neighbours(people, things) if self._may_change(one))
+        return touched
+
+    def _may_change(self, one: UUID) -> bool:
+        if one in self._alerted:
+            return True
+        name = self.world.things.get(one)
+        return name is not None and name.kind == "checkout" and one not in self.world.orders
+
+    def _judge(self, keys: Iterable[UUID], now: datetime) -> None:
+        when = Moment(now, now, now)
+        for key in keys:
+            story = self.world.story(key, self._zone)
+            if story is not None:
+                self._judge_story(story, when)
+
+    def _judge_story(self, story: Story, when: Moment) -> None:
+        alive = {
+            (detector, view.id): alert
+            for view in story.views()
+            for detector, alert in self._alive.get(view.id, {}).items()
+        }
+        assessed = judging.assess(self._detectors, story, when.now, alive)
+        unknown = judging.unknown_owners(assessed)
+        if unknown:
+            knowing = story.knowing({one: self.world.customer(one) for one in unknown})
+            assessed = judging.assess(self._detectors, knowing, when.now, alive)
+        memory = Memory(alive, self._spent_of(assessed), self._latest)
+        changes = judging.judge(assessed, memory, when)
+        for change in changes:
+            self._keep(change)
+        self._schedule(story.id, judging.next_due(assessed, memory, changes))
+
+    def _spent_of(self, assessed: Iterable[Assessed]) -> dict[tuple[str, str], Alert]:
+        causes = judging.causes_of(assessed)
+        return {cause: self._alerts[owner] for cause in causes if (owner := self._spent.get(cause)) is not None}
+
+    def _keep(self, change: Change) -> None:
+        alert = change.alert
+        self._alerts[alert.id] = alert
+        self._alerted.add(alert.entity_id)
+        latest = self._latest.get((alert.detector, alert.entity_id))
+        if latest is None or latest.episode <= alert.episode:
+            self._latest[alert.detector, alert.entity_id] = alert
+        alive = self._alive.setdefault(alert.entity_id, {})
+        if alert.alive:
+            alive[alert.detector] = alert
+        else:
+            alive.pop(alert.detector, None)
+        for cause in change.causes:
+            self._spent[alert.detector, cause] = alert.id
+
+    def _schedule(self, key: UUID, due: datetime | None) -> None:
+        if due is None:
+            self._due.pop(key, None)
+        elif self._due.get(key) != due:
+            self._due[key] = due
+            heapq.heappush(self._queue, (due, key))

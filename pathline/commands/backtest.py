@@ -1,0 +1,128 @@
+"""`pathline backtest`: a file of history through the detectors in event time, with no servers."""
+
+import sys
+from collections.abc import Iterable
+from contextlib import nullcontext
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Annotated
+from zoneinfo import ZoneInfo
+
+import msgspec
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from pathline.backtest.calls import Bad, TooManyLinesError
+from pathline.backtest.report import Episode, Row
+from pathline.backtest.run import LINES_MOST, Outcome, run
+from pathline.contracts import detector_files
+from pathline.domain.detectors.rules import DetectorError
+from pathline.domain.story import promise_end
+from pathline.kit.settings import Settings
+
+SOME_REFUSED = 1
+FAILED = 2
+INTERRUPTED = 130
+STANDARD = "-"
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command(rich_help_panel="Data")(backtest)
+
+
+def backtest(
+    files: Annotated[list[str], typer.Argument(help="NDJSON of Segment calls, plain or gzipped; - is standard input.")],
+    *,
+    detectors: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder of further detectors; one with a built-in's name replaces it.", envvar="PATHLINE_DETECTORS"
+        ),
+    ] = None,
+    overrides: Annotated[
+        Path | None, typer.Option(help="File of other thresholds.", envvar="PATHLINE_DETECTOR_OVERRIDES")
+    ] = None,
+    namespace: Annotated[str, typer.Option(help="The namespace whose thresholds count.")] = "default",
+    until: Annotated[
+        str | None,
+        typer.Option(
+            help="A time with zone, or a date, meaning its end in PATHLINE_ZONE: deadlines up to then pass, what happened"
+            " later is left out. Without it, the time of the last touchpoint."
+        ),
+    ] = None,
+    out: Annotated[str, typer.Option(help="Where the episodes are written; - is standard output.")] = STANDARD,
+    lines_most: Annotated[int, typer.Option(min=1, help="Lines held in memory, at most.")] = LINES_MOST,
+) -> None:
+    """Run files of history through the detectors, each touchpoint at its own time: no servers, nobody is alerted."""
+    zone = ZoneInfo(Settings.load().zone)
+    say = Console(stderr=True, soft_wrap=True)
+
+    def on_bad(bad: Bad) -> None:
+        say.print(f"{bad.file}:{bad.line}: {bad.code}: {bad.message}", markup=False, highlight=False)
+
+    try:
+        outcome = run(
+            files,
+            detector_files.load(detectors, overrides),
+            zone=zone,
+            namespace=namespace,
+            until=_until(until, zone),
+            lines_most=lines_most,
+            on_bad=on_bad,
+        )
+        _write(out, outcome.episodes)
+    except (DetectorError, TooManyLinesError, EOFError, OSError) as problem:
+        say.print(f"pathline: {problem}", markup=False, highlight=False)
+        raise typer.Exit(FAILED) from problem
+    except KeyboardInterrupt:
+        raise typer.Exit(INTERRUPTED) from None
+    say.print(_table(outcome.rows))
+    say.print(_sentence(outcome), markup=False, highlight=False)
+    raise typer.Exit(SOME_REFUSED if outcome.refused else 0)
+
+
+def _until(told: str | None, zone: ZoneInfo) -> datetime | None:
+    until = promise_end(told, zone)
+    if told is not None and until is None:
+        message = f"{told!r} is neither a date nor a time"
+        raise typer.BadParameter(message, param_hint="--until")
+    return until
+
+
+def _write(out: str, episodes: Iterable[Episode]) -> None:
+    target = nullcontext(sys.stdout.buffer) if out == STANDARD else Path(out).open("wb")
+    with target as file:
+        for one in episodes:
+            file.write(msgspec.json.encode(one) + b"\n")
+        file.flush()
+
+
+def _table(rows: Iterable[Row]) -> Table:
+    table = Table("detector")
+    for title in ("episodes", "open at end"):
+        table.add_column(title, justify="right")
+    table.add_column("resolved how")
+    table.add_column("median to resolution", justify="right")
+    for row in rows:
+        how = ", ".join(f"{resolution} {count:,}" for resolution, count in row.resolutions)
+        table.add_row(row.detector, f"{row.episodes:,}", f"{row.open:,}", how, _span(row.median_seconds))
+    return table
+
+
+def _span(seconds: float | None) -> str:
+    return "" if seconds is None else str(timedelta(seconds=round(seconds)))
+
+
+def _sentence(outcome: Outcome) -> str:
+    parts = [f"{outcome.lines:,} lines, {outcome.touchpoints:,} touchpoints"]
+    for count, words in (
+        (outcome.duplicates, "were duplicates"),
+        (outcome.refused, "could not be used"),
+        (outcome.after, "happened after the end"),
+    ):
+        if count:
+            parts.append(f"{count:,} {words}")
+    end = f"; until {outcome.until.isoformat()}" if outcome.until is not None else ""
+    return ", ".join(parts) + end
