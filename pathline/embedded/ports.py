@@ -1,19 +1,46 @@
 """Ports of this machine: a free one, and who holds one that is not."""
 
+import random
 import socket
+from pathlib import Path
 
 import psutil
 
 from pathline.embedded.trouble import Code, TroubleError
 from pathline.kit.settings import join_address, split_address
 
+FREE_PORT_MIN = 10_000
+EPHEMERAL_PORT_MIN = 32_768
+"""Where the ports of outgoing connections begin, unless the system says otherwise."""
+TRIES = 100
+
 
 def free_port(host: str = "127.0.0.1") -> int:
-    """A port nobody listens on now. Somebody may a moment later: start what needs it at once."""
+    """A port nobody listens on now, and no outgoing connection is given.
+
+    The latter matters: while a server is away, one of the clients that keep trying its port may be given that very
+    port as its own, and then the server cannot have it back.
+    """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.socket(family, socket.SOCK_STREAM) as probe:
-        probe.bind((host, 0))
-        return int(probe.getsockname()[1])
+    chance = random.SystemRandom()
+    limit = max(_ephemeral_port_min(), FREE_PORT_MIN + 1)
+    for port in (*(chance.randrange(FREE_PORT_MIN, limit) for _ in range(TRIES)), 0):
+        with socket.socket(family, socket.SOCK_STREAM) as probe:
+            try:
+                probe.bind((host, port))
+            except OSError:
+                if port == 0:
+                    raise
+                continue
+            return int(probe.getsockname()[1])
+    raise AssertionError
+
+
+def _ephemeral_port_min() -> int:
+    try:
+        return int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text(encoding="utf-8").split()[0])
+    except (OSError, ValueError, IndexError):
+        return EPHEMERAL_PORT_MIN
 
 
 def resolve(address: str) -> str:

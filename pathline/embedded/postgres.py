@@ -8,7 +8,6 @@ import pwd
 import shutil
 import signal
 import stat
-import subprocess
 import tempfile
 from contextlib import suppress
 from pathlib import Path
@@ -18,7 +17,7 @@ import asyncpg
 import psutil
 
 from pathline.embedded.part import version_file_text
-from pathline.embedded.processes import Launch
+from pathline.embedded.processes import Launch, run_to_end
 from pathline.embedded.trouble import Code, TroubleError
 
 MAJOR = 18
@@ -116,11 +115,14 @@ class EmbeddedPostgres:
         return None
 
     def _initialise(self) -> None:
-        self._make_private(self._data)
+        # Apart, and into place in one step: half-made data would be taken for whole at the next start.
+        making = self._data.with_name(f"{self._data.name}.making")
+        shutil.rmtree(making, ignore_errors=True)
+        self._make_private(making)
         launch = Launch(
             argv=[
                 str(self._binaries / "initdb"),
-                f"--pgdata={self._data}",
+                f"--pgdata={making}",
                 f"--username={SUPERUSER}",
                 "--auth=trust",  # whoever may enter the socket's directory is this user
                 "--encoding=UTF8",
@@ -129,23 +131,18 @@ class EmbeddedPostgres:
                 "--locale=C",
             ],
             cwd=self._socket,
+            env={"LC_ALL": "C", "TZ": "UTC"},
             user=self._user,
             keep_access=self._user is not None,
         )
-        done = subprocess.run(
-            launch.command(),
-            cwd=launch.cwd,
-            env={**os.environ, "LC_ALL": "C", "TZ": "UTC"},
-            capture_output=True,
-            check=False,
-            timeout=INITDB_TIMEOUT_SECONDS,
-        )
-        if done.returncode != 0:
-            # Half-made data would be taken for whole at the next start.
-            shutil.rmtree(self._data, ignore_errors=True)
-            words = (done.stdout + done.stderr).decode("utf-8", "replace").strip()[-600:]
+        words = run_to_end(launch, INITDB_TIMEOUT_SECONDS)
+        if words is not None:
+            shutil.rmtree(making, ignore_errors=True)
             code = Code.NO_SPACE if "No space left" in words else Code.PART_FAILED
-            raise TroubleError(code, f"PostgreSQL could not make its data in {self._data}: {words}")
+            raise TroubleError(code, f"PostgreSQL could not make its data in {making}: {words}")
+        with suppress(FileNotFoundError):
+            self._data.rmdir()
+        making.rename(self._data)
 
     def _make_private(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
@@ -154,12 +151,11 @@ class EmbeddedPostgres:
         folder.chmod(0o700)
 
     def _clear_stale_lock(self) -> None:
-        """Remove the lock of a killed server. PostgreSQL itself takes any process with that id for the holder."""
+        """Remove the locks of a killed server. PostgreSQL itself takes any process with that id for the holder."""
         lock = self._data / "postmaster.pid"
+        socket_lock = self._socket / f"{SOCKET_FILE}.lock"
         lines = (version_file_text(lock) or "").splitlines()
-        if not lines or not lines[0].isdigit():
-            return
-        with suppress(psutil.Error, OSError):
+        with suppress(psutil.Error, OSError, ValueError, IndexError):
             process = psutil.Process(int(lines[0]))
             if process.name().startswith("postgres") and Path(process.cwd()) == self._data:
                 process.send_signal(signal.SIGINT)
@@ -167,7 +163,8 @@ class EmbeddedPostgres:
                 if process.is_running():
                     process.kill()
                     process.wait(self.stop_seconds)
-        lock.unlink(missing_ok=True)
+        for left in (lock, socket_lock):
+            left.unlink(missing_ok=True)
 
 
 def binaries() -> Path:

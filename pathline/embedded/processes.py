@@ -18,11 +18,14 @@ from pathlib import Path
 
 import psutil
 
-from pathline.embedded import launch
+from pathline.embedded import launch, ports
+from pathline.embedded.trouble import Code, TroubleError
 
 CREATED_TOLERANCE_SECONDS = 2.0
 """Creation times are counted from the boot time, which moves by a little when the clock is set."""
 POLL_SECONDS = 0.05
+WORDS_MAX = 600
+"""Characters shown of what a program that failed has said."""
 LOG_BYTES_MAX = 32 * 1_048_576
 """A log that has grown past this becomes NAME.log.1 and starts again."""
 
@@ -76,6 +79,7 @@ class Child:
     def start(self, what: Launch) -> None:
         """Run it. Raises OSError when it cannot be started."""
         self._stop_signal = what.stop_signal
+        self.turn_log()
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
                 what.command(),
@@ -132,6 +136,26 @@ class Child:
         return not self.running
 
 
+def run_to_end(what: Launch, wait_seconds: float) -> str | None:
+    """Run a program that ends by itself; None when all went well, else its last words. Raises OSError."""
+    try:
+        done = subprocess.run(
+            what.command(),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            cwd=what.cwd,
+            env={**_plain_environment(), **what.env},
+            start_new_session=True,
+            check=False,
+            timeout=wait_seconds,
+        )
+    except subprocess.TimeoutExpired:
+        return f"not done after {wait_seconds:g} s"
+    words = done.stdout.decode("utf-8", "replace").strip()[-WORDS_MAX:]
+    return None if done.returncode == 0 else words or f"status {done.returncode}"
+
+
 def write_record(path: Path, pid: int, stop_signal: signal.Signals) -> None:
     """Record a process; the creation time tells it from a later one with the same id."""
     with suppress(psutil.NoSuchProcess):
@@ -154,15 +178,23 @@ def read_record(path: Path) -> tuple[psutil.Process, signal.Signals] | None:
 
 
 def end_left_behind(run: Path, *, wait_seconds: float = 10.0) -> list[str]:
-    """End every process that the records in `run` still find; returns their names."""
+    """End every process that the records in `run` still find; returns their names. Raises TroubleError."""
     left: list[tuple[str, psutil.Process]] = []
     for path in sorted(run.glob("*.pid")):
         found = read_record(path)
         if found is not None:
             process, stop_signal = found
-            with suppress(psutil.NoSuchProcess):
+            try:
                 process.send_signal(stop_signal)
-                left.append((path.stem, process))
+            except psutil.NoSuchProcess:
+                continue
+            except psutil.AccessDenied as refused:
+                raise TroubleError(
+                    Code.NOT_ALLOWED,
+                    f"{path.stem}, left running by the last start, is {ports.describe(process.pid)} of another user. "
+                    "Start as that user, or end it first.",
+                ) from refused
+            left.append((path.stem, process))
     _gone, alive = psutil.wait_procs([process for _name, process in left], timeout=wait_seconds)
     for process in alive:
         with suppress(psutil.NoSuchProcess):
@@ -174,11 +206,16 @@ def end_left_behind(run: Path, *, wait_seconds: float = 10.0) -> list[str]:
 
 
 def turn_log(path: Path, bytes_max: int = LOG_BYTES_MAX) -> None:
-    """Copy a log that has grown past `bytes_max` to NAME.log.1 and cut it."""
+    """Copy a log that has grown past `bytes_max` to NAME.log.1 and cut it, on a full disk without the copy."""
     with suppress(OSError):
-        if path.stat().st_size > bytes_max:
-            shutil.copyfile(path, path.with_name(path.name + ".1"))
-            os.truncate(path, 0)
+        if path.stat().st_size <= bytes_max:
+            return
+        copy = path.with_name(path.name + ".1")
+        try:
+            shutil.copyfile(path, copy)
+        except OSError:
+            copy.unlink(missing_ok=True)
+        os.truncate(path, 0)
 
 
 def last_words(path: Path, lines_max: int = 5) -> str:

@@ -41,10 +41,10 @@ def from_os_error(problem: OSError, what: str) -> TroubleError:
     """An OSError met while doing `what` ("write the log"), as a TroubleError."""
     if problem.errno in {errno.ENOSPC, errno.EDQUOT}:
         return TroubleError(Code.NO_SPACE, f"The disk is full: cannot {what}. Free some space and start again.")
-    if problem.errno in {errno.EACCES, errno.EPERM, errno.EROFS}:
+    if problem.errno in {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST, errno.ENAMETOOLONG}:
         return TroubleError(
             Code.HOME_NOT_WRITABLE,
-            f"Not allowed to {what} ({problem.strerror}: {problem.filename}). "
+            f"Cannot {what} ({problem.strerror}: {problem.filename}). "
             "Give this user the directory, or set PATHLINE_HOME to one of its own.",
         )
     return TroubleError(Code.PART_FAILED, f"Cannot {what}: {problem}.")

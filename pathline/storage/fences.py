@@ -71,6 +71,12 @@ async def take(db: Db, topic: str, partition: int, cluster_id: str) -> Held:
     return Held(row["epoch"], row["next_offset"], row["hints"])
 
 
+async def cluster_ids(db: Db) -> list[str]:
+    """The Kafka clusters that partitions were read from; more than one is a mistake, none a database never used."""
+    rows = await db.fetch("SELECT DISTINCT cluster_id FROM fence ORDER BY cluster_id")
+    return [row["cluster_id"] for row in rows]
+
+
 async def lock(db: Db, topic: str, moves: Sequence[Advance]) -> None:
     """Lock the rows of these partitions, in order, for the rest of the transaction.
 

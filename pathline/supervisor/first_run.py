@@ -1,13 +1,18 @@
 """What the parts need before the services start: the API token, migrations, topics, the demo's write keys."""
 
-import os
 import secrets
+from contextlib import suppress
 from pathlib import Path
 
 import asyncpg
+from alembic.util import CommandError
+from sqlalchemy.exc import DBAPIError
 
+from pathline.embedded.trouble import Code, TroubleError
+from pathline.kit import kafka
 from pathline.kit.topics import ensure_topics
-from pathline.storage import keys, migrate
+from pathline.storage import fences, keys, migrate
+from pathline.supervisor import state
 
 CREDENTIAL_FILE = "api-token"
 DEMO_KEYS: tuple[tuple[str, keys.Kind], ...] = (("demo", "server"), ("demo-web", "browser"))
@@ -17,20 +22,19 @@ DEMO_KEYS: tuple[tuple[str, keys.Kind], ...] = (("demo", "server"), ("demo-web",
 def api_token(home: Path) -> str:
     """The token of the console's API, made at the first start: one bare line, for this user's eyes only."""
     path = home / CREDENTIAL_FILE
-    try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
+    with suppress(FileNotFoundError):
         path.chmod(0o600)
-        return path.read_text(encoding="utf-8").strip()
+        token = path.read_text(encoding="utf-8").strip()
+        if token:
+            return token
     token = secrets.token_urlsafe(32)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        file.write(token + "\n")
+    state.write_text(path, token + "\n")
     return token
 
 
 async def prepare_database(dsn: str) -> str:
-    """Migrate, add the demo's keys; returns the version of the tables."""
-    version = await migrate.upgrade(dsn)
+    """Migrate, add the demo's keys; returns the version of the tables. Raises TroubleError."""
+    version = await migrated(dsn)
     connection = await asyncpg.connect(dsn)
     try:
         async with connection.transaction():
@@ -39,6 +43,38 @@ async def prepare_database(dsn: str) -> str:
     finally:
         await connection.close()
     return version
+
+
+async def migrated(dsn: str) -> str:
+    """Migrate; returns the version of the tables. Raises TroubleError."""
+    try:
+        return await migrate.upgrade(dsn)
+    except (migrate.SchemaError, CommandError) as refused:
+        raise TroubleError(
+            Code.OTHER_VERSION,
+            f"The database is of a version unknown here: {refused}. A newer Pathline wrote it: use that.",
+        ) from refused
+    except DBAPIError as problem:
+        raise TroubleError(
+            Code.NOT_REACHABLE, f"The database cannot be brought up to date: {problem.orig}."
+        ) from problem
+
+
+async def check_cluster(dsn: str, bootstrap: str) -> None:
+    """Raise TroubleError when the database was written from another Kafka: its offsets would mean nothing."""
+    found = await kafka.cluster_id(bootstrap)
+    connection = await asyncpg.connect(dsn)
+    try:
+        written_from = await fences.cluster_ids(connection)
+    finally:
+        await connection.close()
+    if written_from and found not in written_from:
+        raise TroubleError(
+            Code.OTHER_CLUSTER,
+            f"The database was written from another Kafka ({', '.join(written_from)}) than the one at {bootstrap} "
+            f"({found}): what it has read there means nothing here. Bring that Kafka's data back, "
+            "or begin anew with an empty database too.",
+        )
 
 
 async def prepare_topics(bootstrap: str, *, prefix: str, partitions: int, replicas: int) -> list[str]:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from pathline.embedded.part import Part
 from pathline.embedded.processes import Child
-from pathline.embedded.trouble import Code, TroubleError
+from pathline.embedded.trouble import Code, TroubleError, from_os_error
 from pathline.supervisor.backoff import Backoff
 from pathline.supervisor.state import PartState, State
 
@@ -63,9 +63,10 @@ class Keeper:
                 await self._watch()
                 died = self._last_words()
             except (TroubleError, OSError) as problem:
-                died = str(problem)
-                if not self.ready_once.is_set() and isinstance(problem, TroubleError):
-                    raise
+                known = problem if isinstance(problem, TroubleError) else from_os_error(problem, "start it")
+                died = str(known)
+                if not self.ready_once.is_set() and (self._must_start or known is problem):
+                    raise known from problem
             self._set("dead", died)
             if self._must_start and not self.ready_once.is_set():
                 raise TroubleError(Code.PART_FAILED, f"{self.part.name} {died}")
@@ -103,7 +104,7 @@ class Keeper:
 
     def _say_died(self, died: str, wait_seconds: float) -> None:
         # The same words again and again tell nothing: a part that cannot start is spoken of once, then counted.
-        words = died if died != self._told else f"ended as before, for the {self.restarts + 1}th time"
+        words = died if died != self._told else f"ended as before, {self.restarts + 1} times by now"
         self._told = died
         self._say(f"{self.part.name}: {words}\n{self.part.name}: starting again in {wait_seconds:g} s")
 

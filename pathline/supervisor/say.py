@@ -17,9 +17,9 @@ class Reporter:
 
     def __init__(self, console: Console | None = None) -> None:
         """Write to standard output, or to `console`."""
-        self._console = console or Console(highlight=False, soft_wrap=True, markup=False)
+        self._console = console or Console(highlight=False, soft_wrap=True, markup=False, emoji=False)
         self._status: Status | None = None
-        self._said_share = 0.0
+        self._said_share = -1.0
 
     def __enter__(self) -> Self:
         """Start showing what is going on, where that can be shown."""
@@ -58,7 +58,8 @@ class Reporter:
         if self._status is not None:
             self.now(text)
         share = done / files
-        if done in {0, files} or (self._status is None and share >= self._said_share + PROGRESS_STEP):
+        due = (done == 0 and self._said_share < 0) or (done == files and self._said_share < 1)
+        if due or (self._status is None and share >= max(self._said_share, 0) + PROGRESS_STEP):
             self._said_share = share
             self.line(text)
 

@@ -41,11 +41,13 @@ async def look(settings: Settings) -> Status:
     home = settings.home.expanduser().absolute()
     supervisor = homes.holder(home)
     snapshot = state.read(home) if supervisor is not None else None
+    if snapshot is not None and snapshot.supervisor != supervisor:
+        snapshot = None  # what a killed `up` left; the one that holds the home has not written yet
     known = {part.name: part for part in snapshot.parts} if snapshot is not None else {}
     names = ["kafka", "postgres", *SERVICES, *(["demo"] if snapshot is not None and snapshot.demo else [])]
     parts = await asyncio.gather(*(_look_at(name, known.get(name), settings) for name in names))
     # An `up` that still prepares has more to do than its parts show.
-    complete = snapshot is None or snapshot.ready
+    complete = supervisor is None or (snapshot is not None and snapshot.ready)
     return Status(
         ready=complete and all(part.ready for part in parts),
         home=str(home),

@@ -70,7 +70,8 @@ class Supervisor:
         working = asyncio.create_task(self._work())
         try:
             await asyncio.wait({stopping, working}, return_when=asyncio.FIRST_COMPLETED)
-            if working.done():
+            # Told to stop, a start that fails has failed because of that.
+            if not self._stop.is_set():
                 working.result()
         finally:
             for task in (stopping, recording, working):
@@ -78,17 +79,10 @@ class Supervisor:
             await asyncio.gather(stopping, recording, working, return_exceptions=True)
 
     async def _work(self) -> None:
+        self._check_ports()
         await self._start_servers()
         token = first_run.api_token(self._home)
-        version = await first_run.prepare_database(self._dsn)
-        self._say.line(f"database: at version {version}")
-        made = await first_run.prepare_topics(
-            self._kafka,
-            prefix=self._settings.topic_prefix,
-            partitions=self._settings.partitions,
-            replicas=self._settings.replicas,
-        )
-        self._say.line(f"topics: {f'{len(made)} made' if made else 'as they should be'}")
+        await self._prepare()
         addresses = await self._start_services()
         self._complete = True
         self._write_state()
@@ -97,6 +91,24 @@ class Supervisor:
             self._say.line(line)
         self._say.plain("pathline is ready")
         await _raise_first(self._watches.values())
+
+    def _check_ports(self) -> None:
+        """Before a minute of downloads, not after it."""
+        for name in self._services():
+            setting = ADDRESS_SETTINGS.get(name, name)
+            ports.check_free(getattr(self._settings, setting), name, f"PATHLINE_{setting.upper()}")
+
+    async def _prepare(self) -> None:
+        version = await first_run.prepare_database(self._dsn)
+        self._say.line(f"database: at version {version}")
+        await first_run.check_cluster(self._dsn, self._kafka)
+        made = await first_run.prepare_topics(
+            self._kafka,
+            prefix=self._settings.topic_prefix,
+            partitions=self._settings.partitions,
+            replicas=self._settings.replicas,
+        )
+        self._say.line(f"topics: {f'{len(made)} made' if made else 'as they should be'}")
 
     async def _start_servers(self) -> None:
         own: list[Part] = []
@@ -120,8 +132,11 @@ class Supervisor:
             self._kafka = self._keepers["kafka"].part.address
             state.write_text(self._home / KAFKA_RECORD, self._kafka + "\n", 0o644)
 
+    def _services(self) -> tuple[str, ...]:
+        return (*SERVICES, *(("demo",) if self._demo else ()))
+
     async def _start_services(self) -> dict[str, str]:
-        names = (*SERVICES, *(("demo",) if self._demo else ()))
+        names = self._services()
         settings = {name: ADDRESS_SETTINGS.get(name, name) for name in names}
         addresses = {name: ports.resolve(getattr(self._settings, setting)) for name, setting in settings.items()}
         env = {
@@ -150,11 +165,16 @@ class Supervisor:
             keeper = Keeper(part, self._home, say=self._say.line, must_start=must_start)
             self._keepers[part.name] = keeper
             self._watches[part.name] = asyncio.create_task(keeper.run(), name=part.name)
-        ready = asyncio.gather(*(self._keepers[part.name].ready_once.wait() for part in parts))
+        ready = asyncio.create_task(self._all_ready(parts))
         try:
             await _raise_first([ready, *self._watches.values()])
         finally:
             ready.cancel()
+            await asyncio.gather(ready, return_exceptions=True)
+
+    async def _all_ready(self, parts: Sequence[Part]) -> None:
+        for part in parts:
+            await self._keepers[part.name].ready_once.wait()
 
     async def _wait_for(self, part: RemotePart) -> None:
         deadline = time.monotonic() + REMOTE_WAIT_SECONDS
