@@ -135,9 +135,10 @@ class Worker:
     async def _take_assigned(self) -> None:
         """Take the partitions that the group gave us since the last look, and go where the table says."""
         missing = [tp for tp in self._consumer.assignment() if tp.partition not in self.owned]
-        for tp in sorted(missing, key=lambda tp: tp.partition):
-            held = await self._persist(self._take, tp)
-            await self._check_offsets(tp, held.next_offset)
+        taken = [(tp, await self._persist(self._take, tp)) for tp in sorted(missing, key=lambda tp: tp.partition)]
+        if taken:
+            await self._check_offsets({tp: held.next_offset for tp, held in taken})
+        for tp, held in taken:
             if held.hints is not None:
                 await self._send(hint.decode(held.hints).hints)
             self._consumer.seek(tp, held.next_offset)
@@ -147,17 +148,20 @@ class Worker:
         if self._consumer.assignment():
             self._health.set("partitions", None)
 
-    async def _check_offsets(self, tp: TopicPartition, next_offset: int) -> None:
-        """Refuse a topic that is not the one we read before; say it when Kafka dropped what was not read yet."""
-        end = (await self._consumer.end_offsets([tp]))[tp]
-        if next_offset > end:
-            message = f"{tp.topic}/{tp.partition} ends at {end}, but was read up to {next_offset}: it was made anew"
-            raise OtherClusterError(message)
-        beginning = (await self._consumer.beginning_offsets([tp]))[tp]
-        if 0 < next_offset < beginning:
-            log.error(
-                "retention dropped records that were not read", partition=tp.partition, lost=beginning - next_offset
-            )
+    async def _check_offsets(self, taken: Mapping[TopicPartition, int]) -> None:
+        """Refuse a topic that is not the one we read before; say it when Kafka dropped what was not read yet.
+
+        Asked for all at once: each question waits behind the fetch that is under way, half a second.
+        """
+        ends = await self._consumer.end_offsets(list(taken))
+        beginnings = await self._consumer.beginning_offsets(list(taken))
+        for tp, next_offset in taken.items():
+            if next_offset > ends[tp]:
+                message = f"{tp.topic}/{tp.partition} ends at {ends[tp]}, but was read up to {next_offset}: made anew"
+                raise OtherClusterError(message)
+            if 0 < next_offset < beginnings[tp]:
+                lost = beginnings[tp] - next_offset
+                log.error("retention dropped records that were not read", partition=tp.partition, lost=lost)
 
     async def _take(self, tp: TopicPartition) -> fences.Held:
         async with self._pool.acquire() as db:
