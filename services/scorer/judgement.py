@@ -41,6 +41,8 @@ class Judged(msgspec.Struct):
     elsewhere: set[UUID] = set()
     """Orders that stories asked for turned out to be part of; to be judged in a transaction of their own."""
     failed: int = 0
+    taken: int = 0
+    """Of `due`: how many deadlines had passed, those of stories that are part of another one by now included."""
     cut: bool = False
     """True when a customer had more stories than are judged at a time."""
     received: dict[UUID, datetime] = {}
@@ -92,7 +94,13 @@ class Judge:
         """Judge up to `limit` stories whose deadline has passed, those that no peer is judging."""
         when = await self._moment(db)
         keys = await watch.take_due(db, when.now, limit)
-        return await self._judge(db, keys, when) if keys else Judged()
+        judged = await self._judge(db, keys, when) if keys else Judged()
+        judged.taken = len(keys)
+        return judged
+
+    async def due_keys(self, db: Db, limit: int) -> list[UUID]:
+        """Which stories `due` would judge now."""
+        return await watch.take_due(db, (await self._moment(db)).now, limit)
 
     async def stories(self, db: Db, keys: Collection[UUID]) -> Judged:
         """Judge these stories."""
@@ -130,11 +138,19 @@ class Judge:
         for key, listed in assessed.items():
             changes = judging.judge(listed, memory, when)
             judged.changes += changes
-            due[key] = judging.next_due(listed, memory, changes)
+            due[key] = self._next_due(key, judging.next_due(listed, memory, changes), when)
         if judged.changes:
             await judgements.keep(db, judged.changes)
         await watch.schedule(db, due)
         return judged
+
+    @staticmethod
+    def _next_due(key: UUID, due: datetime | None, when: Moment) -> datetime | None:
+        """When to judge a story unasked. A deadline that judging did not end must not keep the waker from the rest."""
+        if due is None or due > when.now:
+            return due
+        log.error("a story is still due after it was judged", story=str(key), due=due.isoformat())
+        return when.clock + AGAIN_AFTER
 
     def _assess(
         self,

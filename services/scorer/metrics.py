@@ -29,6 +29,8 @@ class ScorerMetrics:
             detectors: names of all detectors.
         """
         names = tuple(detectors)
+        self.detectors = frozenset(names)
+        self.endpoints = ENDPOINTS
         self.hints = Counter("pathline_scorer_hints", "Hints read, by outcome.", ["outcome"], registry=registry)
         self.stories = Counter("pathline_scorer_stories", "Stories judged, by reason.", ["reason"], registry=registry)
         self.failures = Counter(
@@ -65,6 +67,10 @@ class ScorerMetrics:
         self.outbox_failed = Gauge(
             "pathline_outbox_failed", "Notices that were given up.", ["endpoint"], registry=registry
         )
+        self.disabled = Gauge(
+            "pathline_endpoint_disabled", "1 where an endpoint is switched off, because it said so.", ["endpoint"],
+            registry=registry,
+        )  # fmt: skip
         self.deliveries = Counter(
             "pathline_deliveries", "Attempts to deliver a notice.", ["endpoint", "outcome"], registry=registry
         )
@@ -92,6 +98,7 @@ class ScorerMetrics:
         for endpoint in ENDPOINTS:
             self.outbox.labels(endpoint)
             self.outbox_failed.labels(endpoint)
+            self.disabled.labels(endpoint)
             self.delivered_seconds.labels(endpoint)
             for outcome in DELIVERIES:
                 self.deliveries.labels(endpoint, outcome)

@@ -1,0 +1,152 @@
+"""The partitions that a consumer holds, each at the place and under the epoch that the fence's table says."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import asyncpg
+from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
+
+from pathline.kit.logging import get_logger
+from pathline.storage import fences
+from pathline.storage.fences import Advance, OtherClusterError
+
+if TYPE_CHECKING:
+    from pathline.storage.connection import Db
+
+log = get_logger(__name__)
+
+
+class Ownership:
+    """A partition that we hold."""
+
+    __slots__ = ("committed", "epoch", "position")
+
+    def __init__(self, epoch: int, next_offset: int) -> None:
+        """Stand at `next_offset`, under the fence's `epoch`."""
+        self.epoch = epoch
+        self.committed = next_offset
+        """Next offset by the database."""
+        self.position = next_offset
+        """Next offset to be read; ahead of `committed` by what is in hand."""
+
+
+Shares = Mapping[int, tuple[Ownership, Sequence[Any]]]
+"""Records by partition, with the ownership under which they were read: under another one they must not be written."""
+
+
+class _Listener(ConsumerRebalanceListener):  # type: ignore[misc]
+    """Forgets partitions at once when they go; the fence holds even if it came too late."""
+
+    def __init__(self, partitions: Partitions) -> None:
+        self._partitions = partitions
+
+    def on_partitions_revoked(self, revoked: Sequence[TopicPartition]) -> None:
+        for tp in revoked:
+            self._partitions.owned.pop(tp.partition, None)
+
+    def on_partitions_assigned(self, _assigned: Sequence[TopicPartition]) -> None:
+        """Errors raised here are swallowed, so partitions are taken in the loop."""
+        self._partitions.joined = True
+
+
+class Partitions:
+    """One consumer's part of one topic."""
+
+    def __init__(self, consumer: AIOKafkaConsumer, pool: asyncpg.Pool[Any], topic: str, cluster_id: str) -> None:
+        """Hold nothing yet.
+
+        Args:
+            consumer: started, not subscribed.
+            pool: where the fence's table is.
+            topic: what is read.
+            cluster_id: of the Kafka it is read from.
+        """
+        self._consumer = consumer
+        self._pool = pool
+        self.topic = topic
+        self._cluster_id = cluster_id
+        self.owned: dict[int, Ownership] = {}
+        self.joined = False
+        """Whether the group has given us our part, which may be none where peers have it all."""
+
+    def subscribe(self) -> None:
+        """Join the group."""
+        self._consumer.subscribe([self.topic], listener=_Listener(self))
+
+    def untaken(self) -> list[TopicPartition]:
+        """Partitions that the group gave us since the last look."""
+        missing = [tp for tp in self._consumer.assignment() if tp.partition not in self.owned]
+        return sorted(missing, key=lambda tp: tp.partition)
+
+    async def take(self, tp: TopicPartition) -> None:
+        """Take a partition from whoever had it, and go where the table says.
+
+        Raises:
+            OtherClusterError: what the table says was not read from this topic.
+        """
+        async with self._pool.acquire() as db:
+            held = await fences.take(db, self.topic, tp.partition, self._cluster_id)
+        await self._check_offsets(tp, held.next_offset)
+        self._consumer.seek(tp, held.next_offset)
+        self.owned[tp.partition] = Ownership(held.epoch, held.next_offset)
+        log.info("partition taken", partition=tp.partition, epoch=held.epoch, next_offset=held.next_offset)
+
+    async def _check_offsets(self, tp: TopicPartition, next_offset: int) -> None:
+        """Refuse a topic that is not the one we read before; say it when Kafka dropped what was not read yet."""
+        end = (await self._consumer.end_offsets([tp]))[tp]
+        if next_offset > end:
+            message = f"{tp.topic}/{tp.partition} ends at {end}, but was read up to {next_offset}: it was made anew"
+            raise OtherClusterError(message)
+        beginning = (await self._consumer.beginning_offsets([tp]))[tp]
+        if 0 < next_offset < beginning:
+            log.error(
+                "retention dropped records that were not read", partition=tp.partition, lost=beginning - next_offset
+            )
+
+    async def poll(self, timeout_ms: int, most: int) -> Shares:
+        """Up to `most` records of partitions that we hold, from where we stand on; waits for the first one."""
+        fresh: dict[int, tuple[Ownership, Sequence[Any]]] = {}
+        for tp, records in (await self._consumer.getmany(timeout_ms=timeout_ms, max_records=most)).items():
+            own = self.owned.get(tp.partition)
+            wanted = [] if own is None else [r for r in records if r.offset >= own.position]
+            if own is not None and wanted:
+                own.position = wanted[-1].offset + 1
+                fresh[tp.partition] = own, wanted
+        return fresh
+
+    def still_ours(self, shares: Shares) -> Shares:
+        """Of these, what nobody has taken from us since."""
+        return {p: share for p, share in shares.items() if self.owned.get(p) is share[0]}
+
+    @staticmethod
+    def moves(shares: Shares) -> list[Advance]:
+        """How the partitions move on once these are handled."""
+        return [
+            Advance(partition, own.epoch, own.committed, records[-1].offset + 1, received(records[-1]))
+            for partition, (own, records) in sorted(shares.items(), key=lambda item: item[0])
+        ]
+
+    @staticmethod
+    def done(shares: Shares) -> None:
+        """The transaction that handled these has committed."""
+        for own, records in shares.values():
+            own.committed = records[-1].offset + 1
+
+    async def committed(self, db: Db, moves: Sequence[Advance]) -> bool:
+        """A connection lost during COMMIT leaves it open whether it happened; the table tells."""
+        rows = await fences.positions(db, self.topic)
+        return all(rows.get(move.partition) == (move.epoch, move.next_offset) for move in moves)
+
+    async def waiting(self) -> int:
+        """How many records of our partitions are not handled yet."""
+        held = {p: own.committed for p, own in self.owned.items()}
+        ends = await self._consumer.end_offsets([TopicPartition(self.topic, p) for p in held])
+        return sum(max(0, end - held[tp.partition]) for tp, end in ends.items())
+
+
+def received(record: Any) -> datetime:
+    """When the record was written, by its writer's clock."""
+    return datetime.fromtimestamp(record.timestamp / 1_000, UTC)

@@ -1,0 +1,190 @@
+"""The scorer as a process: its parts put together, and what happens when one of them goes away."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from contextlib import AsyncExitStack
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, Final
+from zoneinfo import ZoneInfo
+
+import asyncpg
+from aiokafka.errors import KafkaError
+from prometheus_client import CollectorRegistry
+from starlette.applications import Starlette
+
+from pathline.consuming.partitions import Partitions
+from pathline.consuming.patience import insist, pause
+from pathline.consuming.persistence import DATABASE_ERRORS, Persistence
+from pathline.contracts import detector_files
+from pathline.kit import kafka, lifecycle, logging
+from pathline.kit.database import create_pool
+from pathline.kit.health import Health, health_routes
+from pathline.storage.fences import FenceLostError, OtherClusterError
+from services.scorer import delivering, gauges
+from services.scorer.judgement import Judge
+from services.scorer.metrics import ScorerMetrics
+from services.scorer.settings import ScorerSettings
+from services.scorer.transactions import Transactions
+from services.scorer.waker import keep_deadlines
+from services.scorer.worker import Worker
+
+if TYPE_CHECKING:
+    from pathline.domain.detectors.compiled import Detectors
+
+log = logging.get_logger(__name__)
+
+REJOIN_PAUSE_SECONDS: Final = 1.0
+DRAIN_SECONDS: Final = 12
+"""How long what is in hand may take at the end, where the database or Kafka does not answer."""
+TICK_SECONDS: Final = 0.5
+"""How often the lag is measured."""
+
+
+class StalledError(Exception):
+    """Hints wait and none is judged: a client library has lost its way, and a fresh process will find it."""
+
+
+async def main(stop: asyncio.Event) -> None:
+    """Run a scorer until `stop`."""
+    settings = ScorerSettings.load()
+    logging.configure("scorer", settings.log_level)
+    detectors = detector_files.load(settings.detectors, settings.detector_overrides)
+    registry = CollectorRegistry()
+    metrics = ScorerMetrics(registry, kafka.topics(settings.topic_prefix).journeys, detectors.files)
+    health = Health(partitions="no partition taken yet")
+    app = Starlette(routes=health_routes(health, registry))
+    async with asyncio.TaskGroup() as tasks, AsyncExitStack() as stack:
+        serving = tasks.create_task(lifecycle.serve(app, settings.scorer, stop=stop))
+        stack.callback(stop.set)
+        pool = await insist(
+            lambda: create_pool(
+                settings.dsn(), max_size=settings.scorer_connections, application_name="pathline scorer"
+            ),
+            health,
+            "database",
+            stop,
+        )
+        if pool is None:
+            return
+        stack.push_async_callback(pool.close)
+        try:
+            async with asyncio.timeout(None) as bound:
+                tasks.create_task(_bound_the_end(stop, bound))
+                await _score(settings, detectors, pool, metrics, health, stop)
+        except TimeoutError:
+            log.warning(
+                "not drained in time; what was in hand is rolled back and done by the next", after=DRAIN_SECONDS
+            )
+        await serving
+
+
+async def _bound_the_end(stop: asyncio.Event, bound: asyncio.Timeout) -> None:
+    await stop.wait()
+    if not bound.expired():
+        bound.reschedule(asyncio.get_running_loop().time() + DRAIN_SECONDS)
+
+
+async def _score(
+    settings: ScorerSettings,
+    detectors: Detectors,
+    pool: asyncpg.Pool[Any],
+    metrics: ScorerMetrics,
+    health: Health,
+    stop: asyncio.Event,
+) -> None:
+    """Judge hints, keep deadlines and deliver, each in a task of its own, until `stop`."""
+    topics = kafka.topics(settings.topic_prefix)
+    judge = Judge(
+        detectors,
+        ZoneInfo(settings.zone),
+        topics.touchpoints,
+        timedelta(seconds=settings.blind_after_seconds),
+        settings.scorer_neighbours,
+    )
+    halt = asyncio.Event()
+    """Set at the end, and when the database turns out to belong to another Kafka: then nothing may be alerted."""
+    persistence = Persistence(health, metrics.failures)
+    if await insist(lambda: delivering.configure(pool, settings.webhook_url), health, "database", stop) is None:
+        return
+    async with delivering.couriers(settings, detectors, pool, metrics, halt) as news:
+        transactions = Transactions(pool, judge, persistence, metrics, news)
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(_halt_with(stop, halt))
+            tasks.create_task(keep_deadlines(settings, transactions, halt))
+            tasks.create_task(gauges.refresh(pool, metrics, halt))
+            while not halt.is_set():
+                await _one_life(settings, pool, transactions, persistence, metrics, health, halt)
+            await stop.wait()
+
+
+async def _halt_with(stop: asyncio.Event, halt: asyncio.Event) -> None:
+    await stop.wait()
+    halt.set()
+
+
+async def _one_life(
+    settings: ScorerSettings,
+    pool: asyncpg.Pool[Any],
+    transactions: Transactions,
+    persistence: Persistence,
+    metrics: ScorerMetrics,
+    health: Health,
+    halt: asyncio.Event,
+) -> None:
+    """Join the group, judge, leave it: until `halt`, or until a peer has taken what was ours."""
+    consumer = kafka.make_consumer(
+        settings.bootstrap(),
+        client_id="pathline-scorer",
+        group_id=f"{settings.topic_prefix}.scorer",
+        group_instance_id=settings.instance or None,
+        auto_offset_reset="earliest",
+    )
+    try:
+        cluster_id = await kafka.cluster_id(settings.bootstrap())
+        await consumer.start()
+        health.set("kafka", None)
+        partitions = Partitions(consumer, pool, kafka.topics(settings.topic_prefix).journeys, cluster_id)
+        worker = Worker(settings, partitions, transactions, persistence, metrics, health)
+        working = asyncio.create_task(worker.run(halt))
+        ticking = asyncio.create_task(_tick(worker, settings, metrics))
+        try:
+            await asyncio.wait({ticking, working}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            ended = [task.result for task in (working, ticking) if task.done()]
+            working.cancel()
+            ticking.cancel()
+            await asyncio.gather(working, ticking, return_exceptions=True)
+        for result in ended:
+            result()
+    except FenceLostError as lost:
+        metrics.failures.labels("fence_lost").inc()
+        log.warning("a peer took a partition; joining the group anew", reason=str(lost))
+        await pause(halt, REJOIN_PAUSE_SECONDS)
+    except OtherClusterError as refusal:
+        health.set("refused", str(refusal))
+        log.critical("stopped consuming", reason=str(refusal))
+        halt.set()
+    except (KafkaError, OSError) as error:
+        metrics.failures.labels("kafka").inc()
+        health.set("kafka", f"{type(error).__name__}: {error}"[:200])
+        await pause(halt, REJOIN_PAUSE_SECONDS)
+    finally:
+        await consumer.stop()
+
+
+async def _tick(worker: Worker, settings: ScorerSettings, metrics: ScorerMetrics) -> None:
+    """Measure the lag, and watch for a stall."""
+    while True:
+        await asyncio.sleep(TICK_SECONDS)
+        try:
+            waiting = await worker.waiting()
+        except (KafkaError, *DATABASE_ERRORS) as error:
+            log.warning("lag not measured", error=type(error).__name__)
+            worker.progressed_at = time.monotonic()
+            continue
+        metrics.lag.set(waiting)
+        if time.monotonic() - worker.progressed_at > settings.stall_seconds:
+            message = f"{waiting} records wait and none was judged for {settings.stall_seconds} s"
+            raise StalledError(message)

@@ -1,0 +1,60 @@
+"""Records of the journeys topic, decoded, in portions of as many hints as one transaction judges."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any, Final
+
+import msgspec
+import orjson
+
+from pathline.consuming.partitions import Ownership, Shares
+from pathline.contracts import hint
+from pathline.contracts.hint import Hint
+from pathline.storage.stitching import DeadLetter
+
+UNREADABLE: Final = "unreadable_record"
+MESSAGE_LENGTH: Final = 500
+"""Characters kept of the reason; it must never grow with what was sent."""
+
+
+class Batch(msgspec.Struct):
+    """What is judged in one transaction. What can't be read is a dead letter and stops nobody."""
+
+    shares: dict[int, tuple[Ownership, list[Any]]]
+    hints: list[Hint]
+    letters: list[DeadLetter]
+
+
+def batches(shares: Shares, most: int) -> Iterator[Batch]:
+    """These records in order, each batch with `most` hints or with one record that has more."""
+    batch = Batch({}, [], [])
+    for partition, (own, records) in sorted(shares.items(), key=lambda item: item[0]):
+        for record in records:
+            hints = _decode(record, batch.letters)
+            if batch.hints and len(batch.hints) + len(hints) > most:
+                yield batch
+                batch = Batch({}, [], [])
+            batch.shares.setdefault(partition, (own, []))[1].append(record)
+            batch.hints += hints
+    if batch.shares:
+        yield batch
+
+
+def _decode(record: Any, letters: list[DeadLetter]) -> Sequence[Hint]:
+    try:
+        return hint.decode(record.value or b"").hints
+    except (msgspec.DecodeError, ValueError) as error:
+        headers = [[name, (value or b"").decode("utf-8", "replace")] for name, value in record.headers]
+        letters.append(
+            DeadLetter(
+                record.partition,
+                record.offset,
+                UNREADABLE,
+                str(error).replace("\0", "�")[:MESSAGE_LENGTH],
+                record.key,
+                record.value,
+                orjson.dumps(headers).decode().replace("\\u0000", "�"),
+            )
+        )
+        return ()

@@ -1,0 +1,80 @@
+"""The scorer's loop over hints: take partitions, poll, judge in one transaction, next."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING, Final
+
+from pathline.consuming.partitions import Partitions, Shares
+from services.scorer.batch import batches
+from services.scorer.transactions import RevokedError, Transactions
+
+if TYPE_CHECKING:
+    from pathline.consuming.persistence import Persistence
+    from pathline.kit.health import Health
+    from services.scorer.metrics import ScorerMetrics
+    from services.scorer.settings import ScorerSettings
+
+POLL_MS: Final = 200
+"""How long a poll waits for a first record. It returns as soon as there is one."""
+
+
+class Worker:
+    """One consumer of the journeys topic, from joining the group to leaving it."""
+
+    def __init__(
+        self,
+        settings: ScorerSettings,
+        partitions: Partitions,
+        transactions: Transactions,
+        persistence: Persistence,
+        metrics: ScorerMetrics,
+        health: Health,
+    ) -> None:
+        """Work with `partitions` of a consumer that is not subscribed yet."""
+        self._settings = settings
+        self._partitions = partitions
+        self._transactions = transactions
+        self._persistence = persistence
+        self._metrics = metrics
+        self._health = health
+        self.progressed_at = time.monotonic()
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Judge until `stop`.
+
+        Raises:
+            FenceLostError: a peer took a partition; leave the group and join it anew.
+            OtherClusterError: this process must not go on.
+        """
+        self._partitions.subscribe()
+        while not stop.is_set():
+            await self._take_assigned()
+            shares = await self._partitions.poll(POLL_MS, self._settings.scorer_batch)
+            await self._judge(shares, stop)
+
+    async def _take_assigned(self) -> None:
+        for tp in self._partitions.untaken():
+            await self._persistence.run(self._partitions.take, tp)
+        self._metrics.partitions.set(len(self._partitions.owned))
+        if self._partitions.joined:
+            self._health.set("partitions", None)
+
+    async def _judge(self, shares: Shares, stop: asyncio.Event) -> None:
+        """Judge what these records point at. What is left at the end is read again by whoever has the partition."""
+        for batch in batches(shares, self._settings.scorer_batch):
+            if stop.is_set():
+                return
+            try:
+                await self._transactions.batch(batch, self._partitions)
+            except RevokedError:
+                await self._judge(self._partitions.still_ours(batch.shares), stop)
+            self.progressed_at = time.monotonic()
+
+    async def waiting(self) -> int:
+        """How many records wait to be judged."""
+        waiting = await self._partitions.waiting()
+        if waiting == 0:
+            self.progressed_at = time.monotonic()
+        return waiting
