@@ -8,9 +8,8 @@ from typing import Annotated, Any, TypeVar
 
 import asyncpg
 import typer
-from rich.console import Console
-from rich.table import Table
 
+from pathline.commands.tables import new_table, print_table
 from pathline.kit.settings import Settings
 from pathline.storage import keys as store
 
@@ -52,7 +51,7 @@ def create(
 @app.command("list")
 def list_all() -> None:
     """Every key; a browser's in full, since it is public, a server's by its first letters."""
-    table = Table("name", "kind", "namespace", "key", "from", "made", "revoked", box=None, pad_edge=False)
+    table = new_table("name", "kind", "namespace", "key", "from", "made", "revoked")
     for key in _with_database(store.list_all):
         table.add_row(
             key.name,
@@ -63,7 +62,7 @@ def list_all() -> None:
             f"{key.created_at:%Y-%m-%d %H:%M}",
             f"{key.revoked_at:%Y-%m-%d %H:%M}" if key.revoked_at else "-",
         )
-    Console(soft_wrap=True).print(table)
+    print_table(table)
 
 
 @app.command()

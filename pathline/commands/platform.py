@@ -1,16 +1,16 @@
 """`up`, `status`, `migrate`, `topics`, `settings`, `sign-in`: the platform that the services stand on."""
 
 import asyncio
-import sys
 import time
 from typing import Annotated
 
 import msgspec
 import typer
-from rich.console import Console
 from rich.table import Table
 
-from pathline.commands.settings import all_settings
+from pathline.commands.settings import all_settings, check_all
+from pathline.commands.tables import new_table, print_table
+from pathline.embedded import home as homes
 from pathline.kit import signin
 from pathline.kit.settings import Settings
 from pathline.kit.topics import check_topics, ensure_topics
@@ -32,6 +32,7 @@ def register(app: typer.Typer) -> None:
 
 def up(*, demo: Annotated[bool, typer.Option("--demo", help="Also run a small shop with customers.")] = False) -> None:
     """Run Kafka, Postgres and all four services on this machine, in the foreground."""
+    check_all()
     run_up(Settings.load(), demo=demo)
 
 
@@ -45,7 +46,7 @@ def status(
     if as_json:
         print(msgspec.json.encode(seen).decode())
     else:
-        Console(soft_wrap=True).print(_table(seen))
+        print_table(_table(seen))
     raise typer.Exit(0 if seen.ready else 1)
 
 
@@ -62,7 +63,7 @@ def topics(*, check: Annotated[bool, typer.Option("--check", help="Only say.")] 
 def sign_in() -> None:
     """Print a link that signs in to the console; good for twelve hours."""
     settings = Settings.load()
-    token = first_run.api_token(settings.home)
+    token = first_run.api_token(homes.prepare(settings.home))
     snapshot = state.read(settings.home)
     running = {part.name: part.address for part in snapshot.parts} if snapshot is not None else {}
     print(signin.link(running.get("console", settings.console), token, now_seconds=time.time()))
@@ -70,10 +71,10 @@ def sign_in() -> None:
 
 def show_settings() -> None:
     """Every setting, its value unless set, its bounds and what it is for."""
-    table = Table("setting", "unless set", "bounds", "what it is for", box=None, pad_edge=False)
+    table = new_table("setting", "unless set", "bounds", "what it is for")
     for setting in all_settings():
         table.add_row(setting.variable, setting.default, setting.bounds, setting.description)
-    Console(soft_wrap=not sys.stdout.isatty()).print(table)
+    print_table(table)
 
 
 async def _migrate(dsn: str, *, check: bool) -> None:
@@ -81,7 +82,7 @@ async def _migrate(dsn: str, *, check: bool) -> None:
         have, want = await migrations.current(dsn), migrations.head()
         print(f"the database is at version {have or 'none'}; this Pathline wants {want}")
         raise typer.Exit(0 if have == want else DIFFERS)
-    print(f"the database is at version {await migrations.upgrade(dsn)}")
+    print(f"the database is at version {await first_run.migrated(dsn)}")
 
 
 async def _topics(settings: Settings, *, check: bool) -> None:
@@ -95,7 +96,7 @@ async def _topics(settings: Settings, *, check: bool) -> None:
 
 
 def _table(seen: Status) -> Table:
-    table = Table("part", "health", "address", "pid", "restarts", "log", box=None, pad_edge=False)
+    table = new_table("part", "health", "address", "pid", "restarts", "log")
     for part in seen.parts:
         table.add_row(
             part.name,

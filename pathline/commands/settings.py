@@ -9,7 +9,10 @@ from pydantic.fields import FieldInfo
 
 from pathline.kit.settings import Settings
 
-SERVICE_MODULES = tuple(f"services.{name}.settings" for name in ("ingest", "stitcher", "scorer", "console"))
+SERVICE_MODULES = (
+    *(f"services.{name}.settings" for name in ("ingest", "stitcher", "scorer", "console")),
+    "pathline.demo.settings",
+)
 _BOUNDS = {"ge": "from {}", "le": "to {}", "gt": "above {}", "lt": "below {}", "pattern": "{}", "max_length": "{} long"}
 
 
@@ -30,6 +33,12 @@ def all_settings() -> list[Setting]:
             variable = f"{kind.model_config.get('env_prefix', '')}{name}".upper()
             seen.setdefault(variable, Setting(variable, _default(field), _bounds(field), field.description or ""))
     return list(seen.values())
+
+
+def check_all() -> None:
+    """Read every setting of every part. Raises pydantic's ValidationError, which names each bad variable."""
+    for kind in _classes():
+        kind.load()
 
 
 def _classes() -> Iterator[type[Settings]]:

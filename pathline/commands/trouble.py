@@ -17,6 +17,7 @@ EXPECTED = (
     AddressTakenError,
     KafkaError,
     asyncpg.PostgresError,
+    asyncpg.InterfaceError,
     OSError,
 )
 """What is met in ordinary life; anything else is a fault of ours and shows its traceback."""
@@ -35,7 +36,7 @@ def explain(problem: BaseException) -> TroubleError:
             said = Code.PORT_IN_USE, f"{problem}."
         case KafkaError():
             said = Code.NOT_REACHABLE, f"Kafka cannot be used: {problem}. `pathline status` says more."
-        case asyncpg.PostgresError():
+        case asyncpg.PostgresError() | asyncpg.InterfaceError():
             said = Code.NOT_REACHABLE, f"The database answers: {problem}."
         case _:
             said = Code.NOT_REACHABLE, f"{problem}. `pathline status` says what runs."

@@ -6,6 +6,7 @@ database and the log are: where the variables say, else where `pathline up` on t
 
 from pathlib import Path
 from typing import Annotated, Literal, Self
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AfterValidator, Field, SecretStr
@@ -62,8 +63,23 @@ def _zone(value: str) -> str:
     return value
 
 
+def _database_url(value: SecretStr) -> SecretStr:
+    # What is wrong is said without the URL, which may hold a password.
+    try:
+        parts = urlsplit(value.get_secret_value())
+        known = parts.scheme in {"postgresql", "postgres"} and (parts.port is None or parts.port > 0)
+    except ValueError:
+        known = False
+    if not known:
+        reason = "it is not a URL postgresql://user:password@host:port/database"
+        raise ValueError(reason)
+    return value
+
+
 Address = Annotated[str, AfterValidator(_address)]
 Bootstrap = Annotated[str, AfterValidator(_bootstrap)]
+DatabaseUrl = Annotated[SecretStr, AfterValidator(_database_url)]
+Home = Annotated[Path, AfterValidator(Path.expanduser)]
 Zone = Annotated[str, AfterValidator(_zone)]
 Port = Annotated[int, Field(ge=0, le=PORT_MAX)]
 
@@ -73,11 +89,11 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="PATHLINE_", frozen=True, extra="ignore", env_ignore_empty=True)
 
-    home: Path = Field(default=Path(".pathline"), description="Embedded data, logs and the API token live here.")
+    home: Home = Field(default=Path(".pathline"), description="Embedded data, logs and the API token live here.")
     kafka: Bootstrap | None = Field(
         default=None, description="Kafka to use, host:port,host:port; unset: the one `pathline up` runs."
     )
-    database_url: SecretStr | None = Field(
+    database_url: DatabaseUrl | None = Field(
         default=None, description="PostgreSQL to use, postgresql://...; unset: the one `pathline up` runs."
     )
     kafka_port: Port = Field(default=8092, description="Port of the embedded Kafka; 0: a free one.")
