@@ -10,7 +10,7 @@ from uuid import UUID
 from pathline.domain import bonds
 from pathline.domain.bonds import Pointer
 from pathline.domain.identifiers import PERSON_KINDS, STRENGTH, Identifier
-from pathline.domain.people import MAX_STEPS, MAX_STRANDS, Person, Till, representatives, root_of
+from pathline.domain.people import MAX_STEPS, MAX_STRANDS, Person, Till, root_of
 
 Place = tuple[int, float, UUID]
 """Where a child stands among its parent's: strongest kind first, then newest."""
@@ -78,12 +78,6 @@ class Kin:
         tills = {key for person in above.values() if (key := person.till_key) is not None and self._is_till(key)}
         top = root_of(one, above, tills, {})
         return min(self.joined(top)) if top in self._joined else top
-
-    def roots(self) -> dict[Identifier, UUID]:
-        """The customer of everybody."""
-        tills = {key for key in self._mailboxes if self._is_till(key)}
-        same = representatives(self.joins)
-        return {person.identifier: root_of(one, self.people, tills, same) for one, person in self.people.items()}
 
     def family(self, root: UUID) -> list[UUID]:
         """The identifiers of a customer, strongest kind first, at most MAX_STRANDS."""

@@ -45,7 +45,6 @@ def run(
     until: datetime | None = None,
     lines_most: int = LINES_MOST,
     on_bad: Callable[[Bad], None],
-    on_progress: Callable[[datetime, int], None] = lambda _at, _count: None,
 ) -> Outcome:
     """Run the detectors over the files in event time.
 
@@ -57,7 +56,6 @@ def run(
         until: deadlines up to then pass and later touchpoints are left out; None: the last touchpoint's time.
         lines_most: lines read, at most.
         on_bad: is told of each line that cannot be used.
-        on_progress: is told of each instant that has passed, and how many touchpoints happened at it.
 
     Raises:
         OSError: a file cannot be read.
@@ -79,7 +77,6 @@ def run(
                 words = f"the join would make more than {MAX_JOINED} user_ids one"
                 calls.refuse(Bad(kept.file, kept.line, "join_too_large", words))
         touchpoints += len(group) - len(refused)
-        on_progress(at, len(group))
     if end is not None:
         simulation.sleep_until(end)
     alerts = report.in_order(simulation.alerts())

@@ -3,13 +3,14 @@
 import sys
 from collections.abc import Iterable
 from contextlib import nullcontext
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated
 from zoneinfo import ZoneInfo
 
 import msgspec
 import typer
+from rich import box
 from rich.console import Console
 from rich.table import Table
 
@@ -48,8 +49,8 @@ def backtest(
     until: Annotated[
         str | None,
         typer.Option(
-            help="A time with zone, or a date, meaning its end in PATHLINE_ZONE: deadlines up to then pass, what happened"
-            " later is left out. Without it, the time of the last touchpoint."
+            help="A time with zone, or a date, meaning its end in PATHLINE_ZONE: deadlines up to then pass, and what"
+            " happened later is left out. Without it, the time of the last touchpoint."
         ),
     ] = None,
     out: Annotated[str, typer.Option(help="Where the episodes are written; - is standard output.")] = STANDARD,
@@ -63,15 +64,16 @@ def backtest(
         say.print(f"{bad.file}:{bad.line}: {bad.code}: {bad.message}", markup=False, highlight=False)
 
     try:
-        outcome = run(
-            files,
-            detector_files.load(detectors, overrides),
-            zone=zone,
-            namespace=namespace,
-            until=_until(until, zone),
-            lines_most=lines_most,
-            on_bad=on_bad,
-        )
+        with say.status(f"running {', '.join(files)} in event time"):
+            outcome = run(
+                files,
+                detector_files.load(detectors, overrides),
+                zone=zone,
+                namespace=namespace,
+                until=_until(until, zone),
+                lines_most=lines_most,
+                on_bad=on_bad,
+            )
         _write(out, outcome.episodes)
     except (DetectorError, TooManyLinesError, EOFError, OSError) as problem:
         say.print(f"pathline: {problem}", markup=False, highlight=False)
@@ -92,27 +94,34 @@ def _until(told: str | None, zone: ZoneInfo) -> datetime | None:
 
 
 def _write(out: str, episodes: Iterable[Episode]) -> None:
-    target = nullcontext(sys.stdout.buffer) if out == STANDARD else Path(out).open("wb")
-    with target as file:
-        for one in episodes:
-            file.write(msgspec.json.encode(one) + b"\n")
+    with nullcontext(sys.stdout.buffer) if out == STANDARD else Path(out).open("wb") as file:
+        file.writelines(msgspec.json.encode(one) + b"\n" for one in episodes)
         file.flush()
 
 
 def _table(rows: Iterable[Row]) -> Table:
-    table = Table("detector")
+    table = Table(box=box.SIMPLE)
+    table.add_column("detector", no_wrap=True)
     for title in ("episodes", "open at end"):
         table.add_column(title, justify="right")
-    table.add_column("resolved how")
+    table.add_column("resolved how", no_wrap=True)
     table.add_column("median to resolution", justify="right")
     for row in rows:
-        how = ", ".join(f"{resolution} {count:,}" for resolution, count in row.resolutions)
+        how = "\n".join(f"{resolution} {count:,}" for resolution, count in row.resolutions)
         table.add_row(row.detector, f"{row.episodes:,}", f"{row.open:,}", how, _span(row.median_seconds))
     return table
 
 
 def _span(seconds: float | None) -> str:
-    return "" if seconds is None else str(timedelta(seconds=round(seconds)))
+    """A span of time in its two greatest units."""
+    if seconds is None:
+        return ""
+    minutes, left = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    days, hours = divmod(hours, 24)
+    if days:
+        return f"{days} d {hours} h"
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min {left} s"
 
 
 def _sentence(outcome: Outcome) -> str:

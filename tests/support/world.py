@@ -10,14 +10,13 @@ from uuid import UUID
 import yaml
 from hypothesis import strategies as st
 
+from pathline.backtest import world as backtest
+from pathline.backtest.world import Added
 from pathline.config import STAGES_FILE
 from pathline.domain import bonds
-from pathline.domain.bonds import MAILBOX_KINDS, Bond, Pointer
-from pathline.domain.entities import Entity, claimant_of
-from pathline.domain.facts import State, join
-from pathline.domain.fold import Changes
+from pathline.domain.bonds import Pointer
+from pathline.domain.entities import Entity
 from pathline.domain.identifiers import STRENGTH, THING_KINDS, Identifier, person, thing, touchpoint_id
-from pathline.domain.people import Person, Till, representatives, root_of
 from pathline.domain.stages import Stages
 from pathline.domain.touchpoint import Touchpoint
 from pathline.domain.vocabulary import VOCABULARY, event_of, is_report
@@ -157,68 +156,40 @@ def logs(draw: st.DrawFn, most: int = 25) -> list[Touchpoint]:
     return [draw(touchpoints(number)) for number in range(draw(st.integers(min_value=1, max_value=most)))]
 
 
-class World:
-    """What the stitcher makes of batches, without a database: the same fold, merges and climbs."""
+class World(backtest.World):
+    """What the stitcher makes of batches, without a database, with the answers that the oracle gives."""
 
     def __init__(self, *, mailbox_limit: int = bonds.MAILBOX_LIMIT) -> None:
-        self.seen: set[UUID] = set()
+        super().__init__(STAGES, mailbox_limit=mailbox_limit)
         self.subjects: dict[UUID, UUID] = {}
-        self.states: dict[UUID, State] = {}
-        self.pointers: dict[UUID, Pointer] = {}
-        self.people: dict[UUID, Identifier] = {}
-        self.things: dict[UUID, Identifier] = {}
-        self.claims: dict[UUID, Bond] = {}
-        self.orders: dict[UUID, Bond] = {}
-        self.joins: set[tuple[UUID, UUID]] = set()
-        self.mailbox_limit = mailbox_limit
 
-    def add(self, batch: Iterable[Touchpoint]) -> None:
+    def add(self, batch: Iterable[Touchpoint]) -> Added:
         """Stitch a batch, each touchpoint once however often it comes."""
-        changes = Changes(STAGES)
-        for one in batch:
-            if one.id not in self.seen:
-                self.seen.add(one.id)
-                changes.add(one)
-        for name, state in changes.states.items():
-            self.states[name.id] = join(self.states.get(name.id, State()), state)
-        for name, pointer in changes.parents.items():
-            self.pointers[name.id] = bonds.merge(self.pointers.get(name.id), pointer)
-        for target, told in ((self.claims, changes.claims), (self.orders, changes.orders)):
-            for name, bond in told.items():
-                target[name.id] = min(bond, target.get(name.id, bond))
-        self.people.update({p.id: p for p in changes.people})
-        self.things.update({t.id: t for t in changes.things})
-        self.joins.update(changes.joins)
-        self.subjects.update({s.touchpoint.id: s.subject for s in changes.stitched})
+        added = super().add(batch)
+        self.subjects.update({one.touchpoint.id: one.subject for one in added.stitched})
+        return added
 
-    def _tills(self) -> set[Till]:
-        kept: dict[Till, int] = {}
-        for one, pointer in self.pointers.items():
-            if self.people[one].kind in MAILBOX_KINDS:
-                key = (pointer.best.target, pointer.best.rank[1] == 0)
-                kept[key] = kept.get(key, 0) + 1
-        return {key for key, count in kept.items() if count > self.mailbox_limit}
+    @property
+    def people(self) -> dict[UUID, Identifier]:
+        """Every identifier by its id."""
+        return {one: person.identifier for one, person in self.kin.people.items()}
+
+    @property
+    def pointers(self) -> dict[UUID, Pointer]:
+        """The pointers of those who have one."""
+        return {one: person.pointer for one, person in self.kin.people.items() if person.pointer is not None}
 
     def roots(self) -> dict[Identifier, UUID]:
         """The customer of each identifier."""
-        people = {one: Person(name, self.pointers.get(one)) for one, name in self.people.items()}
-        tills, same = self._tills(), representatives(self.joins)
-        return {name: root_of(one, people, tills, same) for one, name in self.people.items()}
+        return {name: self.kin.root(one) for one, name in self.people.items()}
 
     def entities(self) -> dict[Identifier, Entity]:
         """The things by their names."""
-        return {
-            name: Entity(name, self.states.get(one, State()), self.claims.get(one), self.orders.get(one))
-            for one, name in self.things.items()
-        }
+        return {name: entity for one, name in self.things.items() if (entity := self.entity(one)) is not None}
 
     def owners(self) -> dict[Identifier, UUID | None]:
         """The identifier that owns each thing."""
-        by_id = {entity.id: entity for entity in self.entities().values()}
-        return {
-            entity.identifier: claimant_of(entity, by_id.get(entity.order.target) if entity.order else None)
-            for entity in by_id.values()
-        }
+        return {name: self.claimant(one) for one, name in self.things.items()}
 
 
 def stitched(batches: Iterable[Sequence[Touchpoint]]) -> World:

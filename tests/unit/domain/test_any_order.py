@@ -41,7 +41,7 @@ def shuffled(log: list[Touchpoint], seed: int) -> list[list[Touchpoint]]:
 def comparable(world: World) -> dict[str, object]:
     return {
         "states": world.states, "pointers": world.pointers, "claims": world.claims, "orders": world.orders,
-        "joins": world.joins, "roots": world.roots(), "owners": world.owners(), "subjects": world.subjects,
+        "joins": world.kin.joins, "roots": world.roots(), "owners": world.owners(), "subjects": world.subjects,
     }  # fmt: skip
 
 
