@@ -1,7 +1,6 @@
 """`pathline demo-file`: the demo's customers as a file of history."""
 
 import sys
-from contextlib import nullcontext
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated
@@ -34,6 +33,9 @@ def demo_file(
     """Write what a shop's customers did in a month, as NDJSON for `pathline import` and `pathline backtest`."""
     midnight = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
     first = midnight - timedelta(days=days) if start is None else start.replace(tzinfo=UTC)
-    target = nullcontext(sys.stdout.buffer) if out == STDOUT else Path(out).open("wb")
-    with target as file:
-        file.writelines(history(seed, customers=customers, start=first, days=days))
+    lines = history(seed, customers=customers, start=first, days=days)
+    if out == STDOUT:
+        sys.stdout.buffer.writelines(lines)
+        return
+    with Path(out).open("wb") as file:
+        file.writelines(lines)

@@ -12,7 +12,10 @@ SERVICES = {
     "stitcher": "Folds touchpoints into journeys.",
     "scorer": "Runs the detectors and raises alerts.",
     "console": "The support team's page and API.",
+    "demo": "A small shop with customers, and a page to be one of them.",
 }
+MODULES = {"demo": "pathline.demo.app"}
+"""Where a service's `main` is, when not in `services.NAME.app`."""
 
 
 def register(app: typer.Typer) -> None:
@@ -23,6 +26,6 @@ def register(app: typer.Typer) -> None:
 
 def _command(name: str) -> Callable[[], None]:
     def command() -> None:
-        lifecycle.run(importlib.import_module(f"services.{name}.app").main)
+        lifecycle.run(importlib.import_module(MODULES.get(name, f"services.{name}.app")).main)
 
     return command

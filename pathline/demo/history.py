@@ -1,4 +1,4 @@
-"""A file of history: what the demo's customers did in some days, for `pathline import` and `pathline backtest`. Pure."""
+"""A file of history: what the demo's customers did in some days, for `pathline import` and `pathline backtest`."""
 
 from __future__ import annotations
 

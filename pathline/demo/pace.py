@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from random import Random
 from typing import Final
 from zoneinfo import ZoneInfo
@@ -43,6 +43,11 @@ class Pace(msgspec.Struct, frozen=True, kw_only=True):
 def draw(chance: Random, span: Span) -> timedelta:
     """A span of time between the two ends, to the millisecond."""
     return timedelta(milliseconds=round(chance.uniform(*span) * 1_000))
+
+
+def utc_now() -> datetime:
+    """The time by this machine's clock."""
+    return datetime.now(UTC)
 
 
 def written(at: datetime) -> str:

@@ -8,6 +8,7 @@ import asyncpg
 from alembic.util import CommandError
 from sqlalchemy.exc import DBAPIError
 
+from pathline.demo import credentials
 from pathline.embedded.trouble import Code, TroubleError
 from pathline.kit import kafka
 from pathline.kit.topics import ensure_topics
@@ -17,6 +18,11 @@ from pathline.supervisor import state
 CREDENTIAL_FILE = "api-token"
 DEMO_KEYS: tuple[tuple[str, keys.Kind], ...] = (("demo", "server"), ("demo-web", "browser"))
 """Known to everyone, and therefore refused from any other machine."""
+SHOP_KEYS: tuple[tuple[str, keys.Kind], ...] = (
+    (credentials.SERVER_KEY, "server"),
+    (credentials.BROWSER_KEY, "browser"),
+)
+"""The demo shop's own, in its own namespace; as widely known, as narrowly taken."""
 
 
 def api_token(home: Path) -> str:
@@ -32,14 +38,17 @@ def api_token(home: Path) -> str:
     return token
 
 
-async def prepare_database(dsn: str) -> str:
-    """Migrate, add the demo's keys; returns the version of the tables. Raises TroubleError."""
+async def prepare_database(dsn: str, *, demo: bool = False) -> str:
+    """Migrate, add the keys, with `demo` its shop's too; returns the version of the tables. Raises TroubleError."""
     version = await migrated(dsn)
     connection = await asyncpg.connect(dsn)
     try:
         async with connection.transaction():
             for name, kind in DEMO_KEYS:
                 await keys.create(connection, name=name, key=name, kind=kind, loopback_only=True)
+            for name, kind in SHOP_KEYS if demo else ():
+                space = credentials.NAMESPACE
+                await keys.create(connection, name=name, key=name, kind=kind, namespace=space, loopback_only=True)
     finally:
         await connection.close()
     return version

@@ -99,7 +99,7 @@ class Supervisor:
             ports.check_free(getattr(self._settings, setting), name, f"PATHLINE_{setting.upper()}")
 
     async def _prepare(self) -> None:
-        version = await first_run.prepare_database(self._dsn)
+        version = await first_run.prepare_database(self._dsn, demo=self._demo)
         self._say.line(f"database: at version {version}")
         await first_run.check_cluster(self._dsn, self._kafka)
         made = await first_run.prepare_topics(
