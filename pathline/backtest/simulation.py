@@ -20,7 +20,7 @@ from pathline.domain.stages import Stage, StageFile, Stages
 from pathline.domain.touchpoint import Touchpoint
 
 SURVEY: Final = "Survey Answered"
-"""The one event that is judged for the person, where it names no thing."""
+"""The one event that is judged for the person, too."""
 
 NO_STAGES: Final = Stages(StageFile((Stage("any", ()),)))
 """No detector asks for a stage, so none is looked for."""
@@ -89,7 +89,7 @@ class Simulation:
         people, things, touched = set(moved), set[UUID](), set[UUID]()
         for one in stitched:
             touched.update(one.entities)
-            if not one.entities and one.touchpoint.event == SURVEY:
+            if one.touchpoint.event == SURVEY:
                 touched.add(one.subject)
             if one.touchpoint.event in CUSTOMER_EVENTS:
                 things.update(one.entities)

@@ -76,35 +76,40 @@ class Partitions:
         """Join the group."""
         self._consumer.subscribe([self.topic], listener=_Listener(self))
 
-    def untaken(self) -> list[TopicPartition]:
-        """Partitions that the group gave us since the last look."""
-        missing = [tp for tp in self._consumer.assignment() if tp.partition not in self.owned]
-        return sorted(missing, key=lambda tp: tp.partition)
-
-    async def take(self, tp: TopicPartition) -> None:
-        """Take a partition from whoever had it, and go where the table says.
+    async def take_assigned(self) -> None:
+        """Take the partitions that the group gave us since the last look, and go where the table says.
 
         Raises:
             OtherClusterError: what the table says was not read from this topic.
         """
+        missing = [tp for tp in self._consumer.assignment() if tp.partition not in self.owned]
+        if not missing:
+            return
         async with self._pool.acquire() as db:
-            held = await fences.take(db, self.topic, tp.partition, self._cluster_id)
-        await self._check_offsets(tp, held.next_offset)
-        self._consumer.seek(tp, held.next_offset)
-        self.owned[tp.partition] = Ownership(held.epoch, held.next_offset)
-        log.info("partition taken", partition=tp.partition, epoch=held.epoch, next_offset=held.next_offset)
+            taken = {
+                tp: await fences.take(db, self.topic, tp.partition, self._cluster_id)
+                for tp in sorted(missing, key=lambda tp: tp.partition)
+            }
+        await self._check_offsets({tp: held.next_offset for tp, held in taken.items()})
+        for tp, held in taken.items():
+            self._consumer.seek(tp, held.next_offset)
+            self.owned[tp.partition] = Ownership(held.epoch, held.next_offset)
+            log.info("partition taken", partition=tp.partition, epoch=held.epoch, next_offset=held.next_offset)
 
-    async def _check_offsets(self, tp: TopicPartition, next_offset: int) -> None:
-        """Refuse a topic that is not the one we read before; say it when Kafka dropped what was not read yet."""
-        end = (await self._consumer.end_offsets([tp]))[tp]
-        if next_offset > end:
-            message = f"{tp.topic}/{tp.partition} ends at {end}, but was read up to {next_offset}: it was made anew"
-            raise OtherClusterError(message)
-        beginning = (await self._consumer.beginning_offsets([tp]))[tp]
-        if 0 < next_offset < beginning:
-            log.error(
-                "retention dropped records that were not read", partition=tp.partition, lost=beginning - next_offset
-            )
+    async def _check_offsets(self, taken: Mapping[TopicPartition, int]) -> None:
+        """Refuse a topic that is not the one we read before; say it when Kafka dropped what was not read yet.
+
+        Asked for all at once: each question waits behind the fetch that is under way, half a second.
+        """
+        ends = await self._consumer.end_offsets(list(taken))
+        beginnings = await self._consumer.beginning_offsets(list(taken))
+        for tp, next_offset in taken.items():
+            if next_offset > ends[tp]:
+                message = f"{tp.topic}/{tp.partition} ends at {ends[tp]}, but was read up to {next_offset}: made anew"
+                raise OtherClusterError(message)
+            if 0 < next_offset < beginnings[tp]:
+                lost = beginnings[tp] - next_offset
+                log.error("retention dropped records that were not read", partition=tp.partition, lost=lost)
 
     async def poll(self, timeout_ms: int, most: int) -> Shares:
         """Up to `most` records of partitions that we hold, from where we stand on; waits for the first one."""

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 log = get_logger(__name__)
 
 SURVEY: Final = "Survey Answered"
-"""The one event that is judged for the person, where it names no thing."""
+"""The one event that is judged for the person, too."""
 
 AGAIN_AFTER: Final = timedelta(minutes=5)
 """When a story that a detector stumbled over is tried again."""
@@ -205,9 +205,7 @@ def things_of(hints: Iterable[Hint]) -> dict[UUID, datetime]:
     """The things and persons that hints point at, and when the first of their touchpoints was received."""
     wanted: dict[UUID, datetime] = {}
     for hint in hints:
-        ids = hint.entities
-        if not ids and hint.event == SURVEY:
-            ids = [hint.subject]
-        for one in ids:
+        # A survey that names a parcel, say, is the person's all the same.
+        for one in (*hint.entities, hint.subject) if hint.event == SURVEY else hint.entities:
             wanted[one] = min(wanted.get(one, hint.received_at), hint.received_at)
     return wanted

@@ -55,8 +55,7 @@ class Worker:
             await self._judge(shares, stop)
 
     async def _take_assigned(self) -> None:
-        for tp in self._partitions.untaken():
-            await self._persistence.run(self._partitions.take, tp)
+        await self._persistence.run(self._partitions.take_assigned)
         self._metrics.partitions.set(len(self._partitions.owned))
         if self._partitions.joined:
             self._health.set("partitions", None)

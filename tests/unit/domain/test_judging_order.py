@@ -1,0 +1,135 @@
+"""Which alerts are open depends on the touchpoints and the time, not on the order in which they came."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pathline.backtest.simulation import Simulation
+from pathline.contracts import detector_files
+from pathline.domain import judging
+from pathline.domain.touchpoint import Touchpoint
+from tests.support.world import START, touchpoint
+
+DETECTORS = detector_files.load()
+UTC_ZONE = ZoneInfo("UTC")
+END = START + timedelta(days=8)
+
+EVENTS = (
+    "Order Completed", "Order Cancelled", "Order Refunded", "Delivery Promised", "Shipment Created", "Shipment Scanned",
+    "Shipment Scanned", "Payment Failed", "Payment Failed", "Payment Succeeded", "Checkout Started",
+    "Checkout Step Viewed", "Survey Answered", "Survey Answered", "Contact Opened", "Contact Replied", "Contact Closed",
+)  # fmt: skip
+NAMES = {"order": "order_id", "parcel": "tracking_number", "checkout": "checkout_id", "case": "case_id"}
+PROPERTIES: dict[str, tuple[object, ...]] = {
+    "promised_at": ("2026-01-02", "2026-01-03", "2026-01-02T10:00:00+00:00"),
+    "status": ("in_transit", "out_for_delivery", "exception", "delayed", "delivered"),
+    "total": ("10.00", "25.50"),
+    "by": ("agent", "customer"),
+    "survey": ("nps", "csat", "ces"),
+    "score": (1, 4, 9),
+}
+
+
+@st.composite
+def touchpoints(draw: st.DrawFn, number: int) -> Touchpoint:
+    """A touchpoint that some detector looks at, about a purchase or two."""
+    kinds = draw(st.sets(st.sampled_from(tuple(NAMES)), min_size=1, max_size=2))
+    things = {kind: draw(st.sampled_from((f"{kind}-1", f"{kind}-2"))) for kind in kinds}
+    people = draw(
+        st.fixed_dictionaries(
+            {}, optional={"user_id": st.sampled_from(("ann", "bob")), "anonymous_id": st.just("browser-1")}
+        )
+    )
+    kind = draw(st.sampled_from(("track",) * 9 + ("identify",)))
+    if kind == "identify":
+        return touchpoint(number, type=kind, people=people or {"user_id": "ann"}, seconds=draw(_SECONDS))
+    event = draw(st.sampled_from(EVENTS))
+    if event == "Survey Answered" and draw(st.booleans()):
+        things, people = {}, people or {"user_id": "ann"}
+    properties = {name: draw(st.sampled_from(values)) for name, values in PROPERTIES.items()}
+    return touchpoint(
+        number, event=event, people=people, things=things, properties=properties, seconds=draw(_SECONDS)
+    )  # fmt: skip
+
+
+_SECONDS = st.integers(min_value=0, max_value=120).map(lambda minutes: minutes * 60)
+
+
+@st.composite
+def arrivals(draw: st.DrawFn, log: Sequence[Touchpoint]) -> list[tuple[datetime, list[Touchpoint]]]:
+    """An order in which they are stitched and judged: any, some together, each at some later time, some twice."""
+    doubled = [*log, *draw(st.lists(st.sampled_from(log), max_size=3))]
+    shuffled = draw(st.permutations(doubled))
+    steps: list[tuple[datetime, list[Touchpoint]]] = []
+    now = START + timedelta(hours=3)
+    while shuffled:
+        size = draw(st.integers(min_value=1, max_value=4))
+        now += draw(st.sampled_from((timedelta(seconds=1), timedelta(minutes=7), timedelta(hours=9))))
+        steps.append((now, shuffled[:size]))
+        shuffled = shuffled[size:]
+    return steps
+
+
+@st.composite
+def two_ways(
+    draw: st.DrawFn,
+) -> tuple[list[tuple[datetime, list[Touchpoint]]], list[tuple[datetime, list[Touchpoint]]]]:
+    log = [draw(touchpoints(number)) for number in range(draw(st.integers(min_value=1, max_value=14)))]
+    return draw(arrivals(log)), draw(arrivals(log))
+
+
+def open_after(steps: Iterable[tuple[datetime, list[Touchpoint]]]) -> set[tuple[str, UUID]]:
+    return {(alert.detector, alert.entity_id) for alert in run(steps).alerts() if alert.alive}
+
+
+def run(steps: Iterable[tuple[datetime, list[Touchpoint]]]) -> Simulation:
+    simulation = Simulation(DETECTORS, UTC_ZONE)
+    for at, batch in steps:
+        simulation.happen(at, batch)
+    simulation.sleep_until(END)
+    return simulation
+
+
+@settings(max_examples=150, deadline=None)
+@given(two_ways())
+def test_any_order_leaves_the_same_alerts_open(
+    ways: tuple[list[tuple[datetime, list[Touchpoint]]], list[tuple[datetime, list[Touchpoint]]]],
+) -> None:
+    one, other = ways
+    assert open_after(one) == open_after(other)
+
+
+@settings(max_examples=150, deadline=None)
+@given(two_ways())
+def test_open_is_what_holds_by_the_state_alone(
+    ways: tuple[list[tuple[datetime, list[Touchpoint]]], list[tuple[datetime, list[Touchpoint]]]],
+) -> None:
+    simulation = run(ways[0])
+    world = simulation.world
+    holding = set()
+    for key in {world.key_of(one) for one in (*world.things, *world.kin.people)}:
+        story = world.story(key, UTC_ZONE)
+        if story is None:
+            continue
+        known = story.knowing({view.id: world.customer(view.id) for view in story.views()})
+        assessed = judging.assess(DETECTORS, known, END)
+        holding |= {one.episode for one in assessed if one.verdict.holding}
+    assert {(alert.detector, alert.entity_id) for alert in simulation.alerts() if alert.alive} == holding
+
+
+@settings(max_examples=60, deadline=None)
+@given(two_ways())
+def test_no_cause_is_spent_twice_and_no_episode_is_alive_twice(
+    ways: tuple[list[tuple[datetime, list[Touchpoint]]], list[tuple[datetime, list[Touchpoint]]]],
+) -> None:
+    alerts = run(ways[0]).alerts()
+    alive = [(alert.detector, alert.entity_id) for alert in alerts if alert.alive]
+    assert len(alive) == len(set(alive))
+    episodes = [(alert.detector, alert.entity_id, alert.episode) for alert in alerts]
+    assert len(episodes) == len(set(episodes))
