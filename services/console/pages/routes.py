@@ -1,20 +1,19 @@
-"""The routes of the pages, their files, and how a person reads an error."""
+"""All pages under one router, and what the process needs beside them."""
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import Final
 
 from fastapi import APIRouter
-from starlette.requests import Request
-from starlette.responses import Response
-from starlette.staticfiles import StaticFiles
 
-from services.console.errors import ApiError
+from services.console.pages import alert, customer, inbox, search, signing
+from services.console.pages.render import error_page
+from services.console.pages.static import VersionedFiles
 
-router = APIRouter()
-static_app = StaticFiles(directory=Path(__file__).parent.parent / "static", check_dir=False)
+router: Final = APIRouter(include_in_schema=False)
+for part in (signing, inbox, search, alert, customer):
+    router.include_router(part.router)
 
+static_app: Final = VersionedFiles()
 
-def error_page(_request: Request, error: ApiError) -> Response:
-    """An error in answer to a page's request."""
-    return error.response()
+__all__ = ["error_page", "router", "static_app"]

@@ -1,0 +1,93 @@
+"""A customer as pages show one: gathered from storage, once, for a whole page."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING, Final
+from uuid import UUID
+
+import msgspec
+
+from pathline.contracts import api
+from pathline.domain.alerts import ALIVE, Alert
+from pathline.storage import alerts, customers, fences, touchpoints
+from pathline.storage.customers import Whole
+from pathline.storage.touchpoints import Stored
+from services.console import cursors, shapes
+from services.console.context import Context
+from services.console.cursors import Place
+from services.console.pages.listing import Row, rows_of
+from services.console.pages.timeline import Timeline, draw
+
+if TYPE_CHECKING:
+    from pathline.storage.connection import Db
+
+PAGE_TOUCHPOINTS: Final = 50
+"""Touchpoints of one page of the list, and of the timeline."""
+MAX_ALIVE: Final = 20
+"""Open alerts that a customer's page lists."""
+MAX_PAST: Final = 50
+"""Alerts of the past that are marked on the timeline."""
+
+
+class StageStep(msgspec.Struct, frozen=True):
+    """A stage of the track: when it was first entered, if it was, and by how many purchases it is gone through now."""
+
+    name: str
+    entered_at: datetime | None
+    current: bool
+
+
+class Page(msgspec.Struct, frozen=True):
+    """A page of touchpoints, newest first; `next` is the cursor of the older ones."""
+
+    rows: list[Stored]
+    next: str | None
+
+
+class Journey(msgspec.Struct, frozen=True):
+    """Everything on a customer's page."""
+
+    whole: Whole
+    customer: api.Customer
+    stages: list[StageStep]
+    open: list[Row]
+    touchpoints: Page
+    timeline: Timeline | None
+    now: datetime
+
+
+async def journey(db: Db, context: Context, root: UUID) -> Journey:
+    """Read a customer's page."""
+    whole = await customers.whole(db, root)
+    now = await fences.clock(db)
+    about = await alerts.list_alerts(db, subjects=whole.alertable, limit=MAX_PAST)
+    alive = await alerts.list_alerts(db, state=sorted(ALIVE), subjects=whole.alertable, limit=api.MAX_LIMIT)
+    told = await older(db, whole, None)
+    out = shapes.customer(whole, alive, context.stages, context.zone, now)
+    return Journey(
+        whole, out, track(out, context.stages), await rows_of(db, alive[:MAX_ALIVE]), told,
+        draw(told.rows, _marked(about, alive)), now,
+    )  # fmt: skip
+
+
+async def older(db: Db, whole: Whole, before: Place | None) -> Page:
+    """The page of touchpoints before a place; None for the newest."""
+    found = await touchpoints.newest(db, whole.subjects, before, PAGE_TOUCHPOINTS + 1)
+    items = found[:PAGE_TOUCHPOINTS]
+    return Page(items, cursors.to_text(items[-1].cursor) if len(found) > PAGE_TOUCHPOINTS else None)
+
+
+def track(customer: api.Customer, order: tuple[str, ...]) -> list[StageStep]:
+    """The stages in their order; current are those that the person, or a purchase, has not left."""
+    entered: dict[str, datetime] = {}
+    current: set[str] = set()
+    for stage in customer.stages:
+        entered[stage.stage] = min(entered.get(stage.stage, stage.entered_at), stage.entered_at)
+        if stage.left_at is None:
+            current.add(stage.stage)
+    return [StageStep(name, entered.get(name), name in current) for name in order]
+
+
+def _marked(about: list[Alert], alive: list[Alert]) -> list[Alert]:
+    return list({alert.id: alert for alert in (*about, *alive)}.values())

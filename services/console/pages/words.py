@@ -1,0 +1,206 @@
+"""How a page says things: times, money, states, touchpoints. Pure, and in one place, so that a word is said one way."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from decimal import Decimal, InvalidOperation
+from typing import Any, Final
+from uuid import UUID
+
+import msgspec
+
+from pathline.domain.alerts import PATHLINE, Alert
+from pathline.storage.alerts import Event
+from pathline.storage.customers import Caller
+from pathline.storage.touchpoints import Stored
+from services.console import cursors
+
+SEVERITY_ICONS: Final = {
+    "critical": "octagon-alert", "high": "triangle-alert", "warning": "diamond", "info": "info",
+}  # fmt: skip
+"""Each severity has a shape of its own, so that colour is never the only sign."""
+
+STATE_WORDS: Final = {
+    "open": "Open", "acknowledged": "Claimed", "snoozed": "Snoozed", "resolved": "Resolved", "expired": "Expired",
+}  # fmt: skip
+
+EASE_WORDS: Final = {
+    "find": "finding", "choose": "choosing", "buy": "buying", "obtain": "getting it", "use": "using it",
+    "maintain": "keeping it working",
+}  # fmt: skip
+"""What a pain makes harder, of the six eases."""
+
+RESOLUTION_WORDS: Final = {"fixed": "fixed", "not_a_problem": "not a problem"}
+
+KIND_WORDS: Final = {
+    "user_id": "user", "email": "email", "phone": "phone", "anonymous_id": "visitor", "device_id": "device",
+}  # fmt: skip
+
+_STEPS: Final = ((86_400, "d"), (3_600, "h"), (60, "min"))
+NOW_SECONDS: Final = 5
+"""A time this near is called now."""
+
+SUMMARY_CHARS: Final = 140
+"""Characters of a touchpoint that a list shows; the whole is a click away."""
+SUMMARISED_BYTES: Final = 32_768
+"""A larger body is not read for a summary."""
+
+_TELLING: Final = (
+    "status", "reason", "carrier", "location", "carrier_status", "code", "decline_code", "survey", "score", "comment",
+    "topic", "outcome", "by", "promised_at", "estimated_at", "name", "title", "path", "url", "query", "campaign",
+    "message_code", "store_id", "email", "order_id", "tracking_number", "checkout_id", "case_id", "invoice_id",
+    "dispute_id",
+)  # fmt: skip
+"""Properties that say what happened, the most telling first."""
+TOLD_AT_MOST: Final = 4
+
+
+def ago(at: datetime, now: datetime) -> str:
+    """`3 min ago`, `in 2 h`, `now`. The browser's script says it the same way."""
+    seconds = (now - at).total_seconds()
+    if abs(seconds) < NOW_SECONDS:
+        return "now"
+    return f"{span(abs(seconds))} ago" if seconds > 0 else f"in {span(-seconds)}"
+
+
+def span(seconds: float) -> str:
+    """A length of time in its largest unit, rounded down."""
+    for size, unit in _STEPS:
+        if seconds >= size:
+            return f"{int(seconds // size)} {unit}"
+    return f"{int(seconds)} s"
+
+
+def exact(at: datetime) -> str:
+    """`24 Nov 2026, 18:26:03 UTC`. The browser's script puts it into the reader's zone."""
+    return f"{at.astimezone(UTC):%d %b %Y, %H:%M:%S} UTC"
+
+
+def short(at: datetime) -> str:
+    """`24 Nov, 18:26:03`, in UTC until the browser's script puts it into the reader's zone."""
+    return f"{at.astimezone(UTC):%d %b, %H:%M:%S}"
+
+
+def money(amount: str | Decimal | None, currency: str | None) -> str | None:
+    """`1,234.50 EUR`; None where nothing is known to be at stake."""
+    if amount is None:
+        return None
+    try:
+        number = Decimal(str(amount))
+    except InvalidOperation:
+        return None
+    return f"{number:,f} {currency or ''}".strip()
+
+
+def detector(name: str) -> str:
+    """`late_vs_promise` -> `Late vs promise`."""
+    return plain(name).capitalize()
+
+
+def plain(word: str) -> str:
+    """A word of a closed set, without its underscores."""
+    return word.replace("_", " ")
+
+
+def who(caller: Caller | None) -> str:
+    """How a customer is called in a list."""
+    if caller is None:
+        return "Nobody known yet"
+    return caller.name or named(caller.kind, caller.value)
+
+
+def named(kind: str, value: str) -> str:
+    """An identifier as a name: a mailbox speaks for itself, an opaque id says what it is."""
+    return value if kind in {"email", "phone"} else f"{KIND_WORDS.get(kind, plain(kind))} {value}"
+
+
+def holder(alert: Alert) -> str | None:
+    """Who has an alert that is not over, where anybody does."""
+    return alert.assignee if alert.alive else None
+
+
+def resolution(alert: Alert) -> str:
+    """How an alert ended."""
+    told = alert.resolution or ""
+    return RESOLUTION_WORDS.get(told, plain(told))
+
+
+def summary(stored: Stored) -> str:
+    """What a touchpoint says, in one line."""
+    if len(stored.body) > SUMMARISED_BYTES:
+        return ""
+    try:
+        body = msgspec.json.decode(stored.body)
+    except msgspec.DecodeError:
+        return ""
+    return told(body) if isinstance(body, dict) else ""
+
+
+def told(body: Mapping[str, Any]) -> str:
+    """The most telling of a touchpoint's properties, in one line."""
+    parts = []
+    sum_ = body.get("total", body.get("amount", body.get("value")))
+    if isinstance(sum_, str | int | float) and not isinstance(sum_, bool):
+        currency = body.get("currency")
+        parts.append(money(str(sum_), currency if isinstance(currency, str) else None) or "")
+    for name in _TELLING:
+        value = body.get(name)
+        if isinstance(value, str | int | float) and not isinstance(value, bool) and str(value).strip():
+            label = plain(name.removesuffix("_id"))
+            parts.append(plain(str(value)) if name in {"status", "name", "title"} else f"{label} {value}")
+    line = " · ".join(part for part in parts[:TOLD_AT_MOST] if part)
+    return line if len(line) <= SUMMARY_CHARS else f"{line[: SUMMARY_CHARS - 1]}…"
+
+
+_DONE: Final = {
+    "opened": "opened it", "lowered": "lowered its severity", "updated": "found another cause", "reopened": "reopened it",
+    "woken": "opened it again after the snooze", "acknowledge": "claimed it",
+}  # fmt: skip
+
+
+def done(event: Event) -> str:
+    """What somebody did to an alert, after their name."""
+    detail = event.detail
+    match event.kind:
+        case "raised" if isinstance(detail.get("severity"), list):
+            return f"raised it from {' to '.join(str(one) for one in detail['severity'])}"
+        case "raised":
+            return "raised its severity"
+        case "resolved":
+            return "saw it end by itself"
+        case "assign":
+            return f"gave it to {detail['assignee']}" if detail.get("assignee") else "gave it back to everyone"
+        case "snooze":
+            return "snoozed it until"
+        case "resolve":
+            reason = str(detail.get("reason", "fixed"))
+            return f"resolved it: {RESOLUTION_WORDS.get(reason, plain(reason))}"
+        case "note":
+            return "wrote"
+        case kind:
+            return _DONE.get(kind, plain(kind))
+
+
+def until(event: Event) -> datetime | None:
+    """When a snooze that an event tells of ends."""
+    told_until = event.detail.get("until")
+    try:
+        return datetime.fromisoformat(told_until) if isinstance(told_until, str) else None
+    except ValueError:
+        return None
+
+
+def actor(name: str) -> str:
+    """Who did it: a person, or Pathline by the facts."""
+    return "Pathline" if name == PATHLINE else name
+
+
+def place(stored: Stored) -> str:
+    """A touchpoint's address within its customer: the cursor of its place."""
+    return cursors.to_text(stored.cursor)
+
+
+def key(at: datetime, one: UUID) -> str:
+    """A place in a list as text that sorts like it, newest last."""
+    return f"{at.astimezone(UTC).isoformat(timespec='microseconds')}|{one.hex}"

@@ -1,0 +1,162 @@
+// Hands: keys, dialogs, the lines at the edge of the page, and where the eye was before something was written anew.
+"use strict";
+(() => {
+  const TOAST_MS = 5000;
+  const MOST_TOASTS = 5;
+  const MORNING = 9;
+  let lastRow = null;
+  let snoozing = null;
+
+  // -- rows ---------------------------------------------------------------------------------------------------------
+
+  const rows = () => [...document.querySelectorAll(".alerts > .alert")];
+  const linkOf = (row) => row?.querySelector("a.open");
+  const rowOf = (element) => (element instanceof Element ? element.closest(".alerts > .alert") : null);
+  const current = () => rowOf(document.activeElement) ?? (lastRow && document.getElementById(lastRow));
+
+  function step(by) {
+    const all = rows();
+    if (!all.length) return;
+    const place = all.indexOf(current());
+    const next = place < 0 ? (by > 0 ? 0 : all.length - 1) : Math.min(Math.max(place + by, 0), all.length - 1);
+    linkOf(all[next]).focus({ preventScroll: true });
+    all[next].scrollIntoView({ block: "nearest" });
+  }
+
+  function act(name) {
+    const place = document.querySelector("article[data-alert]") ?? current();
+    place?.querySelector(`[data-act=${name}]`)?.click();
+  }
+
+  document.addEventListener("focusin", ({ target }) => {
+    const row = rowOf(target);
+    if (row) lastRow = row.id;
+  });
+  for (const name of ["htmx:afterSwap", "htmx:oobAfterSwap"]) {
+    document.addEventListener(name, () => {
+      const row = lastRow && document.getElementById(lastRow);
+      if (row && document.activeElement === document.body && !document.querySelector("dialog[open]")) {
+        linkOf(row)?.focus({ preventScroll: true });
+      }
+    });
+  }
+
+  // -- dialogs ------------------------------------------------------------------------------------------------------
+
+  function open(id) {
+    document.getElementById("person")?.removeAttribute("open");
+    document.getElementById(id)?.showModal();
+  }
+
+  function until({ hours, days }) {
+    const at = new Date();
+    if (hours) at.setTime(at.getTime() + Number(hours) * 3600 * 1000);
+    else {
+      at.setDate(at.getDate() + Number(days));
+      at.setHours(MORNING, 0, 0, 0);
+    }
+    return at.toISOString();
+  }
+
+  function snooze(choice) {
+    document.getElementById("snooze-dialog").close();
+    const { post, from } = snoozing.dataset;
+    const target = snoozing.closest("[data-alert]");
+    htmx.ajax("POST", post, {
+      source: target,
+      target,
+      swap: "morph:outerHTML",
+      values: { until: until(choice.dataset), from },
+    });
+  }
+
+  document.addEventListener("click", (event) => {
+    const target = event.target instanceof Element ? event.target : null;
+    const button = target?.closest("button");
+    if (button?.dataset.open) open(button.dataset.open);
+    else if (button?.dataset.act === "snooze") {
+      snoozing = button;
+      open("snooze-dialog");
+    } else if (button?.closest("#snooze-dialog .choices")) snooze(button);
+    else if (target?.matches(".toast")) target.remove();
+    else if (target?.closest("[data-row]")) show(target.closest("[data-row]").dataset.row);
+    const menu = document.getElementById("person");
+    if (menu?.open && !menu.contains(target)) menu.removeAttribute("open");
+  });
+
+  // A mark of the timeline leads to its row in the list.
+  function show(id) {
+    const row = document.getElementById(`t-${id}`) ?? document.getElementById(`a-${id}`);
+    if (!row) return;
+    row.querySelector("details")?.setAttribute("open", "");
+    row.scrollIntoView({ block: "center" });
+    row.querySelector("summary, a.open")?.focus({ preventScroll: true });
+  }
+
+  // -- lines at the edge --------------------------------------------------------------------------------------------
+
+  function toast(text) {
+    const line = document.createElement("p");
+    line.className = "toast wrong";
+    line.setAttribute("role", "alert");
+    line.textContent = text;
+    document.getElementById("toasts").append(line);
+    tidy();
+  }
+
+  function tidy() {
+    const lines = [...document.querySelectorAll(".toast")];
+    lines.slice(0, Math.max(0, lines.length - MOST_TOASTS)).forEach((line) => line.remove());
+    for (const line of lines.filter((one) => !one.dataset.timed)) {
+      line.dataset.timed = "yes";
+      setTimeout(() => line.remove(), line.matches(".wrong") ? 3 * TOAST_MS : TOAST_MS);
+    }
+  }
+
+  document.addEventListener("htmx:oobAfterSwap", tidy);
+  document.addEventListener("htmx:sendError", ({ detail }) => {
+    if (detail.elt.id !== "live") toast("Pathline could not be reached. Nothing was changed; try again.");
+  });
+  document.addEventListener("htmx:timeout", ({ detail }) => {
+    if (detail.elt.id !== "live") toast("Pathline did not answer in time. Look before you try again.");
+  });
+  document.addEventListener("htmx:beforeSwap", ({ detail }) => {
+    const type = detail.xhr.getResponseHeader("content-type") ?? "";
+    if (type.startsWith("text/html")) return;
+    detail.shouldSwap = false;
+    if (detail.isError) toast(JSON.parse(detail.xhr.responseText || "{}").message ?? `Error ${detail.xhr.status}`);
+  });
+  document.addEventListener("htmx:afterRequest", ({ detail }) => {
+    if (detail.successful && detail.elt.matches("form[data-clear]")) detail.elt.reset();
+    if (detail.successful && detail.elt.closest?.("#person")) document.getElementById("person").removeAttribute("open");
+  });
+
+  // -- keys ---------------------------------------------------------------------------------------------------------
+
+  const keys = {
+    j: () => step(1),
+    k: () => step(-1),
+    a: () => act("claim"),
+    e: () => act("resolve"),
+    s: () => act("snooze"),
+    n: () => document.getElementById("note")?.focus(),
+    g: () => location.assign("/"),
+    "/": () => document.getElementById("search")?.focus(),
+    "?": () => open("keys-dialog"),
+    ".": () => document.getElementById("waiting")?.click(),
+  };
+
+  document.addEventListener("keydown", (event) => {
+    const { target, key } = event;
+    if (key === "Escape") {
+      document.getElementById("person")?.removeAttribute("open");
+      if (target.matches?.("input, textarea")) target.blur();
+      return;
+    }
+    const typing = target.matches?.("input, textarea, select");
+    if (typing || event.ctrlKey || event.metaKey || event.altKey || event.repeat && !"jk".includes(key)) return;
+    if (document.querySelector("dialog[open]") || !Object.hasOwn(keys, key)) return;
+    event.preventDefault();
+    keys[key]();
+  });
+})();
