@@ -60,6 +60,7 @@ class Child:
         self._record = home / "run" / f"{name}.pid"
         self._process: subprocess.Popen[bytes] | None = None
         self._stop_signal = signal.SIGTERM
+        self._log_start = 0
 
     @property
     def pid(self) -> int | None:
@@ -81,6 +82,7 @@ class Child:
         self._stop_signal = what.stop_signal
         self.turn_log()
         with self.log.open("ab") as log:
+            self._log_start = log.tell()
             self._process = subprocess.Popen(
                 what.command(),
                 stdin=subprocess.DEVNULL,
@@ -122,11 +124,12 @@ class Child:
 
     def turn_log(self) -> None:
         """Keep the log bounded. The process appends, so that the file may be cut under it."""
-        turn_log(self.log)
+        if turn_log(self.log):
+            self._log_start = 0
 
     def last_words(self, lines_max: int = 5) -> str:
-        """The end of the log, for the message that says why it ended."""
-        return last_words(self.log, lines_max)
+        """The end of what this process has logged, for the message that says why it ended."""
+        return last_words(self.log, lines_max, self._log_start)
 
     async def _ended_within(self, seconds: float) -> bool:
         loop = asyncio.get_running_loop()
@@ -205,24 +208,29 @@ def end_left_behind(run: Path, *, wait_seconds: float = 10.0) -> list[str]:
     return [name for name, _process in left]
 
 
-def turn_log(path: Path, bytes_max: int = LOG_BYTES_MAX) -> None:
-    """Copy a log that has grown past `bytes_max` to NAME.log.1 and cut it, on a full disk without the copy."""
+def turn_log(path: Path, bytes_max: int = LOG_BYTES_MAX) -> bool:
+    """Copy a log that has grown past `bytes_max` to NAME.log.1 and cut it, on a full disk without the copy.
+
+    True when it was cut.
+    """
     with suppress(OSError):
         if path.stat().st_size <= bytes_max:
-            return
+            return False
         copy = path.with_name(path.name + ".1")
         try:
             shutil.copyfile(path, copy)
         except OSError:
             copy.unlink(missing_ok=True)
         os.truncate(path, 0)
+        return True
+    return False
 
 
-def last_words(path: Path, lines_max: int = 5) -> str:
-    """The last lines of a log, or nothing."""
+def last_words(path: Path, lines_max: int = 5, start: int = 0) -> str:
+    """The last lines of a log, none from before byte `start`."""
     try:
         with path.open("rb") as log:
-            log.seek(max(0, path.stat().st_size - 4_096))
+            log.seek(max(start, path.stat().st_size - 4_096))
             lines = log.read().decode("utf-8", "replace").strip().splitlines()
     except OSError:
         return ""

@@ -104,8 +104,10 @@ class Keeper:
 
     def _say_died(self, died: str, wait_seconds: float) -> None:
         # The same words again and again tell nothing: a part that cannot start is spoken of once, then counted.
-        words = died if died != self._told else f"ended as before, {self.restarts + 1} times by now"
-        self._told = died
+        # Only how it ended is compared, since its last words begin with the time.
+        how = died.partition("\n")[0]
+        words = died if how != self._told else f"ended as before, {self.restarts + 1} times by now"
+        self._told = how
         self._say(f"{self.part.name}: {words}\n{self.part.name}: starting again in {wait_seconds:g} s")
 
     def _judge(self, reason: str | None) -> None:
