@@ -32,7 +32,8 @@ def bind(address: str, *, backlog: int = 2_048) -> socket.socket:
     host, port = split_address(address)
     try:
         family, _kind, _protocol, _name, where = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        listener = socket.socket(family, socket.SOCK_STREAM)
+        # Only of a socket that is named TCP does asyncio send a small answer at once (TCP_NODELAY).
+        listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     except OSError as unknown:
         raise AddressTakenError(address, unknown.strerror or str(unknown)) from unknown
     try:
@@ -70,20 +71,24 @@ async def serve(
     keep_alive_seconds: int = 20,
     connections_max: int | None = None,
     started: asyncio.Event | None = None,
+    http: Any = "httptools",
+    proxy_headers: bool = True,
 ) -> None:
     """Serve the ASGI `app` on `address` in this loop until `stop`, then let running requests end.
 
-    `drain_seconds` bounds that end. `started` is set once connections are taken. Raises AddressTakenError.
+    `drain_seconds` bounds that end. `started` is set once connections are taken. `http` may be a protocol of our own;
+    without `proxy_headers` the peer is who it is, whatever X-Forwarded-For says. Raises AddressTakenError.
     """
     listener = bind(address)
     config = uvicorn.Config(
         app,
-        http="httptools",
+        http=http,
         ws="none",
         lifespan="off",
         log_config=None,
         access_log=False,
         server_header=False,
+        proxy_headers=proxy_headers,
         date_header=True,
         timeout_keep_alive=keep_alive_seconds,
         timeout_graceful_shutdown=drain_seconds,

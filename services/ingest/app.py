@@ -1,0 +1,103 @@
+"""The collector as a process: its parts put together, and the order in which it ends."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from functools import partial
+from http import HTTPStatus
+from typing import Final
+
+from fastapi import FastAPI
+from prometheus_client import CollectorRegistry
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from pathline.kit import kafka, lifecycle, logging
+from pathline.kit.health import Health, health_routes
+from services.ingest.codes import Refused, refusal
+from services.ingest.collector import Collector, HotRoutes
+from services.ingest.document import document
+from services.ingest.door import BoundedProtocol, Door
+from services.ingest.keyring import Keyring
+from services.ingest.lanes import GROUP_BYTES
+from services.ingest.metrics import IngestMetrics
+from services.ingest.script import Script
+from services.ingest.settings import IngestSettings
+from services.ingest.store import Store
+
+DRAIN_SECONDS: Final = 8
+"""What running requests get to end in; all of them wait for an ack, and no wait is longer than that."""
+
+_NOT_FOUND: Final = Refused("not_found", "there is no such address")
+_NO_METHOD: Final = Refused("method_not_allowed", "the address does not take this method")
+_BROKEN: Final = Refused("internal", "something is wrong with Pathline; the log has it")
+
+
+async def main(stop: asyncio.Event) -> None:
+    """Run a collector until `stop`: then it says that it is not ready, takes no more, stores what it took, and ends."""
+    settings = IngestSettings.load()
+    logging.configure("ingest", settings.log_level)
+    topic = kafka.topics(settings.topic_prefix).touchpoints
+    registry = CollectorRegistry()
+    metrics = IngestMetrics(registry, topic)
+    health = Health(kafka="not connected yet", keys="not read yet")
+    make = partial(kafka.make_producer, settings.bootstrap(), client_id="pathline-ingest", max_batch_size=GROUP_BYTES)
+    store = Store(make, topic, ack_seconds=settings.ack_seconds, metrics=metrics, health=health)
+    keyring = Keyring(metrics)
+    door = Door(settings, metrics)
+    app = create_app(Collector(settings, keyring, store, metrics), Script(), health, registry)
+    leave, served = asyncio.Event(), asyncio.Event()
+    try:
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(store.run(served))
+            tasks.create_task(keyring.keep(settings.dsn(), settings.keys_seconds, health, served))
+            tasks.create_task(door.watch(served))
+            tasks.create_task(_leave(stop, leave, health, settings.leave_seconds))
+            try:
+                await lifecycle.serve(
+                    app,
+                    settings.collector,
+                    stop=leave,
+                    drain_seconds=DRAIN_SECONDS,
+                    http=partial(BoundedProtocol, door=door),
+                    proxy_headers=False,
+                )
+            finally:
+                stop.set()
+                served.set()
+    except* lifecycle.AddressTakenError as taken:
+        raise taken.exceptions[0] from None
+
+
+async def _leave(stop: asyncio.Event, leave: asyncio.Event, health: Health, seconds: float) -> None:
+    """Say first that this process is not ready; let go of its address when those who ask had time to hear it."""
+    await stop.wait()
+    health.set("stopping", "the collector is stopping")
+    with suppress(asyncio.CancelledError):
+        await asyncio.sleep(seconds)
+    leave.set()
+
+
+def create_app(collector: Collector, script: Script, health: Health, registry: CollectorRegistry) -> FastAPI:
+    """Everything a collector answers."""
+    app = FastAPI(title="Pathline collector", docs_url=None, redoc_url=None)
+    app.add_middleware(HotRoutes, collector=collector)
+    app.router.routes.append(Route("/pathline.js", script.get, methods=["GET"]))
+    app.router.routes.extend(health_routes(health, registry))
+    app.add_exception_handler(HTTPException, _unrouted)
+    app.add_exception_handler(Exception, _broken)
+    app.openapi = document  # type: ignore[method-assign]
+    return app
+
+
+async def _unrouted(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    refused = _NO_METHOD if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED else _NOT_FOUND
+    return Response(refusal(refused), refused.status, error.headers, "application/json")
+
+
+async def _broken(_request: Request, _error: Exception) -> Response:
+    return Response(refusal(_BROKEN), _BROKEN.status, media_type="application/json")

@@ -1,0 +1,147 @@
+"""The door: what the HTTP parser leaves unbounded. Headers, half-sent requests and connections have limits here."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from typing import Any, Final
+
+import httptools
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
+
+from services.ingest.codes import RETRY_AFTER_SECONDS, Refused, refusal
+from services.ingest.metrics import IngestMetrics
+from services.ingest.settings import IngestSettings
+
+LOOKS_PER_LIMIT: Final = 8
+"""How often within the time that a request has, the door looks for those that took it all."""
+
+BAD_REQUEST: Final = Refused("bad_request", "this is no HTTP request")
+TOO_SLOW: Final = Refused("body_timeout", "the request did not arrive in time")
+HEADERS_TOO_LARGE: Final = Refused("headers_too_large", "the request line and headers are larger than is read here")
+TOO_MANY: Final = Refused("too_many_connections", "as many connections are open as may be; try again")
+
+
+class Door:
+    """The limits, and the connections that are held to them."""
+
+    def __init__(self, settings: IngestSettings, metrics: IngestMetrics) -> None:
+        """Take the limits from `settings`."""
+        self.connections_max = settings.connections_max
+        self.header_bytes_max = settings.header_bytes_max
+        self.headers_max = settings.headers_max
+        self.request_seconds = settings.request_seconds
+        self.metrics = metrics
+        self.open: set[BoundedProtocol] = set()
+        metrics.connections.set_function(lambda: len(self.open))
+
+    async def watch(self, stop: asyncio.Event) -> None:
+        """Turn away those whose request does not come to its end, until `stop`."""
+        loop = asyncio.get_running_loop()
+        while not stop.is_set():
+            with suppress(TimeoutError):
+                async with asyncio.timeout(self.request_seconds / LOOKS_PER_LIMIT):
+                    await stop.wait()
+            before = loop.time() - self.request_seconds
+            for connection in [one for one in self.open if one.begun is not None and one.begun < before]:
+                connection.turn_away(TOO_SLOW)
+
+
+class BoundedProtocol(HttpToolsProtocol):
+    """One connection."""
+
+    def __init__(self, *args: Any, door: Door, **more: Any) -> None:
+        """Uvicorn's protocol, behind `door`."""
+        super().__init__(*args, **more)
+        self._door = door
+        self._in_head = True
+        self._head_bytes = 0
+        self._why: Refused | None = None
+        self.begun: float | None = None
+        """Since when a request is expected or coming in, by the loop's clock; None while one is being answered."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Take it, unless there are too many."""
+        super().connection_made(transport)
+        self.begun = self.loop.time()
+        self._door.open.add(self)
+        if len(self._door.open) > self._door.connections_max:
+            self.turn_away(TOO_MANY)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Forget it."""
+        self._door.open.discard(self)
+        self.begun = None
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Parse, within the limits."""
+        if self.transport.is_closing():
+            return
+        self._unset_keepalive_if_required()
+        if self._in_head:
+            self._head_bytes += len(data)
+        try:
+            self.parser.feed_data(data)
+        except httptools.HttpParserUpgrade:
+            # Nothing here speaks another protocol; the request is answered as it stands, and then the line ends.
+            if self.cycle is not None:
+                self.cycle.keep_alive = False
+        except httptools.HttpParserError:
+            self.turn_away(self._why or BAD_REQUEST)
+        else:
+            if self._in_head and self._head_bytes > self._door.header_bytes_max:
+                self.turn_away(HEADERS_TOO_LARGE)
+
+    def on_message_begin(self) -> None:
+        """A request begins."""
+        super().on_message_begin()
+        self._in_head = True
+        self.begun = self.loop.time()
+
+    def on_headers_complete(self) -> None:
+        """Its head is there: look at it before anybody works on it."""
+        self._in_head = False
+        too_many = len(self.headers) > self._door.headers_max
+        # The bytes seen so far may be those of the body, too: count only where they could be too many.
+        if too_many or (self._head_bytes > self._door.header_bytes_max and self._is_head_too_large()):
+            self._why = HEADERS_TOO_LARGE
+            raise ValueError(HEADERS_TOO_LARGE.message)
+        super().on_headers_complete()
+
+    def _is_head_too_large(self) -> bool:
+        size = len(self.url) + sum(len(name) + len(value) for name, value in self.headers)
+        return size > self._door.header_bytes_max
+
+    def on_message_complete(self) -> None:
+        """All of it is there."""
+        super().on_message_complete()
+        self.begun = None
+        self._in_head = True
+        self._head_bytes = 0
+
+    def turn_away(self, refused: Refused) -> None:
+        """Answer, where no answer was begun, and close."""
+        self.begun = None
+        if self.transport.is_closing():
+            return
+        if self._may_answer():
+            self.transport.write(_raw(refused))
+            self._door.metrics.answered("other", refused.status)
+        self.transport.close()
+
+    def _may_answer(self) -> bool:
+        """Whether an answer here would not stand in the middle of another."""
+        cycle: RequestResponseCycle | None = self.cycle
+        if cycle is None or cycle.response_complete:
+            return True
+        return not cycle.response_started and cycle.more_body and not self.pipeline
+
+
+def _raw(refused: Refused) -> bytes:
+    """A whole HTTP answer."""
+    content = refusal(refused)
+    status = int(refused.status)
+    retry = f"retry-after: {RETRY_AFTER_SECONDS}\r\n" if status == 503 else ""  # noqa: PLR2004 - the status by its name
+    head = f"content-type: application/json\r\ncontent-length: {len(content)}\r\n{retry}connection: close\r\n\r\n"
+    return STATUS_LINE[status] + head.encode() + content

@@ -1,0 +1,144 @@
+"""Who may send: the write keys in memory, read again every few seconds, and how a request shows its own."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import binascii
+import ipaddress
+from collections.abc import Iterable
+from contextlib import suppress
+from functools import lru_cache
+from typing import Any, Final
+from urllib.parse import parse_qs
+
+import asyncpg
+
+from pathline.kit import logging
+from pathline.kit.database import create_pool
+from pathline.kit.health import Health
+from pathline.storage import keys
+from pathline.storage.keys import WriteKey
+from services.ingest.codes import Refused
+from services.ingest.metrics import IngestMetrics
+
+log = logging.get_logger(__name__)
+
+READ_SECONDS: Final = 3.0
+"""How long one reading of the keys may take."""
+
+KEY_MAX: Final = 200
+"""Characters of a write key; what is longer is none."""
+
+AWAY: Final = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError)
+
+MISSING: Final = Refused("missing_key", "the request shows no write key")
+UNKNOWN: Final = Refused("unknown_key", "the write key is not known")
+LOCAL: Final = Refused("local_key", "this write key works only from the collector's own machine")
+UNAVAILABLE: Final = Refused("keys_unavailable", "the write keys cannot be read now; try again")
+
+
+class Keyring:
+    """The keys that may be used. Without the database the known ones go on serving."""
+
+    def __init__(self, metrics: IngestMetrics) -> None:
+        """Empty, until the keys were read once."""
+        self._metrics = metrics
+        self._by_key: dict[str, WriteKey] = {}
+        self._by_header: dict[bytes, WriteKey] = {}
+        self.fresh = False
+        """Whether the last reading worked: only then is an unknown key known to be unknown."""
+
+    def replace(self, active: Iterable[WriteKey]) -> None:
+        """Use these from now on."""
+        self._by_key = {key.key: key for key in active}
+        self._by_header = {form: key for text, key in self._by_key.items() for form in _forms(text)}
+        self.fresh = True
+        self._metrics.keys.set(len(self._by_key))
+
+    def by_header(self, value: bytes) -> WriteKey | Refused:
+        """The key that an Authorization header shows."""
+        known = self._by_header.get(value)
+        if known is not None:
+            return known
+        shown = _shown(value)
+        return MISSING if shown is None else self.by_text(shown)
+
+    def by_text(self, shown: object) -> WriteKey | Refused:
+        """The key of this text, from a body or a query."""
+        if not isinstance(shown, str) or not shown:
+            return MISSING
+        known = self._by_key.get(shown) if len(shown) <= KEY_MAX else None
+        if known is not None:
+            return known
+        return UNKNOWN if self.fresh else UNAVAILABLE
+
+    async def keep(self, dsn: str, seconds: float, health: Health, stop: asyncio.Event) -> None:
+        """Read the keys again every so often until `stop`."""
+        pool: asyncpg.Pool[Any] | None = None
+        try:
+            while not stop.is_set():
+                try:
+                    async with asyncio.timeout(READ_SECONDS):
+                        if pool is None:
+                            pool = await create_pool(dsn, max_size=1, application_name="pathline ingest")
+                        async with pool.acquire() as db:
+                            active = await keys.active(db)
+                except AWAY as problem:
+                    self._metrics.keys_failures.inc()
+                    if self.fresh:
+                        log.warning("write keys not read", error=type(problem).__name__)
+                    self.fresh = False
+                    if not self._by_key:
+                        health.set("keys", f"{type(problem).__name__}: {problem}"[:200])
+                else:
+                    self.replace(active)
+                    health.set("keys", None)
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(seconds):
+                        await stop.wait()
+        finally:
+            if pool is not None:
+                pool.terminate()
+
+
+def _forms(key: str) -> tuple[bytes, ...]:
+    """How SDKs write it in a header: Basic with and without the colon, Bearer."""
+    raw = key.encode()
+    return b"Basic " + base64.b64encode(raw + b":"), b"Basic " + base64.b64encode(raw), b"Bearer " + raw
+
+
+def _shown(header: bytes) -> str | None:
+    """The key in an Authorization header that is written in an unusual way."""
+    scheme, _, rest = header.partition(b" ")
+    rest = rest.strip()
+    if scheme.lower() == b"bearer":
+        raw = rest
+    elif scheme.lower() == b"basic" and len(rest) <= 2 * KEY_MAX:
+        try:
+            raw = base64.b64decode(rest + b"=" * (-len(rest) % 4), validate=True).partition(b":")[0]
+        except binascii.Error:
+            return None
+    else:
+        return None
+    return raw.decode("utf-8", "replace") or None
+
+
+def key_in_query(query: bytes) -> str | None:
+    """The `writeKey` of a query string."""
+    if b"writeKey" not in query:
+        return None
+    values = parse_qs(query.decode("ascii", "replace"), max_num_fields=50).get("writeKey")
+    return values[0] if values else None
+
+
+@lru_cache(maxsize=4_096)
+def is_loopback(host: str) -> bool:
+    """Whether a peer is on this machine."""
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:
+        return address.ipv4_mapped.is_loopback
+    return address.is_loopback

@@ -1,0 +1,83 @@
+"""What a collector measures."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+from services.ingest.codes import CALL_CODES
+
+ACCEPTED: Final = "accepted"
+UNSTORED: Final = "not_stored"
+"""A good call that Kafka did not acknowledge in time: its sender was told to send it again."""
+
+OUTCOMES: Final = (ACCEPTED, UNSTORED, *CALL_CODES)
+ROUTES: Final = ("identify", "track", "page", "screen", "group", "alias", "batch", "beacon", "sdk_metrics", "other")
+STATUSES: Final = ("200", "400", "401", "403", "404", "405", "408", "413", "415", "431", "500", "503")
+LATENCIES: Final = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5)
+
+
+class IngestMetrics:
+    """The collector's metrics, on a registry that is given. No label holds anything that a sender chose."""
+
+    def __init__(self, registry: CollectorRegistry, topic: str) -> None:
+        """Register them; `topic` is the one written."""
+        self.touchpoints = Counter(
+            "pathline_ingest_touchpoints", "Calls received, by what became of them.", ["outcome"], registry=registry
+        )
+        self.requests = Counter(
+            "pathline_ingest_requests",
+            "Requests answered, by route and status.",
+            ["route", "status"],
+            registry=registry,
+        )
+        self.acked_seconds = Histogram(
+            "pathline_ingest_acked_seconds",
+            "Seconds from the last byte of a request to Kafka's ack of all its calls.",
+            buckets=LATENCIES,
+            registry=registry,
+        )
+        self.sent_seconds = Histogram(
+            "pathline_ingest_sent_seconds",
+            "Seconds from `sentAt` to receipt, by the sender's clock and ours.",
+            buckets=(0.01, 0.05, 0.1, 0.5, 1, 5, 30, 60, 600, 3_600, 86_400),
+            registry=registry,
+        )
+        self.group_size = Histogram(
+            "pathline_ingest_group_size",
+            "Records that shared one write to a partition.",
+            buckets=(1, 3, 10, 30, 100, 300, 1_000, 3_000),
+            registry=registry,
+        )
+        self.group_failures = Counter(
+            "pathline_ingest_group_failures", "Groups that were not acknowledged.", registry=registry
+        )
+        self.clamped = Counter(
+            "pathline_ingest_clamped", "Times of browsers out of bounds, replaced by the receipt's.", registry=registry
+        )
+        self.bytes_in_flight = Gauge(
+            "pathline_ingest_bytes_in_flight", "Bytes received and not yet answered.", registry=registry
+        )
+        self.connections = Gauge("pathline_ingest_connections", "Open connections.", registry=registry)
+        self.keys = Gauge("pathline_ingest_keys", "Write keys that may be used.", registry=registry)
+        self.keys_failures = Counter(
+            "pathline_ingest_keys_failures", "Times the write keys could not be read.", registry=registry
+        )
+        self.producers = Counter(
+            "pathline_ingest_producers", "Producers made; more than one: the last could not go on.", registry=registry
+        )
+        lag = Gauge("pathline_consumer_lag", "Records not yet handled.", ["topic"], registry=registry)
+        self.lag = lag.labels(topic)
+        for outcome in OUTCOMES:
+            self.touchpoints.labels(outcome)
+        self._answers = {
+            (route, int(status)): self.requests.labels(route, status) for route in ROUTES for status in STATUSES
+        }
+        self.accepted = self.touchpoints.labels(ACCEPTED)
+        self.unstored = self.touchpoints.labels(UNSTORED)
+
+    def answered(self, route: str, status: int) -> None:
+        """Count an answer."""
+        child = self._answers.get((route, status)) or self._answers["other", 500]
+        child.inc()

@@ -1,0 +1,65 @@
+"""What can be set on a collector."""
+
+from __future__ import annotations
+
+from typing import Self
+
+from pydantic import Field, model_validator
+
+from pathline.kit.settings import Settings
+
+KIBIBYTE = 1_024
+MEBIBYTE = 1_048_576
+BODIES_IN_FLIGHT_LEAST = 8
+"""Bodies of the largest size must fit in flight, with what they become; else such a one would be put off for ever."""
+
+
+class IngestSettings(Settings):
+    """Settings of the collector, from `PATHLINE_*`."""
+
+    body_bytes_max: int = Field(
+        default=4 * MEBIBYTE,
+        ge=64 * KIBIBYTE,
+        le=16 * MEBIBYTE,
+        description="Bytes of a request's body, also once inflated, at most; RudderStack's clients send up to 4 MB.",
+    )
+    call_bytes_max: int = Field(
+        default=32 * KIBIBYTE,
+        ge=KIBIBYTE,
+        le=512 * KIBIBYTE,
+        description="Bytes of one call with the context of its batch, at most.",
+    )
+    batch_calls_max: int = Field(default=2_500, ge=1, le=10_000, description="Calls in a batch, at most.")
+    bytes_in_flight_max: int = Field(
+        default=64 * MEBIBYTE,
+        ge=16 * MEBIBYTE,
+        le=4_096 * MEBIBYTE,
+        description="Bytes received and not yet answered, at most; beyond it the answer is 503.",
+    )
+    connections_max: int = Field(default=4_000, ge=10, le=100_000, description="Open connections, at most.")
+    header_bytes_max: int = Field(
+        default=16 * KIBIBYTE, ge=4 * KIBIBYTE, le=64 * KIBIBYTE, description="Bytes of a request's headers, at most."
+    )
+    headers_max: int = Field(default=100, ge=20, le=1_000, description="Headers of a request, at most.")
+    request_seconds: float = Field(
+        default=10.0, ge=0.2, le=120.0, description="A request has this long to arrive, in seconds."
+    )
+    ack_seconds: float = Field(
+        default=5.0, ge=0.2, le=30.0, description="Kafka has this long to acknowledge before the answer is 503."
+    )
+    keys_seconds: float = Field(
+        default=2.0, ge=0.1, le=5.0, description="How often the write keys are read again, in seconds."
+    )
+    leave_seconds: float = Field(
+        default=0.0,
+        ge=0.0,
+        le=10.0,
+        description="After SIGTERM, how long to say not ready before connections end; for balancers.",
+    )
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        if self.bytes_in_flight_max < BODIES_IN_FLIGHT_LEAST * self.body_bytes_max:
+            reason = f"bytes_in_flight_max must be at least {BODIES_IN_FLIGHT_LEAST} times body_bytes_max"
+            raise ValueError(reason)
+        return self

@@ -1,0 +1,153 @@
+"""The producer's life: made, watched, replaced. While there is none, nothing is taken."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any, Final
+
+from aiokafka.errors import KafkaError
+
+from pathline.kit import logging
+from pathline.kit.health import Health
+from services.ingest.lanes import Lanes, is_fatal
+from services.ingest.metrics import IngestMetrics
+
+log = logging.get_logger(__name__)
+
+START_SECONDS: Final = 10.0
+"""A producer that has not found its cluster by then is made anew."""
+
+PAUSE_SECONDS: Final = 0.5
+PROBE_SECONDS: Final = 1.0
+"""How often the cluster is asked whether it is there, so that readiness does not need traffic."""
+
+PROBE_WAIT_SECONDS: Final = 3.0
+STUCK_SECONDS: Final = 30.0
+"""A cluster that answers while a group stays without an ack for so long has lost this producer."""
+
+STOP_SECONDS: Final = 5.0
+
+
+class Store:
+    """Where accepted calls go. `lanes` is None while Kafka cannot be written."""
+
+    def __init__(
+        self, make: Callable[[], Any], topic: str, *, ack_seconds: float, metrics: IngestMetrics, health: Health
+    ) -> None:
+        """Write to `topic` with producers that `make` gives, not yet started."""
+        self._make = make
+        self._topic = topic
+        self._ack_seconds = ack_seconds
+        self._metrics = metrics
+        self._health = health
+        self._broken = asyncio.Event()
+        self._last_error = ""
+        self.lanes: Lanes | None = None
+        metrics.lag.set_function(lambda: self.lanes.unacked if self.lanes is not None else 0)
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Keep a working producer until `stop`; then write what waits and close."""
+        while not stop.is_set():
+            producer = await self._start()
+            if producer is None:
+                await _pause(stop, PAUSE_SECONDS)
+                continue
+            try:
+                await self._watch(producer, stop)
+            finally:
+                await self._end(producer)
+
+    async def _start(self) -> Any:
+        producer = self._make()
+        try:
+            async with asyncio.timeout(START_SECONDS):
+                await producer.start()
+                partitions = await producer.partitions_for(self._topic)
+        except (KafkaError, OSError, TimeoutError) as problem:
+            self._health.set("kafka", _said(problem))
+            await _stopped(producer)
+            return None
+        self._metrics.producers.inc()
+        self._broken.clear()
+        self.lanes = Lanes(
+            producer,
+            self._topic,
+            len(partitions),
+            ack_seconds=self._ack_seconds,
+            metrics=self._metrics,
+            on_error=self._failed,
+        )
+        self._health.set("kafka", None)
+        return producer
+
+    def _failed(self, error: BaseException) -> None:
+        """A group failed: say so, and end the producer that would fail for ever."""
+        self._last_error = _said(error)
+        log.warning("a group was not stored", error=type(error).__name__)
+        if is_fatal(error):
+            self._health.set("kafka", f"replacing the producer after {self._last_error}")
+            self._broken.set()
+
+    async def _watch(self, producer: Any, stop: asyncio.Event) -> None:
+        """Ask the cluster every second, until the producer is of no more use or we stop."""
+        lanes = self.lanes
+        assert lanes is not None
+        broken, stopping = asyncio.create_task(self._broken.wait()), asyncio.create_task(stop.wait())
+        try:
+            while not self._broken.is_set() and not stop.is_set():
+                await asyncio.wait({broken, stopping}, timeout=PROBE_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+                if broken.done() or stopping.done():
+                    return
+                answers = await _answers(producer)
+                self._health.set("kafka", self._reason(lanes, answers=answers))
+                if answers:
+                    lanes.grow(len(await producer.partitions_for(self._topic)))
+                    now = asyncio.get_running_loop().time()
+                    if any(lane.stuck_since is not None and now - lane.stuck_since > STUCK_SECONDS for lane in lanes):
+                        log.warning("a partition stays without an ack; replacing the producer")
+                        return
+        finally:
+            for task in (broken, stopping):
+                task.cancel()
+            await asyncio.gather(broken, stopping, return_exceptions=True)
+
+    def _reason(self, lanes: Lanes, *, answers: bool) -> str | None:
+        if not answers:
+            return "the cluster does not answer"
+        stuck = sum(lane.stuck_since is not None for lane in lanes)
+        return f"{stuck} of {len(lanes)} partitions give no ack" if stuck else None
+
+    async def _end(self, producer: Any) -> None:
+        lanes, self.lanes = self.lanes, None
+        if lanes is not None:
+            if self._broken.is_set():
+                await lanes.close()
+            await _stopped(producer)
+            await lanes.close()
+
+
+async def _answers(producer: Any) -> bool:
+    try:
+        async with asyncio.timeout(PROBE_WAIT_SECONDS):
+            return bool(await producer.client.force_metadata_update())
+    except (KafkaError, OSError, TimeoutError):
+        return False
+
+
+async def _stopped(producer: Any) -> None:
+    """Close a producer, whatever state it is in, in bounded time."""
+    with suppress(KafkaError, OSError, TimeoutError):
+        async with asyncio.timeout(STOP_SECONDS):
+            await producer.stop()
+
+
+async def _pause(stop: asyncio.Event, seconds: float) -> None:
+    with suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await stop.wait()
+
+
+def _said(problem: BaseException) -> str:
+    return f"{type(problem).__name__}: {problem}"[:200]
