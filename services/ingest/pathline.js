@@ -66,12 +66,12 @@
     sending = false;
     if (queue.length) soon();
   };
-  const leave = () => { // nobody will hear an answer
-    for (let calls; (calls = batch()).length && navigator.sendBeacon(url, body(calls)); ) drop(calls);
+  const leave = () => { // after a failed try, the next page sends
+    for (let calls; pause === SOON_MS && (calls = batch()).length && navigator.sendBeacon(url, body(calls)); ) drop(calls);
     keep(queue);
   };
 
-  // A visit ends when the site is left, or after half an hour without a click or a page.
+  // A visit ends when the site is left, or after half an hour of nothing.
   const visit = () => read("visit") ?? { began: Date.now(), seen: Date.now(), clicks: 0, views: 0 };
   const count = (what) => {
     const now = visit();
@@ -141,9 +141,9 @@
   quiet(() => {
     queue = read("unsent") ?? [];
     if (options.auto !== "off") watch();
-    early.forEach(api.push);
-    soon();
     on("pagehide", leave);
     on("visibilitychange", () => { if (document.hidden) leave(); });
+    soon();
+    early.forEach(api.push);
   })();
 })();
