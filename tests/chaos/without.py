@@ -1,0 +1,104 @@
+"""A service with a safeguard switched off, or a fault put in: `python -m tests.chaos.without WHAT[,WHAT] SERVICE`.
+
+A checker that never fails proves nothing. Each safeguard is taken out of the real product, by replacing
+the one function that is it, and the checker must then find what goes wrong.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+
+import asyncpg
+
+from pathline.kit import kafka, lifecycle
+from pathline.storage import fences, judgements, stitching
+
+
+def dedupe() -> None:
+    """Every touchpoint is new."""
+
+    async def insert_seen(_db: object, received: dict[Any, datetime]) -> set[Any]:
+        return set(received)
+
+    stitching.insert_seen = insert_seen  # type: ignore[assignment]
+
+
+def fence() -> None:
+    """Whoever was overtaken writes all the same."""
+
+    async def lock(_db: object, _topic: str, _moves: object) -> None:
+        return
+
+    fences.lock = lock  # type: ignore[assignment]
+
+
+def row_locks() -> None:
+    """States are read without a lock, then written."""
+    fetch = asyncpg.Connection.fetch
+
+    async def unlocked(self: Any, query: str, *args: Any, **more: Any) -> Any:
+        if "FROM strand" in query or "FROM entity" in query:
+            query = query.replace(" FOR UPDATE", "")
+        return await fetch(self, query, *args, **more)
+
+    asyncpg.Connection.fetch = unlocked
+
+
+def cause_key() -> None:
+    """Nobody remembers which causes alerted."""
+
+    async def spent(_db: object, _causes: object) -> dict[Any, Any]:
+        return {}
+
+    async def spend(_db: object, _changes: object) -> None:
+        return
+
+    judgements.spent = spent  # type: ignore[assignment]
+    judgements._spend = spend  # type: ignore[assignment]
+
+
+def through() -> None:
+    """Deadlines go by the clock alone, whether or not what was received has been read."""
+    clocks = judgements.clocks
+
+    async def clock_alone(db: Any, touchpoints: str) -> tuple[datetime, datetime | None]:
+        clock, _ = await clocks(db, touchpoints)
+        return clock, clock
+
+    judgements.clocks = clock_alone
+
+
+def peers() -> None:
+    """A fault, no safeguard: it is in a group of its own, and so believes that every partition is its own."""
+    make_consumer = kafka.make_consumer
+
+    def alone(*args: Any, group_id: str, **more: Any) -> Any:
+        return make_consumer(*args, group_id=f"{group_id}.{os.getpid()}", **more)
+
+    kafka.make_consumer = alone  # type: ignore[assignment]
+
+
+SAFEGUARDS: dict[str, Callable[[], None]] = {
+    "dedupe": dedupe,
+    "fence": fence,
+    "row_locks": row_locks,
+    "cause_key": cause_key,
+    "through": through,
+    "peers": peers,
+}
+
+
+def main() -> None:
+    names, service = sys.argv[1:]
+    for name in names.split(","):
+        SAFEGUARDS[name]()
+    lifecycle.run(importlib.import_module(f"services.{service}.app").main)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,115 @@
+"""Services as processes of their own, to be killed, frozen and started again."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Self
+
+from pathline.embedded import ports
+from pathline.kit.settings import split_address
+from pathline.supervisor.parts import probe_service
+from tests.support.records import until
+
+ROOT = Path(__file__).parent.parent.parent
+ADDRESS = {"ingest": "PATHLINE_COLLECTOR"}
+"""The setting with a service's address, where it is not named like the service."""
+
+
+class Program:
+    """`pathline NAME`, or the same with a safeguard switched off. Use it as a context manager: nothing is left behind."""
+
+    def __init__(self, name: str, env: Mapping[str, str], logs: Path, *, without: str | None = None) -> None:
+        """Run with `env` besides this process's environment; the log is a file in `logs`."""
+        self.name = name
+        self.address = ports.resolve("127.0.0.1:0")
+        self.without = without
+        self._env = {**os.environ, **env, ADDRESS.get(name, f"PATHLINE_{name.upper()}"): self.address}
+        self.log = logs / f"{name}-{split_address(self.address)[1]}.log"
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def pid(self) -> int:
+        """The process id."""
+        assert self._process is not None
+        return self._process.pid
+
+    @property
+    def running(self) -> bool:
+        """Whether it is there."""
+        return self._process is not None and self._process.poll() is None
+
+    async def start(self) -> Self:
+        """Start it and wait until it is ready."""
+        self._spawn()
+        await self.ready()
+        return self
+
+    def _spawn(self) -> None:
+        whole = [sys.executable, "-m", "pathline.cli", self.name]
+        short = [sys.executable, "-m", "tests.chaos.without", str(self.without), self.name]
+        with self.log.open("ab") as log:
+            self._process = subprocess.Popen(
+                short if self.without else whole, cwd=ROOT, env=self._env, stdout=log, stderr=log
+            )
+
+    async def ready(self) -> None:
+        """Wait until it says that it is able to work."""
+        reason: str | None = None
+
+        async def able() -> bool:
+            nonlocal reason
+            assert self.running, f"{self.name} ended\n{self._last_words()}"
+            reason = await probe_service(self.address)
+            return reason is None
+
+        try:
+            await until(able)
+        except AssertionError as late:
+            message = f"{self.name} is not ready: {reason}\n{self._last_words()}"
+            raise AssertionError(message) from late
+
+    def _last_words(self) -> str:
+        return self.log.read_text(errors="replace")[-3_000:]
+
+    def kill(self) -> None:
+        """As the out-of-memory killer would."""
+        self._signal(signal.SIGKILL)
+        if self._process is not None:
+            self._process.wait(10)
+
+    def freeze(self) -> None:
+        """Stop it where it stands."""
+        self._signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Let it go on."""
+        self._signal(signal.SIGCONT)
+
+    async def end(self) -> int:
+        """Ask it to end; returns its exit status."""
+        assert self._process is not None
+        self._signal(signal.SIGTERM)
+        return await asyncio.to_thread(self._process.wait, 30)
+
+    async def __aenter__(self) -> Self:
+        """Start."""
+        return await self.start()
+
+    async def __aexit__(self, *_: object) -> None:
+        """End, whatever state it is in."""
+        if self.running:
+            self.thaw()
+            try:
+                await self.end()
+            except subprocess.TimeoutExpired:
+                self.kill()
+
+    def _signal(self, which: signal.Signals) -> None:
+        if self._process is not None and self._process.poll() is None:
+            self._process.send_signal(which)
