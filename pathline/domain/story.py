@@ -17,6 +17,9 @@ from pathline.domain.facts import Fact
 
 DATE_LENGTH = len("2026-01-31")
 
+MAX_MONEY_DIGITS = 18
+"""Digits of a sum before the point and after it; 1e131071 is a number, but no money, and fills a page."""
+
 
 def zone_named(name: object, fallback: ZoneInfo) -> ZoneInfo:
     """The IANA zone of that name, or the fallback where there is none such."""
@@ -52,14 +55,17 @@ def promise_end(told: object, zone: ZoneInfo) -> datetime | None:
 
 
 def amount(value: object) -> Decimal | None:
-    """A sum of money as sent (text or number), or None for what is no finite number."""
+    """A sum of money as sent (text or number), or None for what is no number that a sum can be."""
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         return None
     try:
         number = Decimal(str(value))
-    except InvalidOperation:
+    except (InvalidOperation, ValueError):
         return None
-    return number if number.is_finite() else None
+    exponent = number.as_tuple().exponent
+    if not isinstance(exponent, int) or exponent < -MAX_MONEY_DIGITS or number.adjusted() > MAX_MONEY_DIGITS:
+        return None
+    return number
 
 
 def covers_all(marks: Iterable[Fact], total: Decimal | None) -> Fact | None:

@@ -23,6 +23,9 @@ from pathline.domain.story import OrderStory, amount, zone_named
 CUSTOMER: Final = "customer"
 """The kind of an alert's entity when it is about a person: its value is the id of a strand."""
 
+CODE_LENGTH: Final = 3
+"""Letters of a currency's code (ISO 4217)."""
+
 FOLLOW_UP: Final = "agent"
 """Who must have replied for it to be a follow-up."""
 
@@ -153,7 +156,8 @@ class View:
         if sum_told is None:
             return None
         currency = tells.value("currency")
-        return Money(f"{sum_told:f}", currency if isinstance(currency, str) else None)
+        known = isinstance(currency, str) and currency.isascii() and currency.isalpha() and len(currency) == CODE_LENGTH
+        return Money(f"{sum_told:f}", currency.upper() if known else None)
 
 
 class Offer(NamedTuple):

@@ -1,0 +1,217 @@
+"""Judging: causes alert once, people's words hold, history is silent, deadlines wait for what was received."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from pathline.domain import judging
+from pathline.domain.alerts import Acknowledge, Resolve, Snooze
+from pathline.domain.detectors.view import Story
+from pathline.domain.judging import Memory, Moment, moment
+from tests.support.desk import DETECTORS, Desk, at
+
+PROMISED = {"promised_at": "2026-01-02T12:00:00Z"}
+DUE = at(days=1, hours=12)
+BLIND_AFTER = timedelta(minutes=5)
+
+
+@pytest.fixture
+def desk() -> Desk:
+    return Desk()
+
+
+def late(desk: Desk) -> list[tuple[str, str | None]]:
+    return [(a.state, a.resolution) for a in desk.episodes("late_vs_promise", "order", "o")]
+
+
+def test_a_deadline_that_has_passed_when_its_touchpoint_arrives_alerts_at_once(desk: Desk) -> None:
+    desk.tell("Order Completed", at(), PROMISED, arrives=at(days=3), order="o", user="u")
+    (alert,) = desk.episodes("late_vs_promise", "order", "o")
+    assert (alert.state, alert.opened_at, alert.updated_at) == ("open", DUE, at(days=3))
+
+
+def test_an_answer_that_had_happened_before_but_came_after_resolves_as_late_event(desk: Desk) -> None:
+    desk.tell("Order Completed", at(), PROMISED, order="o", user="u")
+    desk.sleep_until(DUE)
+    desk.tell("Shipment Scanned", at(days=1), {"status": "delivered"}, arrives=at(days=2), order="o")
+    (alert,) = desk.episodes("late_vs_promise", "order", "o")
+    assert (alert.state, alert.resolution, alert.resolved_at) == ("resolved", "late_event", at(days=2))
+
+
+def test_judging_twice_changes_nothing(desk: Desk) -> None:
+    desk.tell("Payment Failed", at(), order="o")
+    before = desk.simulation.alerts()
+    desk.simulation._judge([before[0].story_id], at(minutes=1))
+    assert desk.simulation.alerts() == before
+
+
+class TestAHand:
+    def test_resolved_while_the_trouble_lasts_stays_resolved(self, desk: Desk) -> None:
+        desk.tell("Order Completed", at(), PROMISED, order="o", user="u")
+        desk.sleep_until(DUE)
+        desk.move(desk.episodes("late_vs_promise", "order", "o")[0], Resolve("not_a_problem"), at(days=1, hours=13))
+        desk.tell("Shipment Scanned", at(days=2), {"status": "in_transit"}, order="o")
+        desk.sleep_until(at(days=20))
+        assert late(desk) == [("resolved", "not_a_problem")]
+
+    def test_a_new_cause_after_it_opens_a_new_episode_with_that_cause_alone_new(self, desk: Desk) -> None:
+        desk.tell("Payment Failed", at(), order="o")
+        (first,) = desk.episodes("payment_failed", "order", "o")
+        desk.move(first, Resolve("fixed"), at(minutes=1))
+        desk.tell("Payment Failed", at(hours=3), order="o")
+        first, second = desk.episodes("payment_failed", "order", "o")
+        assert (first.state, second.state, second.episode, second.previous_id) == ("resolved", "open", 2, first.id)
+
+    def test_a_snoozed_alert_opens_by_itself(self, desk: Desk) -> None:
+        desk.tell("Order Completed", at(), PROMISED, order="o", user="u")
+        desk.sleep_until(DUE)
+        until = at(days=1, hours=14)
+        desk.move(desk.episodes("late_vs_promise", "order", "o")[0], Snooze(until), at(days=1, hours=13))
+        desk.sleep_until(until - timedelta(seconds=1))
+        assert late(desk) == [("snoozed", None)]
+        desk.sleep_until(until)
+        assert late(desk) == [("open", None)]
+
+    def test_a_snoozed_alert_whose_trouble_ends_is_resolved(self, desk: Desk) -> None:
+        desk.tell("Payment Failed", at(), order="o")
+        desk.move(desk.episodes("payment_failed", "order", "o")[0], Snooze(at(days=1)), at(minutes=1))
+        desk.tell("Payment Succeeded", at(minutes=2), order="o")
+        (alert,) = desk.episodes("payment_failed", "order", "o")
+        assert (alert.state, alert.snoozed_until) == ("resolved", None)
+
+    def test_a_rise_keeps_who_has_it(self, desk: Desk) -> None:
+        desk.tell("Payment Failed", at(), order="o")
+        desk.move(desk.episodes("payment_failed", "order", "o")[0], Acknowledge(), at(minutes=1))
+        desk.tell("Payment Failed", at(minutes=2), order="o")
+        (alert,) = desk.episodes("payment_failed", "order", "o")
+        assert (alert.severity, alert.state, alert.assignee) == ("high", "acknowledged", "sam")
+
+
+class TestOverruled:
+    def test_an_alert_that_a_fact_ended_lives_again_when_that_fact_is_overruled(self, desk: Desk) -> None:
+        desk.tell("Shipment Scanned", at(), {"status": "exception"}, parcel="p")
+        desk.tell("Shipment Scanned", at(hours=1), {"status": "in_transit"}, parcel="p")
+        desk.sleep_until(at(hours=2))
+        assert desk.states("delivery_exception", "parcel", "p") == ["resolved"]
+        desk.tell(
+            "Shipment Scanned", at(hours=1, minutes=5), {"status": "delayed"}, arrives=at(hours=3), parcel="p"
+        )  # fmt: skip
+        assert [s for s in desk.states("delivery_exception", "parcel", "p") if s == "open"] == ["open"]
+
+    def test_what_handed_over_is_not_taken_back(self, desk: Desk) -> None:
+        desk.tell("Order Completed", at(), PROMISED, order="o", user="u")
+        desk.sleep_until(at(days=3))
+        desk.tell("Shipment Scanned", at(days=3), {"status": "in_transit"}, order="o")
+        assert desk.states("delivery_at_risk", "order", "o") == ["resolved"]
+
+
+class TestHistory:
+    def test_what_was_due_before_the_import_ended_is_kept_and_told_to_nobody(self, desk: Desk) -> None:
+        desk.tell("Order Completed", at(), PROMISED, arrives=at(days=5), order="o", user="u", historical=True)
+        assert late(desk) == [("expired", "expired")]
+        desk.sleep_until(at(days=20))
+        assert late(desk) == [("expired", "expired")]
+
+    def test_a_later_deadline_of_an_imported_order_alerts_as_usual(self, desk: Desk) -> None:
+        desk.tell("Order Completed", at(), PROMISED, arrives=at(hours=1), order="o", user="u", historical=True)
+        desk.sleep_until(DUE)
+        assert late(desk) == [("open", None)]
+
+    def test_a_fresh_cause_after_historical_ones_opens_an_alert(self, desk: Desk) -> None:
+        desk.tell("Payment Failed", at(), arrives=at(days=2), order="o", historical=True)
+        assert desk.states("payment_failed", "order", "o") == ["expired"]
+        desk.tell("Payment Failed", at(days=3), order="o")
+        assert desk.states("payment_failed", "order", "o") == ["expired", "open"]
+
+    def test_expired_has_no_notice(self, desk: Desk) -> None:
+        desk.tell("Payment Failed", at(), arrives=at(days=2), order="o", historical=True)
+        story = desk.simulation.world.story(desk.simulation.alerts()[0].story_id, ZoneInfo("UTC"))
+        assert story is not None
+        (change,) = judging.judge(judging.assess(DETECTORS, story, at(days=3)), Memory(), _when(days=3))
+        assert (change.alert.state, change.notice) == ("expired", None)
+
+
+class TestTime:
+    def test_a_deadline_waits_for_what_was_received_but_not_read(self) -> None:
+        clock = at(hours=2)
+        assert moment(clock, clock - timedelta(minutes=1), BLIND_AFTER).now == clock - timedelta(minutes=1)
+
+    def test_but_not_for_ever(self) -> None:
+        clock = at(hours=2)
+        when = moment(clock, clock - timedelta(hours=1), BLIND_AFTER)
+        assert (when.now, when.sighted) == (clock - BLIND_AFTER, clock - timedelta(hours=1))
+
+    def test_nobody_ever_read(self) -> None:
+        assert moment(at(hours=2), None, BLIND_AFTER).now == at(hours=2) - BLIND_AFTER
+
+    def test_a_reader_whose_clock_is_ahead_makes_nothing_due_early(self) -> None:
+        assert moment(at(hours=2), at(hours=3), BLIND_AFTER).now == at(hours=2)
+
+    @pytest.mark.parametrize(("sighted", "blind"), [(DUE - timedelta(hours=1), True), (DUE, False)])
+    def test_an_alert_that_fired_unread_says_so(self, desk: Desk, sighted: object, *, blind: bool) -> None:
+        desk.tell("Order Completed", at(), PROMISED, order="o", user="u")
+        story = _story(desk)
+        when = Moment(DUE + BLIND_AFTER, sighted, DUE)  # type: ignore[arg-type]
+        changes = judging.judge(judging.assess(DETECTORS, story, when.now), Memory(), when)
+        assert [c.alert.blind for c in changes if c.alert.detector == "late_vs_promise"] == [blind]
+
+    def test_what_has_fired_stays_due_when_the_time_steps_back(self, desk: Desk) -> None:
+        desk.tell("Order Completed", at(), PROMISED, order="o", user="u")
+        desk.sleep_until(DUE)
+        (alert,) = desk.episodes("late_vs_promise", "order", "o")
+        alive = {("late_vs_promise", alert.entity_id): alert}
+        assessed = judging.assess(DETECTORS, _story(desk), DUE - timedelta(minutes=1), alive)
+        holding = {one.detector.name: one.verdict.holding for one in assessed}
+        assert holding["late_vs_promise"]
+
+    def test_the_next_deadline_is_the_least(self, desk: Desk) -> None:
+        desk.tell("Order Completed", at(), PROMISED, order="o", user="u")
+        assessed = judging.assess(DETECTORS, _story(desk), at(hours=1))
+        named = judging.deadlines(assessed, {})
+        assert named == {
+            "delivery_at_risk:order:o:due": DUE - timedelta(days=1),
+            "late_vs_promise:order:o:due": DUE,
+        }
+        assert judging.next_due(assessed, Memory(), []) == DUE - timedelta(days=1)
+
+
+def _when(*, days: float) -> Moment:
+    return Moment(at(days=days), at(days=days), at(days=days))
+
+
+def _story(desk: Desk) -> Story:
+    world = desk.simulation.world
+    (key,) = {world.key_of(one) for one in world.things}
+    story = world.story(key, ZoneInfo("UTC"))
+    assert story is not None
+    return story
+
+
+class TestMoney:
+    @pytest.mark.parametrize(
+        ("total", "currency", "amount", "code"),
+        [
+            ("12.50", "EUR", "12.50", "EUR"),
+            (7, "eur", "7", "EUR"),
+            ("12.50", "E\0R", "12.50", None),
+            ("12.50", "Euros", "12.50", None),
+            ("12.50", 978, "12.50", None),
+            ("1e131071", "EUR", None, None),
+            ("1e-131071", "EUR", None, None),
+            ("NaN", "EUR", None, None),
+            ("-Infinity", "EUR", None, None),
+            (10**30, "EUR", None, None),
+            ("twelve", "EUR", None, None),
+            (True, "EUR", None, None),
+        ],
+    )
+    def test_what_is_no_money_is_left_out(
+        self, desk: Desk, total: object, currency: object, amount: str | None, code: str | None
+    ) -> None:
+        desk.tell("Order Completed", at(), {**PROMISED, "total": total, "currency": currency}, order="o", user="u")
+        desk.sleep_until(DUE)
+        (alert,) = desk.episodes("late_vs_promise", "order", "o")
+        assert (alert.amount, alert.currency) == (amount, code)
