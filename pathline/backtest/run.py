@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from pathline.backtest import report
-from pathline.backtest.calls import Bad, Calls
+from pathline.backtest.calls import Accept, Bad, Calls
 from pathline.backtest.report import Episode, Row
 from pathline.backtest.simulation import Simulation
 from pathline.domain.detectors.compiled import Detectors
@@ -41,7 +41,7 @@ def run(
     detectors: Detectors,
     *,
     zone: ZoneInfo,
-    namespace: str,
+    accept: Accept,
     until: datetime | None = None,
     lines_most: int = LINES_MOST,
     on_bad: Callable[[Bad], None],
@@ -52,7 +52,7 @@ def run(
         files: NDJSON of Segment calls, plain or zipped; `-` is standard input.
         detectors: all of them.
         zone: where a date ends when the order does not say where it goes.
-        namespace: whose thresholds count.
+        accept: what the collector would store of a line.
         until: deadlines up to then pass and later touchpoints are left out; None: the last touchpoint's time.
         lines_most: lines read, at most.
         on_bad: is told of each line that cannot be used.
@@ -61,7 +61,7 @@ def run(
         OSError: a file cannot be read.
         TooManyLinesError: there are more than `lines_most` lines.
     """
-    calls = Calls(namespace, most=lines_most, on_bad=on_bad)
+    calls = Calls(accept, most=lines_most, on_bad=on_bad)
     for file in files:
         calls.read(file)
     simulation = Simulation(detectors, zone)

@@ -14,13 +14,15 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from pathline.backtest.calls import Bad, TooManyLinesError
+from pathline.backtest.calls import NEVER, Accept, Bad, Refusal, TooManyLinesError
 from pathline.backtest.report import Episode, Row
 from pathline.backtest.run import LINES_MOST, Outcome, run
 from pathline.contracts import detector_files
 from pathline.domain.detectors.rules import DetectorError
 from pathline.domain.story import promise_end
 from pathline.kit.settings import Settings
+from services.ingest.calls import Receipt, Record, take
+from services.ingest.settings import IngestSettings
 
 SOME_REFUSED = 1
 FAILED = 2
@@ -69,7 +71,7 @@ def backtest(
                 files,
                 detector_files.load(detectors, overrides),
                 zone=zone,
-                namespace=namespace,
+                accept=collector(namespace),
                 until=_until(until, zone),
                 lines_most=lines_most,
                 on_bad=on_bad,
@@ -83,6 +85,24 @@ def backtest(
     say.print(_table(outcome.rows))
     say.print(_sentence(outcome), markup=False, highlight=False)
     raise typer.Exit(SOME_REFUSED if outcome.refused else 0)
+
+
+def collector(namespace: str) -> Accept:
+    """What the collector stores of a call that a server of this namespace sends as history."""
+    receipt = Receipt(
+        source="backtest",
+        namespace=namespace,
+        trusted=True,
+        received_at=NEVER,
+        call_bytes_max=IngestSettings.load().call_bytes_max,
+        historical=True,
+    )
+
+    def accept(call: bytes) -> bytes | Refusal:
+        taken = take(call, receipt)
+        return taken.value if isinstance(taken, Record) else Refusal(taken.code, taken.message)
+
+    return accept
 
 
 def _until(told: str | None, zone: ZoneInfo) -> datetime | None:
