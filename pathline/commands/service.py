@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import typer
 
-from pathline.kit import lifecycle
+from pathline.kit import garbage, lifecycle
 
 SERVICES = {
     "ingest": "The collector: takes touchpoints over HTTP.",
@@ -26,6 +26,8 @@ def register(app: typer.Typer) -> None:
 
 def _command(name: str) -> Callable[[], None]:
     def command() -> None:
-        lifecycle.run(importlib.import_module(MODULES.get(name, f"services.{name}.app")).main)
+        main = importlib.import_module(MODULES.get(name, f"services.{name}.app")).main
+        garbage.calm()
+        lifecycle.run(main)
 
     return command

@@ -76,15 +76,18 @@ class Partitions:
         """Join the group."""
         self._consumer.subscribe([self.topic], listener=_Listener(self))
 
-    async def take_assigned(self) -> None:
+    async def take_assigned(self) -> list[bytes]:
         """Take the partitions that the group gave us since the last look, and go where the table says.
+
+        Returns:
+            The hints that their last owners left in the table and may not have sent.
 
         Raises:
             OtherClusterError: what the table says was not read from this topic.
         """
         missing = [tp for tp in self._consumer.assignment() if tp.partition not in self.owned]
         if not missing:
-            return
+            return []
         async with self._pool.acquire() as db:
             taken = {
                 tp: await fences.take(db, self.topic, tp.partition, self._cluster_id)
@@ -95,6 +98,7 @@ class Partitions:
             self._consumer.seek(tp, held.next_offset)
             self.owned[tp.partition] = Ownership(held.epoch, held.next_offset)
             log.info("partition taken", partition=tp.partition, epoch=held.epoch, next_offset=held.next_offset)
+        return [held.hints for held in taken.values() if held.hints is not None]
 
     async def _check_offsets(self, taken: Mapping[TopicPartition, int]) -> None:
         """Refuse a topic that is not the one we read before; say it when Kafka dropped what was not read yet.
@@ -148,8 +152,13 @@ class Partitions:
     async def waiting(self) -> int:
         """How many records of our partitions are not handled yet."""
         held = {p: own.committed for p, own in self.owned.items()}
-        ends = await self._consumer.end_offsets([TopicPartition(self.topic, p) for p in held])
-        return sum(max(0, end - held[tp.partition]) for tp, end in ends.items())
+        ends = await self.ends()
+        return sum(max(0, ends[p] - committed) for p, committed in held.items() if p in ends)
+
+    async def ends(self) -> dict[int, int]:
+        """Where each of our partitions ends now."""
+        asked = await self._consumer.end_offsets([TopicPartition(self.topic, p) for p in self.owned])
+        return {tp.partition: end for tp, end in asked.items()}
 
 
 def received(record: Any) -> datetime:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 import msgspec
@@ -118,17 +118,18 @@ def _people(
 ) -> tuple[Identifier, ...]:
     """The usable identifiers, strongest first. Of two of one kind the first place counts."""
     call = record.call
-    raw: dict[str, list[object]] = {
-        "user_id": [call.user_id],
-        "email": [place.get("email") for place in places],
-        "phone": [place.get("phone") for place in places],
-        "anonymous_id": [call.anonymous_id],
-        "device_id": [_dict(context.get("device")).get("id")],
-    }
-    region = _region(places, context)
+    device = context.get("device")
+    raw: tuple[Iterable[object], ...] = (
+        (call.user_id,),
+        [place["email"] for place in places if "email" in place],
+        phones := [place["phone"] for place in places if "phone" in place],
+        (call.anonymous_id,),
+        (device.get("id"),) if isinstance(device, dict) else (),
+    )
+    region = _region(places, context) if phones else None
     found = []
-    for kind in PERSON_KINDS:
-        for value in raw[kind]:
+    for kind, values in zip(PERSON_KINDS, raw, strict=True):
+        for value in values:
             if value is None:
                 continue
             identifier = person(record.namespace, kind, value, region)
@@ -150,9 +151,11 @@ def _region(places: tuple[Mapping[str, Any], ...], context: Mapping[str, Any]) -
 
 
 def _things(namespace: str, properties: Mapping[str, Any]) -> tuple[Identifier, ...]:
-    named = (
+    if not properties:
+        return ()
+    named = [
         thing(namespace, kind, properties[THING_PROPERTIES[kind]])
         for kind in THING_KINDS
         if THING_PROPERTIES[kind] in properties
-    )
-    return tuple(name for name in named if name is not None)
+    ]
+    return tuple([name for name in named if name is not None])

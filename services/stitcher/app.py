@@ -14,6 +14,9 @@ from prometheus_client import CollectorRegistry
 from starlette.applications import Starlette
 
 from pathline.config import STAGES_FILE
+from pathline.consuming.partitions import Partitions
+from pathline.consuming.patience import insist, pause
+from pathline.consuming.persistence import DATABASE_ERRORS, Persistence
 from pathline.domain.stages import Stages
 from pathline.kit import kafka, lifecycle, logging
 from pathline.kit.database import create_pool
@@ -27,16 +30,13 @@ from services.stitcher.settings import StitcherSettings
 from services.stitcher.worker import Worker
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
     from pathlib import Path
 
 
 log = logging.get_logger(__name__)
 
-CONNECT_PAUSE_SECONDS: Final = 0.5
 REJOIN_PAUSE_SECONDS: Final = 1.0
 MAINTENANCE_SECONDS: Final = 3_600
-_DATABASE_ERRORS: Final = (asyncpg.PostgresError, asyncpg.InterfaceError)
 
 
 class StalledError(Exception):
@@ -66,7 +66,7 @@ async def main(stop: asyncio.Event) -> None:
     async with asyncio.TaskGroup() as tasks, AsyncExitStack() as stack:
         serving = tasks.create_task(lifecycle.serve(app, settings.stitcher, stop=stop))
         stack.callback(stop.set)
-        pool = await _insist(
+        pool = await insist(
             lambda: create_pool(
                 settings.dsn(), max_size=settings.stitcher_connections, application_name="pathline stitcher"
             ),
@@ -78,7 +78,7 @@ async def main(stop: asyncio.Event) -> None:
             return
         stack.push_async_callback(pool.close)
         producer = kafka.make_producer(settings.bootstrap(), client_id="pathline-stitcher")
-        if await _insist(lambda: _start(producer), health, "kafka", stop) is None:
+        if await insist(lambda: _start(producer), health, "kafka", stop) is None:
             return
         stack.push_async_callback(producer.stop)
         publisher = HintPublisher(producer, topics.journeys)
@@ -90,28 +90,6 @@ async def main(stop: asyncio.Event) -> None:
 async def _start(producer: Any) -> bool:
     await producer.start()
     return True
-
-
-async def _insist(connect: Callable[[], Awaitable[Any]], health: Health, part: str, stop: asyncio.Event) -> Any:
-    """Connect, however long the other side takes to come up; None when told to stop before it did."""
-    while not stop.is_set():
-        try:
-            connected = await connect()
-        except (OSError, KafkaError, TimeoutError, *_DATABASE_ERRORS) as error:
-            health.set(part, f"{type(error).__name__}: {error}"[:200])
-            await _pause(stop, CONNECT_PAUSE_SECONDS)
-        else:
-            health.set(part, None)
-            return connected
-    return None
-
-
-async def _pause(stop: asyncio.Event, seconds: float) -> None:
-    try:
-        async with asyncio.timeout(seconds):
-            await stop.wait()
-    except TimeoutError:
-        return
 
 
 async def _one_life(
@@ -136,8 +114,9 @@ async def _one_life(
         cluster_id = await kafka.cluster_id(settings.bootstrap())
         await consumer.start()
         worker = Worker(
-            settings=settings, pool=pool, consumer=consumer, publisher=publisher, topic=topic,
-            cluster_id=cluster_id, stages=stages, metrics=metrics, health=health,
+            settings=settings, pool=pool, partitions=Partitions(consumer, pool, topic, cluster_id),
+            persistence=Persistence(health, metrics.failures), publisher=publisher, stages=stages, metrics=metrics,
+            health=health,
         )  # fmt: skip
         ended = asyncio.Event()
         ticking = asyncio.create_task(_tick(worker, settings, metrics, stop, ended))
@@ -155,7 +134,7 @@ async def _one_life(
     except FenceLostError as lost:
         metrics.failures.labels("fence_lost").inc()
         log.warning("a peer took a partition; joining the group anew", reason=str(lost))
-        await _pause(stop, REJOIN_PAUSE_SECONDS)
+        await pause(stop, REJOIN_PAUSE_SECONDS)
     except (NewerStateError, OtherClusterError) as refusal:
         health.set("refused", str(refusal))
         log.critical("stopped consuming", reason=str(refusal))
@@ -163,7 +142,7 @@ async def _one_life(
     except (KafkaError, OSError) as error:
         metrics.failures.labels("kafka").inc()
         health.set("kafka", f"{type(error).__name__}: {error}"[:200])
-        await _pause(stop, REJOIN_PAUSE_SECONDS)
+        await pause(stop, REJOIN_PAUSE_SECONDS)
     finally:
         await consumer.stop()
 
@@ -173,14 +152,13 @@ async def _tick(
 ) -> None:
     """Note how far we have read, twice a second also when nothing comes, and watch for a stall."""
     while not stop.is_set() and not ended.is_set():
-        await _pause(ended, settings.tick_ms / 1_000)
+        await pause(ended, settings.tick_ms / 1_000)
         try:
-            lag = await worker.tick()
-        except (OSError, KafkaError, TimeoutError, *_DATABASE_ERRORS) as error:
+            waiting = await worker.tick()
+        except (KafkaError, *DATABASE_ERRORS) as error:
             log.warning("tick failed", error=type(error).__name__)
             worker.progressed_at = time.monotonic()
             continue
-        waiting = sum(lag.values())
         metrics.lag.set(waiting)
         if waiting == 0:
             worker.progressed_at = time.monotonic()
@@ -194,6 +172,6 @@ async def _maintain(pool: asyncpg.Pool[Any], ended: asyncio.Event) -> None:
         try:
             async with pool.acquire() as db:
                 await partitions.ensure(db, await fences.clock(db))
-        except (OSError, TimeoutError, *_DATABASE_ERRORS) as error:
+        except DATABASE_ERRORS as error:
             log.warning("partitions not made", error=type(error).__name__)
-        await _pause(ended, MAINTENANCE_SECONDS)
+        await pause(ended, MAINTENANCE_SECONDS)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
@@ -70,11 +69,6 @@ def refused(batch: Batch, message: str) -> Batch:
 
 MESSAGE_LENGTH = 500
 """Characters kept of the reason; it must never grow with what was sent."""
-
-
-def last_received(records: Sequence[Any]) -> datetime:
-    """When the last of these was received, by the collector's clock."""
-    return datetime.fromtimestamp(records[-1].timestamp / 1_000, UTC)
 
 
 def halves(records: Records) -> tuple[Records, Records]:
