@@ -52,7 +52,7 @@ class Simulation:
         for instant in self._deadlines_before(at):
             self._wake(instant)
         added = self.world.add(touchpoints)
-        keys = {self.world.key_of(one) for one in self._touched(added.stitched, added.moved)}
+        keys = {self.world.key_of(one) for one in self._touched(added.stitched, added.moved, added.reowned)}
         self._judge(keys, at)
         return added.refused
 
@@ -84,9 +84,9 @@ class Simulation:
                 keys.append(self.world.key_of(key))
         self._judge(keys, now)
 
-    def _touched(self, stitched: Iterable[Stitched], moved: set[UUID]) -> set[UUID]:
+    def _touched(self, stitched: Iterable[Stitched], moved: set[UUID], reowned: set[UUID]) -> set[UUID]:
         """The things and persons to look at again."""
-        people, things, touched = set(moved), set[UUID](), set[UUID]()
+        people, things, touched = moved | reowned, set(reowned), set(reowned)
         for one in stitched:
             touched.update(one.entities)
             if one.touchpoint.event == SURVEY:

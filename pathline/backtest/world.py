@@ -35,6 +35,8 @@ class Added(msgspec.Struct, frozen=True):
     stitched: list[Stitched]
     moved: set[UUID]
     """Identifiers whose customer may be another one now."""
+    reowned: set[UUID]
+    """Things that have another claimant or order now, and the claimants and orders they left."""
     refused: list[Touchpoint]
     """Aliases that would join more than MAX_JOINED user_ids."""
 
@@ -58,7 +60,7 @@ class World:
     def add(self, batch: Iterable[Touchpoint]) -> Added:
         """Stitch a batch, each touchpoint once however often it comes."""
         changes = Changes(self._stages)
-        added = Added(changes.stitched, set(), [])
+        added = Added(changes.stitched, set(), set(), [])
         for one in batch:
             if one.id in self.seen:
                 continue
@@ -73,10 +75,11 @@ class World:
         self.kin.meet(changes.people)
         for name, pointer in changes.parents.items():
             added.moved.update(self.kin.propose(name, pointer))
-        self._keep_things(changes)
+        added.reowned.update(self._keep_things(changes))
         return added
 
-    def _keep_things(self, changes: Changes) -> None:
+    def _keep_things(self, changes: Changes) -> set[UUID]:
+        reowned: set[UUID] = set()
         for name, state in changes.states.items():
             held = self.states.get(name.id)
             self.states[name.id] = state if held is None else join(held, state)
@@ -86,7 +89,8 @@ class World:
             (changes.orders, self.orders, self._parts),
         ):
             for name, bond in told.items():
-                _keep(kept, index, name.id, bond)
+                reowned |= _keep(kept, index, name.id, bond)
+        return reowned
 
     def entity(self, one: UUID) -> Entity | None:
         """The thing of this id, if it was met."""
@@ -173,12 +177,15 @@ class World:
         return iter(found)
 
 
-def _keep(kept: dict[UUID, Bond], index: dict[UUID, dict[UUID, None]], one: UUID, bond: Bond) -> None:
-    """Keep the least bond of a thing, and the index by target."""
+def _keep(kept: dict[UUID, Bond], index: dict[UUID, dict[UUID, None]], one: UUID, bond: Bond) -> set[UUID]:
+    """Keep the least bond of a thing, and the index by target. Returns the thing and what it left, where it did."""
     held = kept.get(one)
     if held is not None:
         if held <= bond:
-            return
+            return set()
         index[held.target].pop(one, None)
     kept[one] = bond
     index.setdefault(bond.target, {})[one] = None
+    if held is None:
+        return {one}
+    return set() if held.target == bond.target else {one, held.target}

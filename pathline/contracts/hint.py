@@ -28,6 +28,8 @@ class Hint(msgspec.Struct, omit_defaults=True, gc=False):
     stage: str | None = None
     moved: list[UUID] = []
     """Ids whose customer may be another one now: the child, the root it left and the root it joined."""
+    reowned: list[UUID] = []
+    """Things that have another claimant or order now, and the claimants and orders they left."""
     traceparent: str | None = None
     historical: bool = False
 

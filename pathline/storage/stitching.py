@@ -238,13 +238,16 @@ class EntityDelta(msgspec.Struct):
     order: Bond | None
 
 
-async def write_entities(db: Db, deltas: Mapping[UUID, EntityDelta]) -> None:
+async def write_entities(db: Db, deltas: Mapping[UUID, EntityDelta]) -> dict[UUID, set[UUID]]:
     """Join each delta into its entity, made if there is none.
+
+    Returns the things that have another claimant or order now, each with those it left.
 
     Raises:
         NewerStateError: a newer version wrote one of them.
     """
     left = dict(deltas)
+    reowned: dict[UUID, set[UUID]] = {}
     while left:
         rows = await db.fetch(
             "SELECT id, state, claim, order_bond, fold_version FROM entity WHERE id = ANY($1::uuid[])"
@@ -255,8 +258,11 @@ async def write_entities(db: Db, deltas: Mapping[UUID, EntityDelta]) -> None:
         for row in rows:
             _check_version(row["id"], row["fold_version"])
             delta = left.pop(row["id"])
-            claim = _least(codec.bond(row["claim"]), delta.claim)
-            order = _least(codec.bond(row["order_bond"]), delta.order)
+            before = codec.bond(row["claim"]), codec.bond(row["order_bond"])
+            claim, order = _least(before[0], delta.claim), _least(before[1], delta.order)
+            targets = {bond.target for bond in before if bond is not None}
+            if targets != {bond.target for bond in (claim, order) if bond is not None}:
+                reowned[row["id"]] = targets
             held.append(EntityDelta(delta.identifier, join(codec.state(row["state"]), delta.state), claim, order))
         if held:
             await db.execute(
@@ -269,7 +275,10 @@ async def write_entities(db: Db, deltas: Mapping[UUID, EntityDelta]) -> None:
             )
         missing = [left[one] for one in sorted(left)]
         for one in await _insert_entities(db, missing) if missing else ():
-            del left[one]
+            delta = left.pop(one)
+            if delta.claim is not None or delta.order is not None:
+                reowned[one] = set()
+    return reowned
 
 
 async def _insert_entities(db: Db, deltas: Sequence[EntityDelta]) -> list[UUID]:

@@ -115,7 +115,8 @@ class Judge:
         people: set[UUID] = set()
         things: set[UUID] = set()
         for hint in hints:
-            people.update(hint.moved)
+            people.update(hint.moved, hint.reowned)
+            things.update(hint.reowned)
             if hint.event in CUSTOMER_EVENTS:
                 things.update(hint.entities)
                 if hint.subject not in hint.entities:
@@ -206,6 +207,7 @@ def things_of(hints: Iterable[Hint]) -> dict[UUID, datetime]:
     wanted: dict[UUID, datetime] = {}
     for hint in hints:
         # A survey that names a parcel, say, is the person's all the same.
-        for one in (*hint.entities, hint.subject) if hint.event == SURVEY else hint.entities:
+        subject = (hint.subject,) if hint.event == SURVEY else ()
+        for one in (*hint.entities, *hint.reowned, *subject):
             wanted[one] = min(wanted.get(one, hint.received_at), hint.received_at)
     return wanted

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 from uuid import UUID
@@ -66,12 +66,12 @@ async def stitch(
     if changes.people:
         await _read_unknown(db, changes, known)
         moved += await stitching.write_people(db, changes.people, changes.parents, known)
-    await _write_states(db, changes)
+    reowned = await _write_states(db, changes)
     if changes.stitched:
         await stitching.write_touchpoints(db, changes.stitched, batch.at)
     if letters:
         await stitching.write_dead_letters(db, topic, letters)
-    hints = _hints(changes, batch, moved)
+    hints = _hints(changes, batch, moved, reowned)
     await fences.advance(db, topic, [_with_hints(move, hints, batch) for move in moves])
     duplicates = batch.size - len(batch.letters) - len(changes.stitched) - len(refused)
     return Stitch(hints, len(moved), duplicates, len(letters))
@@ -108,7 +108,7 @@ async def _read_unknown(db: Db, changes: Changes, known: dict[UUID, Pointer | No
         known.update(await stitching.read_pointers(db, unknown))
 
 
-async def _write_states(db: Db, changes: Changes) -> None:
+async def _write_states(db: Db, changes: Changes) -> dict[UUID, set[UUID]]:
     strands = {name.id: state for name, state in changes.states.items() if name not in changes.things}
     if strands:
         await stitching.write_strands(db, strands)
@@ -118,11 +118,10 @@ async def _write_states(db: Db, changes: Changes) -> None:
         )
         for name in changes.things
     }
-    if things:
-        await stitching.write_entities(db, things)
+    return await stitching.write_entities(db, things) if things else {}
 
 
-def _hints(changes: Changes, batch: Batch, moved: Sequence[Moved]) -> list[Hint]:
+def _hints(changes: Changes, batch: Batch, moved: Sequence[Moved], reowned: Mapping[UUID, set[UUID]]) -> list[Hint]:
     moved_by: dict[UUID, list[UUID]] = {}
     for move in moved:
         moved_by.setdefault(touchpoint_id(move.bond.source, move.bond.message_id), []).extend(move.ids)
@@ -138,6 +137,7 @@ def _hints(changes: Changes, batch: Batch, moved: Sequence[Moved]) -> list[Hint]
             entities=list(stitched.entities),
             stage=stitched.stage,
             moved=moved_by.get(stitched.touchpoint.id, []),
+            reowned=[one for thing in stitched.entities if thing in reowned for one in (thing, *reowned[thing])],
             traceparent=batch.traces.get(stitched.touchpoint.id),
             historical=stitched.touchpoint.historical,
         )
