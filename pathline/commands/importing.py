@@ -2,6 +2,7 @@
 
 import asyncio
 import sys
+import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from hashlib import blake2b
@@ -13,12 +14,15 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-from pathline.kit.settings import Settings
+from pathline.embedded import home as homes
+from pathline.kit.settings import Settings, join_address, split_address
 from pathline.sending import lines
 from pathline.sending.client import Collector, RefusedError, UnreachableError
 from pathline.sending.importing import Importer, Outcome, Rejected
 from pathline.sending.progress import Position
 from pathline.sending.progress import Progress as Kept
+from pathline.supervisor import state
+from pathline.supervisor.parts import loopback_of
 
 SOME_REFUSED = 1
 FAILED = 2
@@ -34,7 +38,7 @@ def import_files(
     *,
     key: Annotated[str, typer.Option(help="A write key of a server.", envvar="PATHLINE_WRITE_KEY")] = "demo",
     collector: Annotated[
-        str | None, typer.Option(help="http://host:port of the collector; without it, the one of the settings.")
+        str | None, typer.Option(help="http://host:port of the collector; without it, the one that runs here.")
     ] = None,
     rejects: Annotated[
         str | None, typer.Option(help="Write the lines refused here, as NDJSON of file, line, code, message; - prints.")
@@ -44,7 +48,7 @@ def import_files(
 ) -> None:
     """Send files as history: journeys are built, nobody is alerted. Stopped, it goes on from where it was."""
     settings = Settings.load()
-    base = collector or f"http://{settings.collector}"
+    base = (collector or collector_of(settings)).rstrip("/")
     kept = Kept(settings.home, base.removeprefix("http://"), blake2b(key.encode(), digest_size=6).hexdigest())
     say = Console(stderr=True, soft_wrap=True)
     try:
@@ -52,7 +56,7 @@ def import_files(
             outcomes = asyncio.run(
                 _run(files, base, key, kept, on_reject=on_reject, say=say, restart=restart, patience=patience)
             )
-    except (RefusedError, UnreachableError, OSError) as problem:
+    except (RefusedError, UnreachableError, OSError, EOFError, zlib.error) as problem:
         say.print(f"pathline: {problem}; what is acked is kept, the same command goes on from there", markup=False)
         raise typer.Exit(FAILED) from problem
     except KeyboardInterrupt:
@@ -64,6 +68,18 @@ def import_files(
     earlier = f", {skipped:,} lines were sent before" if skipped else ""
     say.print(f"{stored:,} stored, {refused:,} refused{earlier}")
     raise typer.Exit(SOME_REFUSED if refused else 0)
+
+
+def collector_of(settings: Settings) -> str:
+    """The address of the collector that an `up` on this home runs, else of the one in the settings, as a URL."""
+    home = settings.home.expanduser().absolute()
+    snapshot = state.read(home) if homes.holder(home) is not None else None
+    running = {part.name: part.address for part in snapshot.parts} if snapshot is not None else {}
+    host, port = split_address(running.get("ingest", settings.collector))
+    if port == 0:
+        reason = "no collector runs on this home; start `pathline up`, or name one with --collector"
+        raise typer.BadParameter(reason)
+    return f"http://{join_address(loopback_of(host), port)}"
 
 
 async def _run(

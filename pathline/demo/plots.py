@@ -11,8 +11,8 @@ from pathline.demo.words import COMMENTS, DECLINES, TROUBLES
 
 Plot = Callable[[Customer], Iterator[Step]]
 
-SOON: Final = 0.25
-"""A hasty promise is this share of a usual one."""
+SOON: Final = 0.6
+"""A hasty promise is this share of a usual one; still long enough to be seen at risk before it is late."""
 
 
 def arrive(c: Customer) -> Iterator[Step]:

@@ -35,7 +35,7 @@ function showAlert(alert) {
 
 function showTouchpoint(one) {
   const told = SOME.map((name) => one.properties[name]).filter((value) => ["string", "number"].includes(typeof value));
-  const what = one.type === "page" ? `Page: ${one.event}` : one.type === "identify" ? "Said who they are" : one.event;
+  const what = one.type === "page" ? `Page: ${one.event.replace(" · The demo shop", "")}` : one.type === "identify" ? "Said who they are" : one.event;
   return freshly(one.message_id, make("li", { data: { truth: one.moment_of_truth ? "yes" : "no" } },
     make("div", { className: "what" }, make("span", {}, what), clock(one.occurred_at)),
     make("div", { className: "quiet" }, [one.channel, one.stage, ...told.slice(0, 2)].filter(Boolean).join(" · "))));
@@ -52,7 +52,7 @@ function showJourney({ customer, touchpoints, alerts }) {
     make("strong", {}, customer.name ?? "Somebody new"),
     make("div", { className: "chips" }, customer.identifiers.map((id) =>
       make("span", { className: "chip", title: id.value }, `${words(id.kind)} ${id.value}`))),
-    make("p", { className: "quiet" }, `${customer.touchpoint_count} touchpoints · risk ${words(customer.risk.band)} · `,
+    make("p", { className: "quiet" }, `${customer.touchpoint_count} ${customer.touchpoint_count === 1 ? "touchpoint" : "touchpoints"} · risk ${words(customer.risk.band)} · `,
       make("a", { href: address, target: "_blank", rel: "noopener", id: "in-console" }, "open in the console")));
   put("stages", [...new Set(customer.stages.map((stage) => stage.stage))].map((stage) => make("li", {}, words(stage))));
   put("orders", customer.orders.map((order) => make("li", {}, make("span", {}, `Order ${order.order_id}`), make("span", {}, words(order.status)))));

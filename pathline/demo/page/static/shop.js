@@ -73,7 +73,7 @@ const pages = {
   checkout: () => {
     if (!items().length) return go("/cart", true);
     if (!checkout) {
-      checkout = `co-${crypto.randomUUID?.() ?? Date.now()}`;
+      checkout = `co-${Date.now().toString(36)}${Math.random().toString(36).slice(2, 6)}`;
       keep.write("checkout", checkout);
       tell("track", "Checkout Started", { checkout_id: checkout, value: total(items()).toFixed(2), currency: "EUR", products: items().map(asTold) });
     }
