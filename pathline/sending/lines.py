@@ -114,6 +114,7 @@ def read(stream: IO[bytes] | gzip.GzipFile, *, number: int = 0, offset: int = 0)
 
 def _line(number: int, start: int, end: int, text: bytes) -> Line | BadLine:
     try:
+        text.decode()  # the decoder below does not look into strings
         fields = _object.decode(text)
         named = _id.decode(text).message_id if MESSAGE_ID in fields else None
     except msgspec.ValidationError as error:
