@@ -83,7 +83,7 @@ def usable(value: object) -> str | None:
         text = unicodedata.normalize("NFC", text).encode("utf-8", "replace").decode()
     if "\0" in text:
         text = text.replace("\0", "�")
-    bare = text.strip("\"'").casefold()
+    bare = text.strip("\"'").strip().casefold()
     if bare in REFUSED_VALUES or not bare.strip("0"):
         return None
     return text if len(text.encode()) <= MAX_VALUE_BYTES else None

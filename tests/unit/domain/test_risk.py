@@ -1,0 +1,58 @@
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pathline.domain.alerts import SEVERITIES, Severity
+from pathline.domain.risk import HALF_LIFE, WEIGHTS, Pain, risk
+from tests.support.world import START
+
+NOW = START + timedelta(days=100)
+
+
+def pain(severity: Severity, age: timedelta = timedelta()) -> Pain:
+    return Pain(severity, NOW - age)
+
+
+def test_without_pain_nothing_is_known_to_be_wrong() -> None:
+    assert risk([], NOW) == (0, "unknown")
+
+
+@pytest.mark.parametrize(
+    ("pains", "score", "band"),
+    [
+        ([pain("info")], 10.0, "unknown"),
+        ([pain("warning")], 30.0, "low"),
+        ([pain("high")], 60.0, "moderate"),
+        ([pain("high"), pain("warning")], 72.0, "high"),
+        ([pain("critical")], 90.0, "critical"),
+        ([pain("critical"), pain("critical")], 99.0, "critical"),
+        ([pain("high", HALF_LIFE)], 30.0, "low"),
+        ([pain("high", 2 * HALF_LIFE)], 15.0, "unknown"),
+        ([pain("high", -HALF_LIFE)], 60.0, "moderate"),  # a pain of the future is fresh, and no more than that
+        ([pain("info"), pain("info")], 19.0, "unknown"),
+        ([pain("info")] * 3, 27.1, "low"),
+    ],
+)
+def test_the_noisy_or_of_what_is_open(pains: list[Pain], score: float, band: str) -> None:
+    assert risk(pains, NOW) == (score, band)
+
+
+pains = st.builds(
+    pain, st.sampled_from(SEVERITIES), st.integers(min_value=0, max_value=100).map(lambda days: timedelta(days=days))
+)
+
+
+@given(st.lists(pains), pains)
+def test_another_pain_never_lowers_the_risk_and_time_never_raises_it(held: list[Pain], more: Pain) -> None:
+    before = risk(held, NOW).score
+    assert before <= risk([*held, more], NOW).score <= 100
+    assert risk(held, NOW + timedelta(days=1)).score <= before
+
+
+def test_every_severity_weighs_more_than_the_milder_one() -> None:
+    assert [WEIGHTS[severity] for severity in SEVERITIES] == sorted(WEIGHTS.values())
+    assert len(set(WEIGHTS.values())) == len(SEVERITIES)
