@@ -10,6 +10,8 @@ from pathlib import Path
 import asyncpg
 import pytest
 
+from pathline.kit.kafka import Topics
+from tests.chaos.trial import Trial
 from tests.conftest import Stack
 from tests.support import checker
 from tests.support.programs import Program
@@ -58,3 +60,9 @@ async def make(stack: Stack, dsn: str, topic_prefix: str, tmp_path: Path) -> Asy
 
     yield program
     await asyncio.gather(*(one.__aexit__() for one in made))
+
+
+@pytest.fixture
+def trial(stack: Stack, dsn: str, topics: Topics) -> Trial:
+    """The load and the checker of this test."""
+    return Trial(stack, dsn, topics)

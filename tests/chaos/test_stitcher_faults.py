@@ -8,78 +8,26 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
-import asyncpg
 import pytest
 
-from pathline.kit.kafka import Topics
 from tests.chaos.conftest import Make
-from tests.conftest import Stack
-from tests.support import checker
+from tests.chaos.trial import Trial
 from tests.support.checker import Report
 from tests.support.crowd import crowd
 from tests.support.programs import Program
-from tests.support.records import produce, record, until
+from tests.support.records import record
 
 pytestmark = [pytest.mark.chaos, pytest.mark.timeout(180)]
 
 TWENTY_THOUSAND = 20_000
 KILLS = 3
-CHUNK = 1_000
-
-Log = Sequence[tuple[str, bytes]]
-
-
-class Trial:
-    """A load on the touchpoints topic and what the checker says of it."""
-
-    def __init__(self, stack: Stack, dsn: str, topics: Topics) -> None:
-        self.bootstrap = stack.bootstrap
-        self.dsn = dsn
-        self.topic = topics.touchpoints
-        self.sent: dict[str, checker.Outcome] = {}
-
-    async def send(self, log: Log) -> None:
-        """Write these; all are acked."""
-        await produce(self.bootstrap, self.topic, [value for _, value in log])
-        self.sent.update((message_id, "ok") for message_id, _ in log)
-
-    async def stored(self) -> int:
-        db = await asyncpg.connect(self.dsn)
-        try:
-            return int(await db.fetchval("SELECT count(*) FROM seen"))
-        finally:
-            await db.close()
-
-    async def passed(self, count: int) -> None:
-        """Wait until so many touchpoints are noted as seen."""
-
-        async def enough() -> bool:
-            return await self.stored() >= count
-
-        await until(enough, 60)
-
-    async def drained(self) -> None:
-        """Wait until every record is handled, and stays so."""
-
-        async def nothing_waits() -> bool:
-            return await checker.lag(self.dsn, self.bootstrap, self.topic) <= 0
-
-        await until(nothing_waits, 60)
-
-    async def report(self) -> Report:
-        return await checker.check(self.dsn, self.bootstrap, self.topic, self.sent)
-
-
-@pytest.fixture
-def trial(stack: Stack, dsn: str, topics: Topics) -> Trial:
-    return Trial(stack, dsn, topics)
 
 
 async def test_a_stitcher_killed_while_20000_touchpoints_flow_loses_and_doubles_nothing(
     trial: Trial, make: Make
 ) -> None:
     log = list(crowd(TWENTY_THOUSAND, customers=2_000, seed=1))
-    sending = asyncio.create_task(_send_in_chunks(trial, log))
+    sending = asyncio.create_task(trial.send(log))
     for kill in range(1, KILLS + 1):
         stitcher = make("stitcher")
         await stitcher.start()
@@ -87,15 +35,10 @@ async def test_a_stitcher_killed_while_20000_touchpoints_flow_loses_and_doubles_
         stitcher.kill()
     await sending
     await make("stitcher").start()
-    await trial.drained()
+    await trial.stitched()
     report = await trial.report()
     assert report.findings == [], report.table
     assert report.stored == TWENTY_THOUSAND
-
-
-async def _send_in_chunks(trial: Trial, log: Log) -> None:
-    for start in range(0, len(log), CHUNK):
-        await trial.send(log[start : start + CHUNK])
 
 
 async def _two_on_one_customer(trial: Trial, programs: Sequence[Program]) -> Report:
@@ -109,7 +52,7 @@ async def _two_on_one_customer(trial: Trial, programs: Sequence[Program]) -> Rep
             call = {"event": "Product Viewed", "userId": "ann", "properties": {}}
         log.append((f"t{number}", record(call, message_id=f"t{number}")))
     await trial.send(log)
-    await trial.drained()
+    await trial.stitched()
     return await trial.report()
 
 
@@ -131,7 +74,7 @@ async def test_without_row_locks_the_checker_finds_lost_counts(trial: Trial, mak
 async def test_without_dedupe_the_checker_finds_doubles(trial: Trial, make: Make) -> None:
     await make("stitcher", without="dedupe", PATHLINE_STITCHER_BATCH="50").start()
     await trial.send(list(crowd(1_000, customers=100, seed=2)))
-    await trial.drained()
+    await trial.stitched()
     report = await trial.report()
     assert any("more than once" in finding for finding in report.findings), report.table
 
@@ -144,12 +87,12 @@ async def _freeze_and_thaw(trial: Trial, frozen: Program, peer: Program) -> Repo
     frozen.freeze()
     await trial.send(list(crowd(2_000, customers=200, seed=4)))
     await peer.start()
-    await trial.drained()
+    await trial.stitched()
     frozen.thaw()
     # It has woken once it has answered for its health; what it does with the batch it holds comes before that.
     await frozen.ready()
     await trial.send(list(crowd(100, customers=200, seed=5)))
-    await trial.drained()
+    await trial.stitched()
     return await trial.report()
 
 
@@ -161,10 +104,10 @@ async def test_a_stitcher_frozen_while_a_peer_takes_over_writes_nothing_when_it_
 
 async def _both_believe_that_all_is_theirs(trial: Trial, programs: Sequence[Program]) -> Report:
     await asyncio.gather(*(program.start() for program in programs))
-    await _send_in_chunks(trial, list(crowd(2_000, customers=200, seed=6)))
+    await trial.send(list(crowd(2_000, customers=200, seed=6)))
     await trial.passed(2_000)
     programs[0].kill()
-    await trial.drained()
+    await trial.stitched()
     return await trial.report()
 
 

@@ -1,0 +1,77 @@
+"""A load on the touchpoints topic, and what the checker says once all of it is handled."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+
+import asyncpg
+
+from pathline.kit.kafka import Topics
+from tests.conftest import Stack
+from tests.support import checker
+from tests.support.checker import Report
+from tests.support.records import produce, until
+
+CHUNK = 1_000
+
+Log = Sequence[tuple[str, bytes]]
+
+
+class Trial:
+    """One test's topics and database, and what was sent so far."""
+
+    def __init__(self, stack: Stack, dsn: str, topics: Topics) -> None:
+        self.bootstrap = stack.bootstrap
+        self.dsn = dsn
+        self.topics = topics
+        self.sent: dict[str, checker.Outcome] = {}
+
+    @asynccontextmanager
+    async def db(self) -> AsyncIterator[asyncpg.Connection]:
+        """A connection to the database."""
+        connection = await asyncpg.connect(self.dsn)
+        try:
+            yield connection
+        finally:
+            await connection.close()
+
+    async def value(self, statement: str, *args: object) -> Any:
+        """The one value that a statement answers."""
+        async with self.db() as db:
+            return await db.fetchval(statement, *args)
+
+    async def send(self, log: Log) -> None:
+        """Write these; all are acked."""
+        for start in range(0, len(log), CHUNK):
+            share = log[start : start + CHUNK]
+            await produce(self.bootstrap, self.topics.touchpoints, [value for _, value in share])
+            self.sent.update((message_id, "ok") for message_id, _ in share)
+
+    async def passed(self, count: int) -> None:
+        """Wait until so many touchpoints are noted as seen."""
+
+        async def enough() -> bool:
+            return bool(await self.value("SELECT count(*) >= $1 FROM seen", count))
+
+        await until(enough, 60)
+
+    async def stitched(self) -> None:
+        """Wait until every record is handled."""
+        await self._drained(self.topics.touchpoints)
+
+    async def judged(self) -> None:
+        """Wait until every record and then every hint is handled."""
+        await self.stitched()
+        await self._drained(self.topics.journeys)
+
+    async def _drained(self, topic: str) -> None:
+        async def nothing_waits() -> bool:
+            return await checker.lag(self.dsn, self.bootstrap, topic) <= 0
+
+        await until(nothing_waits, 60)
+
+    async def report(self) -> Report:
+        """What the checker says."""
+        return await checker.check(self.dsn, self.bootstrap, self.topics.touchpoints, self.sent)
