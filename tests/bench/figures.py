@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import TypedDict
 
 import msgspec
 
@@ -18,6 +19,23 @@ class Figure(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=False):
     ratio: float | None = None
     goal: str = ""
     met: bool | None = None
+
+
+class Verdict(TypedDict):
+    """Keyword arguments of a figure that is held to a goal."""
+
+    goal: str
+    met: bool
+
+
+def at_most(value: float, bound: float, of: str) -> Verdict:
+    """The goal of staying at or below `bound`, and whether `value` does."""
+    return Verdict(goal=f"at most {bound:g} {of}", met=value <= bound)
+
+
+def at_least(value: float, bound: float, of: str) -> Verdict:
+    """The goal of reaching `bound`, and whether `value` does."""
+    return Verdict(goal=f"at least {bound:g} {of}", met=value >= bound)
 
 
 def markdown(figures: Iterable[Figure]) -> str:

@@ -9,9 +9,11 @@ import sys
 import tempfile
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from http import HTTPStatus
 from pathlib import Path
 from typing import Final
 
+import httpx
 import psutil
 
 from pathline.embedded import home as homes
@@ -26,6 +28,7 @@ ROOT: Final = Path(__file__).parents[2]
 """The checkout."""
 
 POLL_SECONDS: Final = 0.05
+START_SECONDS: Final = 30.0
 STOP_SECONDS: Final = 20.0
 PARTITIONS: Final = 4
 
@@ -78,9 +81,20 @@ class Platform:
         given = {"PATHLINE_KAFKA": self.bootstrap, "PATHLINE_DATABASE_URL": self.dsn, **(env or {})}
         return self.run(name, Launch([sys.executable, "-m", module, *arguments], cwd=ROOT, env=given))
 
+    def service(self, name: str, prefix: str, address: str) -> Child:
+        """Start `pathline NAME` on topics of its own, listening on `address`."""
+        setting = {"ingest": "COLLECTOR"}.get(name, name.upper())
+        env = {f"PATHLINE_{setting}": address, "PATHLINE_TOPIC_PREFIX": prefix, "PATHLINE_LOG_LEVEL": "warning"}
+        return self.python(f"{name}-{prefix}", "pathline.cli", name, env=env)
+
     async def topics(self, prefix: str) -> None:
         """Make the topics of Pathline under a prefix."""
         await ensure_topics(self.bootstrap, prefix=prefix, partitions=PARTITIONS, replicas=1)
+
+    async def end(self, child: Child) -> None:
+        """End one of the processes."""
+        self._children.remove(child)
+        await child.end(STOP_SECONDS)
 
     async def stop(self) -> None:
         """End all in the reverse of the order in which they were started."""
@@ -99,6 +113,35 @@ async def running() -> AsyncIterator[Platform]:
     finally:
         await platform.stop()
         shutil.rmtree(home, ignore_errors=True)
+
+
+async def until_listening(child: Child, port: int) -> None:
+    """Wait until a program of ours takes connections.
+
+    Raises:
+        RuntimeError: it ended first.
+        TimeoutError: it does not in START_SECONDS.
+    """
+    async with asyncio.timeout(START_SECONDS):
+        while True:
+            try:
+                _reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            except OSError as refused:
+                if not child.running:
+                    message = f"{child.name} ended\n{child.last_words()}"
+                    raise RuntimeError(message) from refused
+                await asyncio.sleep(POLL_SECONDS)
+            else:
+                writer.close()
+                return
+
+
+async def until_ready(child: Child, address: str) -> None:
+    """Wait until a service says that it is ready. Raises as `until_listening` does."""
+    await until_listening(child, int(address.rsplit(":", 1)[1]))
+    async with asyncio.timeout(START_SECONDS), httpx.AsyncClient() as client:
+        while (await client.get(f"http://{address}/health/ready")).status_code != HTTPStatus.OK:
+            await asyncio.sleep(POLL_SECONDS)
 
 
 def cpu_seconds(pid: int) -> float:

@@ -1,0 +1,103 @@
+"""One collector process against the bare one: processor time an event, every answer after the broker's ack.
+
+Both get the same requests in turn, on the same Kafka, and each is charged its own user and system time and nothing of
+the load or the broker. The median of the ratios counts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from statistics import median
+from typing import Final
+
+import asyncpg
+import orjson
+
+from pathline.embedded.ports import free_port
+from pathline.embedded.processes import Child
+from pathline.storage import keys
+from tests.bench import load
+from tests.bench.figures import Figure, at_most
+from tests.bench.platform import Platform, cpu_seconds, until_listening, until_ready
+from tests.bench.traffic import calls
+
+GOAL: Final = 2.0
+KEY: Final = "bench-key"
+PREFIX: Final = "collector"
+BARE_PREFIX: Final = "bare"
+BATCH: Final = 100
+CUSTOMERS: Final = 10_000
+CONNECTIONS: Final = {1: 64, BATCH: 16}
+"""Connections by the calls of a request: enough that requests meet in a group."""
+
+
+class Load:
+    """Requests of one kind, put together before the clock starts."""
+
+    def __init__(self, events: int, batch: int) -> None:
+        listed = [orjson.dumps(call) for call in calls(events, customers=CUSTOMERS)]
+        self.batch = batch
+        self.events = events
+        self.requests: Sequence[bytes] = (
+            [load.request("/v1/track", call, KEY) for call in listed]
+            if batch == 1
+            else [
+                load.request("/v1/batch", b'{"batch":[%b]}' % b",".join(listed[first : first + batch]), KEY)
+                for first in range(0, events, batch)
+            ]
+        )
+
+    async def cost(self, child: Child, port: int) -> tuple[float, float]:
+        """(processor microseconds an event, events a second) of the collector on `port`."""
+        assert child.pid is not None
+        before = cpu_seconds(child.pid)
+        seconds = await load.closed(port, self.requests, connections=CONNECTIONS[self.batch])
+        return (cpu_seconds(child.pid) - before) * 1e6 / self.events, self.events / seconds
+
+
+async def run(platform: Platform, *, events: int = 30_000, rounds: int = 5) -> list[Figure]:
+    """Measure single calls and batches of 100, so many events a round each."""
+    for prefix in (PREFIX, BARE_PREFIX):
+        await platform.topics(prefix)
+    db = await asyncpg.connect(platform.dsn)
+    try:
+        await keys.create(db, name="bench", key=KEY, kind="server")
+    finally:
+        await db.close()
+    port, bare_port = free_port(), free_port()
+    collector = platform.service("ingest", PREFIX, f"127.0.0.1:{port}")
+    topic = f"{BARE_PREFIX}.touchpoints.v1"
+    bare = platform.python("bare", "tests.bench.bare_collector", platform.bootstrap, topic, str(bare_port))
+    await until_listening(bare, bare_port)
+    await until_ready(collector, f"127.0.0.1:{port}")
+    figures = []
+    for batch in (1, BATCH):
+        # The batches take a tenth of the time, so more of them are needed for the same precision.
+        given = Load(events if batch == 1 else events * 5, batch)
+        turns = [(await given.cost(collector, port), await given.cost(bare, bare_port)) for _ in range(rounds + 1)]
+        figures += _figures(batch, turns[1:])
+    for child in (collector, bare):
+        await platform.end(child)
+    return figures
+
+
+def _figures(batch: int, turns: Sequence[tuple[tuple[float, float], tuple[float, float]]]) -> list[Figure]:
+    said = "one call a request" if batch == 1 else f"batches of {batch}"
+    ratio = median(ours[0] / bare[0] for ours, bare in turns)
+    return [
+        Figure(
+            name=f"collector, {said}: processor time",
+            value=median(ours[0] for ours, _ in turns),
+            unit="µs an event",
+            limit=median(bare[0] for _, bare in turns),
+            ratio=ratio,
+            **at_most(ratio, GOAL, "times the bare collector"),
+        ),
+        Figure(
+            name=f"collector, {said}: throughput beside Kafka and the load",
+            value=median(ours[1] for ours, _ in turns),
+            unit="events/s",
+            limit=median(bare[1] for _, bare in turns),
+            ratio=median(ours[1] / bare[1] for ours, bare in turns),
+        ),
+    ]
