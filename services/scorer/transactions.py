@@ -142,8 +142,9 @@ class Transactions:
         for key in keys:
             try:
                 self._tell(await self._persistence.run(self._some, [key]))
-            except REFUSALS:
-                log.exception("the database refuses what a story was judged to be", story=str(key))
+            except REFUSALS as refusal:
+                # Its message may quote what a customer sent.
+                log.error("the database refuses a story's alerts", story=str(key), error=type(refusal).__name__)  # noqa: TRY400
                 self._metrics.failures.labels("story").inc()
                 await self._persistence.run(self._later, key)
 

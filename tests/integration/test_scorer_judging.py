@@ -1,0 +1,271 @@
+"""The scorer's transactions against a real PostgreSQL: deadlines that wait, peers on one story, what is refused."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+import asyncpg
+import msgspec
+import pytest
+from prometheus_client import CollectorRegistry
+
+from pathline.consuming.persistence import Persistence
+from pathline.contracts import detector_files
+from pathline.domain.alerts import Alert, Resolve
+from pathline.domain.detectors.compiled import Detectors
+from pathline.domain.touchpoint import Touchpoint
+from pathline.kit.health import Health
+from pathline.storage import alerts, judgements, watch
+from services.scorer.judgement import Judge, things_of
+from services.scorer.metrics import ScorerMetrics
+from services.scorer.settings import ScorerSettings
+from services.scorer.transactions import Transactions
+from services.scorer.waker import keep_deadlines
+from tests.support.records import until
+from tests.support.stitching import read_through, stitch
+from tests.support.world import START, touchpoint
+
+pytestmark = pytest.mark.integration
+
+DETECTORS = detector_files.load()
+NOW = datetime.now(UTC)
+LONG_AGO = NOW - timedelta(days=30)
+
+
+def scorer(pool: asyncpg.Pool[Any], topic: str, detectors: Detectors = DETECTORS) -> Transactions:
+    metrics = ScorerMetrics(CollectorRegistry(), topic, detectors.files)
+    judge = Judge(detectors, ZoneInfo("UTC"), topic, timedelta(minutes=5), 100)
+    return Transactions(pool, judge, Persistence(Health(), metrics.failures), metrics, asyncio.Event())
+
+
+def metric(transactions: Transactions, name: str, *labels: str) -> float:
+    return float(getattr(transactions._metrics, name).labels(*labels)._value.get())
+
+
+def placed(order: str, promised: datetime, *, at: datetime = LONG_AGO, number: int = 1, **more: Any) -> Touchpoint:
+    one = touchpoint(
+        number,
+        event="Order Completed",
+        people={"user_id": f"buyer of {order}"},
+        things={"order": order},
+        properties={"promised_at": promised.isoformat()},
+        seconds=(at - START).total_seconds(),
+        source=order,
+        **more,
+    )
+    return msgspec.structs.replace(one, message_id=f"{order}-{number}")
+
+
+async def judge(pool: asyncpg.Pool[Any], transactions: Transactions, touchpoints: Sequence[Touchpoint]) -> None:
+    await transactions.stories(set(things_of(await stitch(pool, touchpoints))))
+
+
+async def late(pool: asyncpg.Pool[Any], orders: Iterable[Touchpoint]) -> list[Alert]:
+    async with pool.acquire() as db:
+        found = await alerts.list_alerts(db, subjects=[t.things[0].id for t in orders], limit=1_000)
+    return [one for one in found if one.detector == "late_vs_promise"]
+
+
+async def empty(transactions: Transactions) -> int:
+    """Judge all that is due; how many stories that were."""
+    total = 0
+    while taken := await transactions.due(100):
+        total += taken
+    return total
+
+
+async def test_a_deadline_waits_until_what_was_received_before_it_is_read(pool: asyncpg.Pool[Any]) -> None:
+    topic = "held"
+    due = NOW - timedelta(seconds=10)
+    order = placed("held", due)
+    await read_through(pool, topic, due - timedelta(seconds=1))
+    transactions = scorer(pool, topic)
+    await judge(pool, transactions, [order])
+    await empty(transactions)
+    assert await late(pool, [order]) == []
+    # The answer had been waiting in Kafka: read in time, it keeps the alert from firing at all.
+    scan = touchpoint(
+        2, event="Shipment Scanned", things={"order": "held"}, properties={"status": "delivered"},
+        seconds=(due - timedelta(minutes=1) - START).total_seconds(),
+    )  # fmt: skip
+    answered, unanswered = order, placed("unanswered", due)
+    await judge(pool, transactions, [unanswered])
+    await judge(pool, transactions, [scan])
+    await read_through(pool, topic, due + timedelta(seconds=1))
+    await empty(transactions)
+    assert await late(pool, [answered]) == []
+    (alert,) = await late(pool, [unanswered])
+    assert (alert.opened_at, alert.blind) == (due, False)
+
+
+async def test_a_stopped_reader_holds_a_deadline_for_five_minutes_and_no_longer(pool: asyncpg.Pool[Any]) -> None:
+    topic = "blind"
+    await read_through(pool, topic, NOW - timedelta(hours=1))
+    recent, old = placed("recent", NOW - timedelta(minutes=1)), placed("old", NOW - timedelta(minutes=6))
+    transactions = scorer(pool, topic)
+    await judge(pool, transactions, [recent, old])
+    await empty(transactions)
+    assert await late(pool, [recent]) == []
+    (alert,) = await late(pool, [old])
+    assert alert.blind
+
+
+async def test_two_scorers_on_one_story_alert_once(pool: asyncpg.Pool[Any]) -> None:
+    topic = "two"
+    await read_through(pool, topic, NOW)
+    orders = [placed(f"two-{n}", NOW - timedelta(days=1)) for n in range(30)]
+    keys = set(things_of(await stitch(pool, orders)))
+    peers = [scorer(pool, topic) for _ in range(3)]
+    await asyncio.gather(*(peer.stories(keys) for peer in peers for _ in range(2)))
+    found = await late(pool, orders)
+    assert sorted(one.entity_id for one in found) == sorted(order.things[0].id for order in orders)
+    assert (
+        await pool.fetchval("SELECT count(*) FROM outbox WHERE alert_id = ANY($1::uuid[])", [a.id for a in found]) == 30
+    )
+
+
+async def test_a_cause_that_is_claimed_under_another_story_is_judged_again_not_twice(pool: asyncpg.Pool[Any]) -> None:
+    """A parcel judged alone while a peer judges it with its order: the database refuses the second."""
+    topic = "moved"
+    await read_through(pool, topic, NOW)
+    seconds = (LONG_AGO - START).total_seconds()
+    scan = touchpoint(
+        1, event="Shipment Scanned", things={"parcel": "m"}, properties={"status": "exception"}, seconds=seconds
+    )  # fmt: skip
+    created = touchpoint(2, event="Shipment Created", things={"order": "m", "parcel": "m"}, seconds=seconds)
+    parcel, order = scan.things[0].id, created.named("order")
+    assert order is not None
+    first, second = scorer(pool, topic), scorer(pool, topic)
+    await stitch(pool, [scan])
+    async with pool.acquire() as db:
+        transaction = db.transaction()
+        await transaction.start()
+        await first._judge.stories(db, [parcel])
+        await stitch(pool, [created])
+        waiting = asyncio.create_task(second.stories([order.id]))
+        await until(lambda: _blocked(pool))
+        await transaction.commit()
+    await waiting
+    assert metric(second, "failures", "conflict") == 1
+    async with pool.acquire() as db:
+        (alert,) = await alerts.list_alerts(db, subjects=[parcel])
+    assert alert.state == "open"
+
+
+async def _blocked(pool: asyncpg.Pool[Any]) -> bool:
+    return bool(
+        await pool.fetchval(
+            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+        )
+    )
+
+
+async def test_one_story_that_is_refused_holds_up_no_other(pool: asyncpg.Pool[Any]) -> None:
+    topic = "refused"
+    await read_through(pool, topic, NOW)
+    # A title that PostgreSQL refuses, for orders of one namespace alone.
+    files = dict(DETECTORS.files)
+    bad = msgspec.structs.replace(files["late_vs_promise"], title="Late: {value}" + chr(0))
+    good = [placed(f"fine-{n}", NOW - timedelta(days=1)) for n in range(3)]
+    poison = Detectors([*files.values(), bad])
+    scan = touchpoint(
+        9, event="Payment Failed", things={"order": "fine-9"}, seconds=(LONG_AGO - START).total_seconds(), source="r"
+    )  # fmt: skip
+    transactions = scorer(pool, topic, poison)
+    await judge(pool, transactions, [*good, scan])
+    assert metric(transactions, "failures", "story") == 3
+    async with pool.acquire() as db:
+        (alert,) = await alerts.list_alerts(db, subjects=[scan.things[0].id])
+        assert alert.detector == "payment_failed"
+        assert len(await watch.watched(db, [order.things[0].id for order in good])) == 3
+    assert await late(pool, good) == []
+    # Once the detector is mended, they are judged.
+    await pool.execute("UPDATE watch SET due_at = now() - interval '1 minute' WHERE due_at > now()")
+    await empty(scorer(pool, topic))
+    assert len(await late(pool, good)) == 3
+
+
+async def test_a_refused_story_among_those_due_holds_up_no_other(pool: asyncpg.Pool[Any]) -> None:
+    topic = "refused due"
+    await read_through(pool, topic, NOW - timedelta(days=2))
+    orders = [placed(f"due-{n}", NOW - timedelta(days=1)) for n in range(3)]
+    fine = placed("due-fine", NOW - timedelta(days=1), namespace="fine")
+    bad = msgspec.structs.replace(DETECTORS.files["late_vs_promise"], title="Late" + chr(0))
+    transactions = scorer(pool, topic, Detectors([bad]))
+    await judge(pool, transactions, orders)
+    await judge(pool, scorer(pool, topic), [fine])
+    await read_through(pool, topic, NOW)
+    await empty(transactions)
+    assert metric(transactions, "failures", "story") >= 3
+    assert await empty(transactions) == 0
+
+
+async def test_history_is_kept_and_told_to_nobody_and_tomorrow_alerts(pool: asyncpg.Pool[Any]) -> None:
+    topic = "history"
+    await read_through(pool, topic, NOW)
+    received = NOW - timedelta(days=3)
+    past = msgspec.structs.replace(
+        placed("past", NOW - timedelta(days=9), historical=True), received_at=received
+    )  # fmt: skip
+    later = msgspec.structs.replace(
+        placed("later", NOW - timedelta(minutes=1), historical=True), received_at=received
+    )  # fmt: skip
+    transactions = scorer(pool, topic)
+    await judge(pool, transactions, [past, later])
+    assert [one.state for one in await late(pool, [past])] == ["expired"]
+    (alert,) = await late(pool, [later])
+    assert alert.state == "open"
+    told = await pool.fetch(
+        "SELECT alert_id FROM outbox WHERE alert_id = ANY($1::uuid[])", await _ids(pool, past, later)
+    )
+    assert [row["alert_id"] for row in told] == [alert.id]
+
+
+async def _ids(pool: asyncpg.Pool[Any], *orders: Touchpoint) -> list[UUID]:
+    return [one.id for one in await late(pool, orders)]
+
+
+async def test_an_alert_resolved_by_hand_stays_so_while_the_trouble_lasts(pool: asyncpg.Pool[Any]) -> None:
+    topic = "hand"
+    await read_through(pool, topic, NOW)
+    order = placed("hand", NOW - timedelta(days=8))
+    transactions = scorer(pool, topic)
+    await judge(pool, transactions, [order])
+    (alert,) = await late(pool, [order])
+    assert alert.severity == "critical"
+    async with pool.acquire() as db, db.transaction():
+        await alerts.move(db, alert.id, Resolve("not_a_problem"), "sam", datetime.now(UTC))
+    await transactions.stories([order.things[0].id])
+    assert [(one.state, one.resolution) for one in await late(pool, [order])] == [("resolved", "not_a_problem")]
+
+
+async def test_wakers_share_what_is_due_and_fire_each_once(
+    pool: asyncpg.Pool[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATHLINE_SCORER_DUE_BATCH", "7")
+    monkeypatch.setenv("PATHLINE_SCORER_POLL_MS", "50")
+    settings = ScorerSettings.load()
+    topic = "wakers"
+    await read_through(pool, topic, NOW - timedelta(days=2))
+    orders = [placed(f"wake-{n}", NOW - timedelta(days=1)) for n in range(100)]
+    await judge(pool, scorer(pool, topic), orders)
+    stop = asyncio.Event()
+    wakers = [asyncio.create_task(keep_deadlines(settings, scorer(pool, topic), stop)) for _ in range(3)]
+    await read_through(pool, topic, NOW)
+    await until(lambda: _fired(pool, orders, 100))
+    stop.set()
+    await asyncio.gather(*wakers)
+    found = await late(pool, orders)
+    assert len({one.entity_id for one in found}) == len(found) == 100
+    assert {one.opened_at for one in found} == {NOW - timedelta(days=1)}
+    async with pool.acquire() as db:
+        assert (await judgements.alive_by_detector(db))["late_vs_promise"] >= 100
+
+
+async def _fired(pool: asyncpg.Pool[Any], orders: Sequence[Touchpoint], count: int) -> bool:
+    return len(await late(pool, orders)) >= count
