@@ -2,7 +2,7 @@
 
 import importlib
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import typer
 
@@ -11,6 +11,12 @@ from pathline.embedded.trouble import Code
 
 COMMANDS = ("platform", "service", "keys", "importing", "backtest", "demo")
 """The modules of `pathline.commands`; each adds its own to the program."""
+QUICK: Mapping[str, Sequence[str]] = {
+    "service": tuple(service.SERVICES),
+    "platform": ("up", "status", "migrate", "topics", "sign-in", "settings"),
+}
+"""Commands for which nothing but their own module is imported. Four services start at once, and scripts ask for the
+status again and again: all the other modules together take a second of CPU."""
 
 
 def make_app(modules: Sequence[str] = COMMANDS) -> typer.Typer:
@@ -33,11 +39,9 @@ def make_app(modules: Sequence[str] = COMMANDS) -> typer.Typer:
 
 
 def wanted_modules(arguments: Sequence[str]) -> Sequence[str]:
-    """The modules that must be imported to run `arguments`.
-
-    A service needs its own alone: four of them start at once, and all the others take a second of CPU in each.
-    """
-    return ("service",) if arguments and arguments[0] in service.SERVICES else COMMANDS
+    """The modules that must be imported to run `arguments`."""
+    asked = arguments[0] if arguments else ""
+    return next(([module] for module, names in QUICK.items() if asked in names), COMMANDS)
 
 
 def main() -> None:

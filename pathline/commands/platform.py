@@ -14,10 +14,8 @@ from pathline.embedded import home as homes
 from pathline.kit import signin
 from pathline.kit.settings import Settings
 from pathline.kit.topics import check_topics, ensure_topics
-from pathline.storage import migrate as migrations
-from pathline.supervisor import first_run, state
+from pathline.supervisor import credential, state
 from pathline.supervisor.status import Status, wait
-from pathline.supervisor.up import up as run_up
 
 DIFFERS = 1
 """Exit status of a check that found a difference."""
@@ -32,6 +30,8 @@ def register(app: typer.Typer) -> None:
 
 def up(*, demo: Annotated[bool, typer.Option("--demo", help="Also run a small shop with customers.")] = False) -> None:
     """Run Kafka, Postgres and all four services on this machine, in the foreground."""
+    from pathline.supervisor.up import up as run_up
+
     check_all()
     run_up(Settings.load(), demo=demo)
 
@@ -63,7 +63,7 @@ def topics(*, check: Annotated[bool, typer.Option("--check", help="Only say.")] 
 def sign_in() -> None:
     """Print a link that signs in to the console; good for twelve hours."""
     settings = Settings.load()
-    token = first_run.api_token(homes.prepare(settings.home))
+    token = credential.api_token(homes.prepare(settings.home))
     snapshot = state.read(settings.home)
     running = {part.name: part.address for part in snapshot.parts} if snapshot is not None else {}
     print(signin.link(running.get("console", settings.console), token, now_seconds=time.time()))
@@ -78,6 +78,10 @@ def show_settings() -> None:
 
 
 async def _migrate(dsn: str, *, check: bool) -> None:
+    # Here, because the other commands need none of it, and it takes a second to import.
+    from pathline.storage import migrate as migrations
+    from pathline.supervisor import first_run
+
     if check:
         have, want = await migrations.current(dsn), migrations.head()
         print(f"the database is at version {have or 'none'}; this Pathline wants {want}")

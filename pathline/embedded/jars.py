@@ -15,12 +15,12 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
-
-import jgo.maven
-import requests
+from typing import TYPE_CHECKING, NamedTuple
 
 from pathline.embedded.trouble import Code, TroubleError
+
+if TYPE_CHECKING:
+    from jgo.maven import MavenContext
 
 LOCK = Path(__file__).with_name("jars.lock")
 PARALLEL_DOWNLOADS = 6
@@ -117,6 +117,8 @@ def _is_good(path: Path, jar: Jar) -> bool:
 
 
 def _download(missing: Sequence[Jar], folder: Path, progress: Progress) -> None:
+    import jgo.maven  # here, because only a first start needs it
+
     done = bytes_done = 0
     progress(0, len(missing), 0)
     ending = threading.Event()
@@ -143,7 +145,9 @@ def _download(missing: Sequence[Jar], folder: Path, progress: Progress) -> None:
             raise
 
 
-def _download_one(context: jgo.maven.MavenContext, jar: Jar, ending: threading.Event) -> Path:
+def _download_one(context: "MavenContext", jar: Jar, ending: threading.Event) -> Path:
+    import requests
+
     artifact = context.project(jar.group, jar.artifact).at_version(jar.version).artifact()
     problem: Exception | None = None
     for _ in range(TRIES):

@@ -1,8 +1,4 @@
-"""What the parts need before the services start: the API token, migrations, topics, the demo's write keys."""
-
-import secrets
-from contextlib import suppress
-from pathlib import Path
+"""What the parts need before the services start: migrations, topics, the demo's write keys."""
 
 import asyncpg
 from alembic.util import CommandError
@@ -13,9 +9,7 @@ from pathline.embedded.trouble import Code, TroubleError
 from pathline.kit import kafka
 from pathline.kit.topics import ensure_topics
 from pathline.storage import fences, keys, migrate
-from pathline.supervisor import state
 
-CREDENTIAL_FILE = "api-token"
 DEMO_KEYS: tuple[tuple[str, keys.Kind], ...] = (("demo", "server"), ("demo-web", "browser"))
 """Known to everyone, and therefore refused from any other machine."""
 SHOP_KEYS: tuple[tuple[str, keys.Kind], ...] = (
@@ -23,19 +17,6 @@ SHOP_KEYS: tuple[tuple[str, keys.Kind], ...] = (
     (credentials.BROWSER_KEY, "browser"),
 )
 """The demo shop's own, in its own namespace; as widely known, as narrowly taken."""
-
-
-def api_token(home: Path) -> str:
-    """The token of the console's API, made at the first start: one bare line, for this user's eyes only."""
-    path = home / CREDENTIAL_FILE
-    with suppress(FileNotFoundError):
-        path.chmod(0o600)
-        token = path.read_text(encoding="utf-8").strip()
-        if token:
-            return token
-    token = secrets.token_urlsafe(32)
-    state.write_text(path, token + "\n")
-    return token
 
 
 async def prepare_database(dsn: str, *, demo: bool = False) -> str:

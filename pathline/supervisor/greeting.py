@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from pathline.kit import signin
-from pathline.supervisor.first_run import CREDENTIAL_FILE
+from pathline.supervisor.credential import CREDENTIAL_FILE
 
 
 def greeting(addresses: Mapping[str, str], api_token: str, home: Path, *, demo: bool, now_seconds: float) -> list[str]:

@@ -14,6 +14,9 @@ from pathline.embedded import kafka, ports
 from pathline.embedded.processes import Launch
 from pathline.kit.settings import join_address, split_address
 
+SERVICES = ("ingest", "stitcher", "scorer", "console")
+ADDRESS_SETTINGS = {"ingest": "collector", "demo": "shop"}
+"""Which setting holds a part's address, where it is not the part's own name."""
 PROBE_SECONDS = 2.0
 _NO_TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 """Health is asked over plain HTTP; without this, httpx reads every certificate authority each time, for 50 ms."""

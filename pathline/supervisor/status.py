@@ -9,8 +9,7 @@ from pathline.embedded import home as homes
 from pathline.embedded import kafka
 from pathline.kit.settings import NoDatabaseError, Settings
 from pathline.supervisor import state
-from pathline.supervisor.parts import probe_postgres, probe_service, without_password
-from pathline.supervisor.up import ADDRESS_SETTINGS, SERVICES
+from pathline.supervisor.parts import ADDRESS_SETTINGS, SERVICES, probe_postgres, probe_service, without_password
 
 WAIT_STEP_SECONDS = 0.2
 

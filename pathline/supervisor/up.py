@@ -17,15 +17,12 @@ from pathline.embedded.part import Part
 from pathline.embedded.postgres import EmbeddedPostgres
 from pathline.embedded.trouble import Code, TroubleError, from_os_error
 from pathline.kit.settings import DATABASE_URL_RECORD, KAFKA_RECORD, Settings
-from pathline.supervisor import first_run, state
+from pathline.supervisor import credential, first_run, state
 from pathline.supervisor.greeting import greeting
 from pathline.supervisor.keeper import Keeper
-from pathline.supervisor.parts import RemotePart, ServicePart
+from pathline.supervisor.parts import ADDRESS_SETTINGS, SERVICES, RemotePart, ServicePart
 from pathline.supervisor.say import Reporter
 
-SERVICES = ("ingest", "stitcher", "scorer", "console")
-ADDRESS_SETTINGS = {"ingest": "collector", "demo": "shop"}
-"""Which setting holds a part's address, where it is not the part's own name."""
 STOP_ORDER = ("demo", "ingest", "stitcher", "scorer", "console", "kafka", "postgres")
 """First what takes touchpoints, last what holds them: nothing is taken that cannot be stored."""
 REMOTE_WAIT_SECONDS = 30.0
@@ -81,7 +78,7 @@ class Supervisor:
     async def _work(self) -> None:
         self._check_ports()
         await self._start_servers()
-        token = first_run.api_token(self._home)
+        token = credential.api_token(self._home)
         await self._prepare()
         addresses = await self._start_services()
         self._complete = True

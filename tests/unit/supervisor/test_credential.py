@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from pathline.supervisor.first_run import CREDENTIAL_FILE, api_token
+from pathline.supervisor.credential import CREDENTIAL_FILE, api_token
 
 
 def test_it_is_made_once(tmp_path: Path) -> None:

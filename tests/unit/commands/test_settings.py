@@ -1,0 +1,27 @@
+"""`pathline settings`: every variable, once, with its bounds and a word on what it is for."""
+
+import pytest
+from pydantic import ValidationError
+
+from pathline.commands import settings
+
+
+def test_every_setting_is_said_what_it_is_for_and_each_number_has_bounds() -> None:
+    found = settings.all_settings()
+    assert len({setting.variable for setting in found}) == len(found)
+    for setting in found:
+        assert setting.variable.startswith("PATHLINE_") and setting.description.endswith("."), setting
+        if setting.default.isdigit():
+            assert "from" in setting.bounds and "to" in setting.bounds, setting
+
+
+def test_the_services_have_theirs() -> None:
+    variables = {setting.variable for setting in settings.all_settings()}
+    assert {"PATHLINE_HOME", "PATHLINE_KAFKA", "PATHLINE_COLLECTOR", "PATHLINE_STITCHER_BATCH"} <= variables
+
+
+def test_a_bad_one_of_a_service_is_found_without_starting_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    settings.check_all()
+    monkeypatch.setenv("PATHLINE_STITCHER_BATCH", "0")
+    with pytest.raises(ValidationError, match="stitcher_batch"):
+        settings.check_all()
