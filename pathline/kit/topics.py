@@ -1,6 +1,6 @@
 """The topics themselves: how each is made, and what differs from that in a cluster."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
@@ -93,6 +93,18 @@ async def check_topics(bootstrap: str, *, prefix: str, partitions: int, replicas
     finally:
         await admin.close()
     return differences(specs, found, configs)
+
+
+async def partitions_of(bootstrap: str, names: Iterable[str]) -> dict[str, list[int]]:
+    """The partitions of each of these topics; a topic that does not exist is not in the answer."""
+    admin = _admin(bootstrap)
+    await admin.start()
+    try:
+        there = set(await admin.list_topics()) & set(names)
+        described = await admin.describe_topics(sorted(there)) if there else []
+        return {topic["topic"]: sorted(part["partition"] for part in topic["partitions"]) for topic in described}
+    finally:
+        await admin.close()
 
 
 def _admin(bootstrap: str) -> AIOKafkaAdminClient:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, Final
 from zoneinfo import ZoneInfo
 
@@ -12,6 +12,7 @@ import asyncpg
 import msgspec
 from starlette.requests import Request
 
+from pathline.consuming.patience import pause
 from pathline.domain.detectors.compiled import Detectors
 from pathline.kit.database import create_pool
 from pathline.kit.health import Health
@@ -121,13 +122,6 @@ class Caller(msgspec.Struct, frozen=True):
 
     name: str = API_NAME
     session: Session | None = None
-
-
-async def pause(stop: asyncio.Event, seconds: float) -> None:
-    """Wait, but not beyond `stop`."""
-    with suppress(TimeoutError):
-        async with asyncio.timeout(seconds):
-            await stop.wait()
 
 
 def context_of(request: Request) -> Context:

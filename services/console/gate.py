@@ -31,6 +31,9 @@ ACTOR: Final = "pathline-actor"
 """For whom a program with the token acts."""
 CSRF: Final = "x-csrf-token"
 
+NOBODY: Final = Caller("")
+"""Who asks for an open path without having signed in."""
+
 MAX_URL: Final = 16_384
 """Bytes of a path with its query."""
 
@@ -98,6 +101,7 @@ class Gate:
         try:
             caller = self._caller(headers, session)
             if path in OPEN or path.startswith(STATIC):
+                scope["pathline.caller"] = caller or NOBODY
                 scope["pathline.session"] = session
                 return None
             self._check(scope, headers, caller)

@@ -15,11 +15,13 @@ import msgspec
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
+from pathline.consuming.patience import pause
 from pathline.kit import kafka
 from pathline.kit.health import Health
 from pathline.kit.kafka import Topics
 from pathline.kit.logging import get_logger
-from services.console.context import DATABASE_ERRORS, MAX_REASON, Database, pause
+from pathline.kit.topics import partitions_of
+from services.console.context import DATABASE_ERRORS, MAX_REASON, Database
 from services.console.errors import ApiError
 from services.console.events import Decoded, decode_alert, decode_hints, events_of
 from services.console.hub import Hub, Partition
@@ -95,16 +97,18 @@ class Reader:
 
     async def _assign(self, consumer: AIOKafkaConsumer, assigned: set[TopicPartition]) -> set[TopicPartition]:
         """Take every partition of both topics; those that were taken before stay where they are."""
-        known = await consumer.topics()
+        known = await partitions_of(self._bootstrap, self._letters)
         missing = [topic for topic in self._letters if topic not in known]
-        self._health.set("kafka", f"no topic {' and no '.join(missing)} yet" if missing else None)
-        found = {
-            TopicPartition(topic, number)
-            for topic in self._letters
-            for number in (consumer.partitions_for_topic(topic) or ())
-        }
-        if missing or found == assigned:
+        if missing:
+            self._health.set("kafka", f"no topic {' and no '.join(missing)} yet")
             return assigned
+        found = {TopicPartition(topic, number) for topic, numbers in known.items() for number in numbers}
+        if found != assigned:
+            await self._take(consumer, found)
+        self._health.set("kafka", None)
+        return found
+
+    async def _take(self, consumer: AIOKafkaConsumer, found: set[TopicPartition]) -> None:
         consumer.assign(sorted(found))
         ends = await consumer.end_offsets(list(found))
         starts = await consumer.beginning_offsets(list(found))
@@ -113,7 +117,6 @@ class Reader:
         self._hub.start({self._place(tp): max(starts[tp], ends[tp] - HISTORY) for tp in found})
         for tp in found:
             consumer.seek(tp, min(self._hub.next[self._place(tp)], ends[tp]))
-        return found
 
     def _place(self, tp: TopicPartition) -> Partition:
         return self._letters[tp.topic], tp.partition
@@ -129,7 +132,13 @@ class Reader:
     async def _handle(self, polled: Mapping[TopicPartition, Sequence[Any]], stop: asyncio.Event) -> None:
         if self._hub.open_streams:
             self._heard_at = time.monotonic()
-        records = [(self._place(tp), record) for tp, listed in polled.items() for record in listed]
+        # What was fetched before a seek took hold has been read before.
+        records = [
+            (place, record)
+            for tp, listed in polled.items()
+            for record in listed
+            if record.offset >= self._hub.next[(place := self._place(tp))]
+        ]
         if time.monotonic() - self._heard_at > IDLE_SECONDS:
             for place, record in records:
                 self._hub.skip(place, record.offset)

@@ -12,7 +12,7 @@ from starlette.responses import Response
 from pathline.contracts import api
 from pathline.storage import fences
 from services.console import cursors
-from services.console.api.answers import answer, described
+from services.console.api.answers import answer, described, text_of
 from services.console.context import Context, context_of
 from services.console.errors import ApiError
 from services.console.maps import Maps
@@ -40,7 +40,7 @@ async def journey_map(
     context = context_of(request)
     first, last = await window_of(context, begin, to)
     maps: Maps = request.app.state.maps
-    return answer(await maps.get(context, first, last, segment or None))
+    return answer(await maps.get(context, first, last, text_of("segment", segment) or None))
 
 
 async def window_of(context: Context, begin: str | None, to: str | None) -> tuple[datetime, datetime]:
