@@ -64,6 +64,26 @@ class _Head(msgspec.Struct, omit_defaults=True, gc=False):
     historical: bool = False
 
 
+class _Common(msgspec.Struct, omit_defaults=True, gc=False):
+    """The part of the record that all calls of one request share."""
+
+    v: int
+    source: str
+    namespace: str
+    trusted: bool
+    received_at: datetime
+    historical: bool = False
+
+
+class _Own(msgspec.Struct, omit_defaults=True, gc=False):
+    """The part that is one call's own."""
+
+    library: str
+    occurred_at: datetime
+    message_id: str
+    clamped: bool = False
+
+
 _encoder = msgspec.json.Encoder()
 _decoder = msgspec.json.Decoder(Accepted)
 
@@ -100,3 +120,31 @@ def encode(
     if shared is None:
         return b'%b,"call":%b}' % (head[:-1], call)
     return b'%b,"shared":%b,"call":%b}' % (head[:-1], shared, call)
+
+
+class Envelope:
+    """What `encode` writes for the calls of one request, with what they share encoded once."""
+
+    __slots__ = ("_shared", "_start")
+
+    def __init__(
+        self,
+        *,
+        source: str,
+        namespace: str,
+        trusted: bool,
+        received_at: datetime,
+        historical: bool = False,
+        shared: bytes | None = None,
+    ) -> None:
+        """Take what they share; `shared` is a JSON object, checked by then."""
+        common = _encoder.encode(_Common(VERSION, source, namespace, trusted, received_at, historical))
+        self._start = common[:-1]
+        self._shared = b"" if shared is None else b',"shared":%b' % shared
+
+    def around(
+        self, call: bytes, *, library: str, occurred_at: datetime, message_id: str, clamped: bool = False
+    ) -> bytes:
+        """The value of a record. `call` is a JSON object, checked by then, that stays as it was sent."""
+        own = _encoder.encode(_Own(library, occurred_at, message_id, clamped))
+        return b'%b,%b%b,"call":%b}' % (self._start, own[1:-1], self._shared, call)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from functools import lru_cache
 from hashlib import blake2b
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 import msgspec
 
@@ -14,16 +14,21 @@ from pathline.domain.identifiers import usable
 from pathline.domain.vocabulary import CALL_TYPES, SHIPMENT_STATUSES, THING_PROPERTIES, VOCABULARY, is_report
 from services.ingest import clock, text
 from services.ingest.codes import Refused
-from services.ingest.subject import NOTHING, Fields, person_named, thing_named
+from services.ingest.subject import NOTHING, Fields, Subject, person_named, subject, thing_named
 
 MESSAGE_ID_MAX: Final = 100
 """Characters of a message id."""
 
+LIBRARY_NAME_MAX: Final = 100
 LIBRARY_NAMES_KNOWN: Final = 256
 """Names of SDKs remembered; there are some dozens."""
 
 _TYPES: Final = frozenset(CALL_TYPES)
 _NAMING: Final = frozenset(THING_PROPERTIES.values())
+_REQUIRED: Final = {name: event.required for name, event in VOCABULARY.items()}
+_REPORTS: Final = frozenset(name for name in VOCABULARY if is_report(name))
+_JUDGED_BY: Final = frozenset(name for name in VOCABULARY if is_report(name) != is_report(name, "customer"))
+"""Events of which the property `by` says whether they are reports."""
 _LIBRARIES: Final = (
     ("app", ("android", "kotlin", "swift", "-ios", "flutter", "react-native", "react_native", "xamarin", "unity")),
     ("web", ("analytics.js", "analytics-next", "javascript", "pathline.js")),
@@ -35,31 +40,30 @@ _LIBRARIES: Final = (
 class Receipt(msgspec.Struct, gc=False):
     """What the calls of one request have in common."""
 
-    source: str
+    envelope: accepted.Envelope
     namespace: str
     trusted: bool
     """True for a server key."""
     received_at: datetime
     call_bytes_max: int
+    sender: str
+    """What kind of sender it is, where a call itself does not tell."""
     sent_at: datetime | None = None
     """By the batch. A call's own goes before it."""
-    historical: bool = False
-    shared: bytes | None = None
-    """The context of the batch, as it was sent."""
     context: Fields = NOTHING
-    """The same, decoded."""
+    """The context of the batch."""
 
 
-class Record(NamedTuple):
+class Record(msgspec.Struct, gc=False):
     """What is written to Kafka for one call."""
 
     key: bytes
+    hash: int
     value: bytes
-    clamped: bool
-    sent_at: datetime | None
+    when: When
 
 
-class When(NamedTuple):
+class When(msgspec.Struct, gc=False):
     """The times of a call. `clamped`: its own was out of bounds."""
 
     occurred_at: datetime
@@ -96,10 +100,7 @@ _sorted: Final = msgspec.json.Encoder(order="sorted")
 _TOO_LARGE: Final = Refused("call_too_large", "the call is larger than this collector takes")
 _NO_OBJECT: Final = Refused("not_an_object", "a call is a JSON object")
 _NO_JSON: Final = Refused("invalid_json", "the text is no JSON")
-_NO_UTF8: Final = Refused("invalid_utf8", "the bytes are not UTF-8")
-_BAD_CHARACTER: Final = Refused("bad_character", "a text holds a NUL or half a surrogate pair")
 _BAD_NUMBER: Final = Refused("bad_number", "a number is out of range")
-_TOO_DEEP: Final = Refused("too_deep", f"the call is nested deeper than {text.DEPTH_MAX}")
 _UNKNOWN_TYPE: Final = Refused("unknown_type", f"the type of a call is one of {', '.join(CALL_TYPES)}")
 _NO_EVENT: Final = Refused("missing_event", "a track call names its event")
 _BAD_PROPERTIES: Final = Refused("bad_properties", "properties are a JSON object")
@@ -119,83 +120,67 @@ def read(raw: bytes, most_bytes: int) -> Item | Refused:
     """Decode a call, or say why it can't be: every reader after us uses this decoder and takes what it takes."""
     if len(raw) > most_bytes:
         return _TOO_LARGE
-    if not text.is_utf8(raw):
-        return _NO_UTF8
     try:
         item = _item.decode(raw)
-    except msgspec.ValidationError as problem:
-        return _BAD_NUMBER if "out of range" in str(problem) else _NO_OBJECT
-    except msgspec.DecodeError:
-        return _BAD_CHARACTER if text.has_half_character(raw) else _NO_JSON
-    except RecursionError:
-        return _TOO_DEEP
-    if text.is_too_deep(raw):
-        return _TOO_DEEP
-    if text.has_nul(raw):
-        return _BAD_CHARACTER
-    return item
+    except (ValueError, RecursionError) as problem:
+        return unreadable(raw, problem, _NO_OBJECT)
+    return text.flaw(raw) or item
 
 
 def read_context(raw: bytes, most_bytes: int) -> dict[str, Any] | Refused:
     """Decode the context of a batch under the same rules."""
     if len(raw) > most_bytes:
         return _TOO_LARGE
-    if not text.is_utf8(raw):
-        return _NO_UTF8
     try:
         context = _anything.decode(raw)
-    except msgspec.ValidationError as problem:
-        return _BAD_NUMBER if "out of range" in str(problem) else _BAD_CONTEXT
-    except msgspec.DecodeError:
-        return _BAD_CHARACTER if text.has_half_character(raw) else _NO_JSON
-    except RecursionError:
-        return _TOO_DEEP
-    if text.is_too_deep(raw):
-        return _TOO_DEEP
-    return _BAD_CHARACTER if text.has_nul(raw) else context
+    except (ValueError, RecursionError) as problem:
+        return unreadable(raw, problem, _BAD_CONTEXT)
+    return text.flaw(raw) or context
+
+
+def unreadable(raw: bytes, problem: Exception, no_object: Refused) -> Refused:
+    """Why a decoder did not take this text; `no_object` is for JSON of another shape."""
+    if isinstance(problem, RecursionError):
+        return text.TOO_DEEP
+    if isinstance(problem, UnicodeDecodeError) or not text.is_utf8(raw):
+        return text.NO_UTF8
+    if isinstance(problem, msgspec.ValidationError):
+        return _BAD_NUMBER if "out of range" in str(problem) else no_object
+    return text.BAD_CHARACTER if text.has_half_character(raw) else _NO_JSON
 
 
 def take(raw: bytes, receipt: Receipt) -> Record | Refused:
     """The record of a call that came in a batch."""
-    shared = receipt.shared
-    item = read(raw, receipt.call_bytes_max - (len(shared) if shared else 0))
-    if item.__class__ is Refused:
-        return item
-    assert isinstance(item, Item)
-    return record(raw, item, item.type, receipt)
+    item = read(raw, receipt.call_bytes_max)
+    return item if type(item) is Refused else record(raw, item, item.type, receipt)
 
 
 def record(raw: bytes, item: Item, kind: object, receipt: Receipt) -> Record | Refused:
     """The record of a call that was read; `kind` is its type, as the path or the call itself says."""
     if type(kind) is not str or kind not in _TYPES:
         return _UNKNOWN_TYPE
-    message_id = _message_id(raw, item, kind)
-    if message_id is None:
-        return _BAD_ID
-    subject = _subject(item, kind, receipt)
-    if type(subject) is Refused:
-        return subject
+    report = _misshapen(item) or _judged(item, kind, trusted=receipt.trusted)
+    if type(report) is Refused:
+        return report
+    named = _named(item, kind, receipt, report=report)
+    if named is None:
+        return _NO_SUBJECT
     when = _when(item, receipt)
     if type(when) is Refused:
         return when
-    assert isinstance(subject, str)
-    assert isinstance(when, When)
+    message_id = _message_id(raw, item, kind)
+    if message_id is None:
+        return _BAD_ID
     if item.type != kind or item.write_key is not None:
         raw = _tidied(raw, kind)
-    value = accepted.encode(
+    value = receipt.envelope.around(
         raw,
-        source=receipt.source,
-        namespace=receipt.namespace,
-        trusted=receipt.trusted,
         library=_sender(item, receipt),
-        received_at=receipt.received_at,
         occurred_at=when.occurred_at,
         message_id=message_id,
         clamped=when.clamped,
-        historical=receipt.historical,
-        shared=receipt.shared,
     )
-    return Record(f"{receipt.namespace}/{subject}".encode(), value, when.clamped, when.sent_at)
+    return Record(named[0], named[1], value, when)
 
 
 def _message_id(raw: bytes, item: Item, kind: str) -> str | None:
@@ -218,84 +203,88 @@ def _when(item: Item, receipt: Receipt) -> When | Refused:
     try:
         sent_at = receipt.sent_at if item.sent_at is None else clock.parse(item.sent_at)
         if told is None:
-            return When(receipt.received_at, clamped=False, sent_at=sent_at)
+            return When(receipt.received_at, False, sent_at)  # noqa: FBT003 - by name it takes twice the time
         instant = clock.parse(told)
     except ValueError:
         return _BAD_TIME
-    if receipt.trusted:
-        return When(instant, clamped=False, sent_at=sent_at) if clock.EARLIEST <= instant < clock.LATEST else _FAR_TIME
-    return When(*clock.corrected(receipt.received_at, instant, sent_at), sent_at)
+    if not receipt.trusted:
+        return When(*clock.corrected(receipt.received_at, instant, sent_at), sent_at)
+    if clock.EARLIEST <= instant < clock.LATEST:
+        return When(instant, False, sent_at)  # noqa: FBT003 - the same
+    return _FAR_TIME
 
 
-def _subject(item: Item, kind: str, receipt: Receipt) -> str | Refused:
-    """Whom or what it is about, as `kind/value`, or why it may not be sent."""
-    properties, traits, context = item.properties, item.traits, item.context
-    if type(properties) is not dict:
-        if properties is not None:
-            return _BAD_PROPERTIES
-        properties = NOTHING
-    if type(traits) is not dict:
-        if traits is not None:
-            return _BAD_TRAITS
-        traits = NOTHING
-    if type(context) is not dict:
-        if context is not None:
-            return _BAD_CONTEXT
-        context = NOTHING
-    report = False
+def _misshapen(item: Item) -> Refused | None:
+    """Whether one of the parts that are objects is none."""
+    if item.properties is not None and type(item.properties) is not dict:
+        return _BAD_PROPERTIES
+    if item.traits is not None and type(item.traits) is not dict:
+        return _BAD_TRAITS
+    if item.context is not None and type(item.context) is not dict:
+        return _BAD_CONTEXT
+    return None
+
+
+def _judged(item: Item, kind: str, *, trusted: bool) -> bool | Refused:
+    """Whether the call is a report, or why its type is not taken so."""
     if kind == "track":
-        judged = _track(item.event, properties, trusted=receipt.trusted)
-        if type(judged) is Refused:
-            return judged
-        report = judged is True
-    elif kind == "alias":
-        if not receipt.trusted:
+        return _track(item.event, item.properties or NOTHING, trusted=trusted)
+    if kind == "alias":
+        if not trusted:
             return _NEEDS_SERVER
         if usable(item.previous_id) is None or usable(item.user_id) is None:
             return _BAD_ALIAS
-    elif kind == "group":
-        if usable(item.group_id) is None:
-            return _NO_GROUP
-        traits = NOTHING
-    named = None if report else _person(item, properties, traits, context, receipt.context)
-    if named is None and kind == "track":
-        named = thing_named(properties)
-    return named or _NO_SUBJECT
-
-
-def _person(item: Item, properties: Fields, traits: Fields, context: Fields, shared: Fields) -> str | None:
-    """The strongest identifier on it; a user id needs no look at the rest."""
-    if item.user_id is not None and (value := usable(item.user_id)) is not None:
-        return f"user_id/{value}"
-    known = context.get("traits") if "traits" in context else shared.get("traits")
-    device = context.get("device") if "device" in context else shared.get("device")
-    places = (traits, known if isinstance(known, dict) else NOTHING, properties)
-    return person_named(None, item.anonymous_id, places, device)
+    elif kind == "group" and usable(item.group_id) is None:
+        return _NO_GROUP
+    return False
 
 
 def _track(event: object, properties: Fields, *, trusted: bool) -> bool | Refused:
     """Whether it is a report, or why it can't be taken."""
     if type(event) is not str or not event:
         return _NO_EVENT
-    report = is_report(event, properties.get("by"))
+    required = _REQUIRED.get(event)
+    report = is_report(event, properties.get("by")) if required is None or event in _JUDGED_BY else event in _REPORTS
     if report and not trusted:
         return _NEEDS_SERVER
-    known = VOCABULARY.get(event)
-    if known is None:
-        return report
-    for names in known.required:
-        if not any(_given(name, properties.get(name)) for name in names):
-            return Refused("missing_property", f"{event} needs {' or '.join(names)}")
-    if event == "Shipment Scanned":
-        status = properties["status"]
-        if type(status) is not str or status not in SHIPMENT_STATUSES:
+    if required is not None:
+        for names in required:
+            if not _has_one(names, properties):
+                return Refused("missing_property", f"{event} needs {' or '.join(names)}")
+        if event == "Shipment Scanned" and not _is_status(properties["status"]):
             return _UNKNOWN_STATUS
     return report
 
 
-def _given(name: str, value: object) -> bool:
-    """Whether a property is there; one that names a thing must be usable for that."""
-    return usable(value) is not None if name in _NAMING else value is not None and value != ""
+def _has_one(names: tuple[str, ...], properties: Fields) -> bool:
+    """Whether one of these properties is there; one that names a thing must be usable for that."""
+    for name in names:
+        value = properties.get(name)
+        if value is not None and value != "" and (name not in _NAMING or subject("", name, value) is not None):
+            return True
+    return False
+
+
+def _is_status(value: object) -> bool:
+    return type(value) is str and value in SHIPMENT_STATUSES
+
+
+def _named(item: Item, kind: str, receipt: Receipt, *, report: bool) -> Subject | None:
+    """Whom or what it is about. A report is about a thing; a user id needs no look at the rest."""
+    namespace = receipt.namespace
+    properties: Fields = item.properties or NOTHING
+    if not report:
+        if item.user_id is not None and (user := subject(namespace, "user_id", item.user_id)) is not None:
+            return user
+        context = item.context or NOTHING
+        known = context.get("traits") if "traits" in context else receipt.context.get("traits")
+        device = context.get("device") if "device" in context else receipt.context.get("device")
+        # The traits of a group call are the account's: its mailbox is nobody's own.
+        own = item.traits or NOTHING if kind != "group" else NOTHING
+        places = (own, known if isinstance(known, dict) else NOTHING, properties)
+        if (person := person_named(namespace, item.anonymous_id, places, device)) is not None:
+            return person
+    return thing_named(namespace, properties) if kind == "track" else None
 
 
 def _tidied(raw: bytes, kind: str) -> bytes:
@@ -307,17 +296,20 @@ def _tidied(raw: bytes, kind: str) -> bytes:
 
 
 def _sender(item: Item, receipt: Receipt) -> str:
-    """What kind of sender it is: by its SDK's name, else by the kind of its key."""
-    context = item.context or NOTHING
-    library = context.get("library") if "library" in context else receipt.context.get("library")
+    """What kind of sender it is: by its SDK's name, else by what the request says of all its calls."""
+    if item.context is None or "library" not in item.context:
+        return receipt.sender
+    return sender_of(item.context["library"]) or receipt.sender
+
+
+def sender_of(library: object) -> str | None:
+    """What kind of sender an SDK is by the `library` of its context, or None."""
     name = library.get("name") if isinstance(library, dict) else None
-    if type(name) is str and len(name) <= MESSAGE_ID_MAX and (kind := _library(name)) is not None:
-        return kind
-    return "server" if receipt.trusted else "web"
+    return _sender_named(name) if type(name) is str and len(name) <= LIBRARY_NAME_MAX else None
 
 
 @lru_cache(maxsize=LIBRARY_NAMES_KNOWN)
-def _library(name: str) -> str | None:
+def _sender_named(name: str) -> str | None:
     lower = name.lower()
     for kind, parts in _LIBRARIES:
         if any(part in lower for part in parts):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from http import HTTPStatus
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, final
 
 import msgspec
 
@@ -89,6 +89,7 @@ RETRY_AFTER_SECONDS: Final = 2
 """What a 503 asks a sender to wait."""
 
 
+@final
 class Refused(NamedTuple):
     """Why something is not taken. `message` is ours, never a copy of what was sent."""
 

@@ -22,15 +22,11 @@ from aiokafka.errors import (
     TopicAuthorizationFailedError,
     UnknownTopicOrPartitionError,
 )
-from murmurhash2 import murmurhash2
 
 from services.ingest.metrics import IngestMetrics
 
 GROUP_BYTES: Final = 900_000
 """Most bytes of a group: below the megabyte that a broker takes unless told otherwise."""
-
-JAVA_SEED: Final = 0x9747B28C
-_POSITIVE: Final = 0x7FFFFFFF
 
 OWN_FAULTS: Final = (
     CorruptRecordException,
@@ -207,9 +203,9 @@ class Lanes:
     def __iter__(self) -> Iterator[Lane]:
         return iter(self._lanes)
 
-    def lane_of(self, key: bytes) -> Lane:
-        """Where records of this key go: where Java clients send them too."""
-        return self._lanes[(murmurhash2(key, JAVA_SEED) & _POSITIVE) % len(self._lanes)]
+    def lane_of(self, key_hash: int) -> Lane:
+        """Where records of this hash go: where Java clients send them too."""
+        return self._lanes[key_hash % len(self._lanes)]
 
     @property
     def unacked(self) -> int:

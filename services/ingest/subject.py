@@ -7,45 +7,69 @@ subject it would refuse as well, and never the other way round: a property test 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any, Final
 
-from pathline.domain.identifiers import THING_KINDS, usable, usable_email, usable_phone
+from murmurhash2 import murmurhash2
+
+from pathline.domain.identifiers import MAX_VALUE_BYTES, THING_KINDS, usable, usable_email, usable_phone
 from pathline.domain.vocabulary import THING_PROPERTIES
 
 Fields = Mapping[str, Any]
 
 NOTHING: Final[Fields] = {}
 
+NAMES_KNOWN: Final = 32_768
+"""Names remembered with their keys, at most: people come back within a visit. About 0.5 KB each."""
+
+JAVA_SEED: Final = 0x9747B28C
+_POSITIVE: Final = 0x7FFFFFFF
 _THINGS: Final = tuple((kind, THING_PROPERTIES[kind]) for kind in THING_KINDS)
 
+Subject = tuple[bytes, int]
+"""The key of a record, and its hash: murmur2 as Java clients take it, so that all agree on the partition."""
 
-def person_named(user_id: object, anonymous_id: object, places: tuple[Fields, ...], device: object) -> str | None:
-    """The strongest usable identifier as `kind/value`, or None.
+
+def subject(namespace: str, kind: str, value: object) -> Subject | None:
+    """The subject that a raw value names, or None where it can't be used. Its text is normalised by then."""
+    if type(value) is str and len(value) <= MAX_VALUE_BYTES:
+        return _remembered(namespace, kind, value)
+    text = usable(value)
+    return None if text is None else _remembered(namespace, kind, text)
+
+
+@lru_cache(maxsize=NAMES_KNOWN)
+def _remembered(namespace: str, kind: str, value: str) -> Subject | None:
+    text = usable(value)
+    if text is None:
+        return None
+    key = f"{namespace}/{kind}/{text}".encode()
+    return key, murmurhash2(key, JAVA_SEED) & _POSITIVE
+
+
+def person_named(namespace: str, anonymous_id: object, places: tuple[Fields, ...], device: object) -> Subject | None:
+    """The strongest usable identifier below a user id, or None.
 
     Args:
-        user_id: as sent.
+        namespace: of the write key.
         anonymous_id: as sent.
         places: where an email or a phone may stand, the first that counts first.
         device: the `device` of the context.
     """
-    if user_id is not None and (value := usable(user_id)) is not None:
-        return f"user_id/{value}"
     for place in places:
         if (given := place.get("email")) is not None and (value := usable_email(given)) is not None:
-            return f"email/{value}"
+            return subject(namespace, "email", value)
     for place in places:
         if (given := place.get("phone")) is not None and (value := usable_phone(given, None)) is not None:
-            return f"phone/{value}"
-    if anonymous_id is not None and (value := usable(anonymous_id)) is not None:
-        return f"anonymous_id/{value}"
-    if isinstance(device, dict) and (value := usable(device.get("id"))) is not None:
-        return f"device_id/{value}"
-    return None
+            return subject(namespace, "phone", value)
+    if anonymous_id is not None and (named := subject(namespace, "anonymous_id", anonymous_id)) is not None:
+        return named
+    return subject(namespace, "device_id", device.get("id")) if isinstance(device, dict) else None
 
 
-def thing_named(properties: Fields) -> str | None:
-    """The first thing a track call names, as `kind/value`, or None."""
+def thing_named(namespace: str, properties: Fields) -> Subject | None:
+    """The first thing a track call names, or None."""
     for kind, name in _THINGS:
-        if name in properties and (value := usable(properties[name])) is not None:
-            return f"{kind}/{value}"
+        if name in properties and (named := subject(namespace, kind, properties[name])) is not None:
+            return named
     return None

@@ -6,21 +6,38 @@ import re
 from itertools import accumulate
 from typing import Final
 
+from services.ingest.codes import Refused
+
 DEPTH_MAX: Final = 32
 """Objects and arrays in each other, the call itself counted."""
+
+NO_UTF8: Final = Refused("invalid_utf8", "the bytes are not UTF-8")
+BAD_CHARACTER: Final = Refused("bad_character", "a text holds a NUL or half a surrogate pair")
+TOO_DEEP: Final = Refused("too_deep", f"objects and arrays are nested deeper than {DEPTH_MAX}")
 
 _ESCAPES: Final = re.compile(
     rb"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(?P<half>u[dD][89a-fA-F][0-9a-fA-F]{2})|.)",
     re.DOTALL,
 )
 _OTHERS: Final = bytes(set(range(256)) - set(b'"\\[]{}'))
-_STEP: Final = {ord("{"): 1, ord("["): 1, ord("}"): -1, ord("]"): -1}
+_OBJECT: Final = ord("{")
+_ARRAY: Final = ord("[")
+_BACKSLASH: Final = ord("\\")
+_STEP: Final = {_OBJECT: 1, _ARRAY: 1, ord("}"): -1, ord("]"): -1}
+
+
+def flaw(raw: bytes) -> Refused | None:
+    """What keeps this valid JSON from being stored. Nearly always a look for single bytes says that nothing does."""
+    if not raw.isascii() and not is_utf8(raw):
+        return NO_UTF8
+    openings = raw.count(_OBJECT) + (raw.count(_ARRAY) if _ARRAY in raw else 0)
+    if openings > DEPTH_MAX and depth(raw) > DEPTH_MAX:
+        return TOO_DEEP
+    return BAD_CHARACTER if _BACKSLASH in raw and has_nul(raw) else None
 
 
 def is_utf8(raw: bytes) -> bool:
     """Whether the bytes are UTF-8; overlong forms and surrogates are not."""
-    if raw.isascii():
-        return True
     try:
         raw.decode()
     except UnicodeDecodeError:
@@ -33,14 +50,12 @@ def has_nul(raw: bytes) -> bool:
     return b"\\u0000" in raw and b"\\u0000" in raw.replace(b"\\\\", b"")
 
 
-def is_too_deep(raw: bytes) -> bool:
-    """Whether this valid JSON is nested deeper than DEPTH_MAX. Nearly always two counts answer it."""
-    if raw.count(b"{") + raw.count(b"[") <= DEPTH_MAX:
-        return False
+def depth(raw: bytes) -> int:
+    """How deep this valid JSON is nested; 0 for a bare value."""
     # What is left are quotes and brackets; every second piece between quotes is outside of a text.
     bare = raw.replace(b"\\\\", b"").replace(b'\\"', b"").translate(None, _OTHERS)
     brackets = b"".join(bare.split(b'"')[::2])
-    return max(accumulate(map(_STEP.__getitem__, brackets)), default=0) > DEPTH_MAX
+    return max(accumulate(map(_STEP.__getitem__, brackets)), default=0)
 
 
 def marked(raw: bytes) -> bytes:
