@@ -18,6 +18,7 @@ from pathline.backtest.calls import NEVER, Accept, Bad, Refusal, TooManyLinesErr
 from pathline.backtest.report import Episode, Row
 from pathline.backtest.run import LINES_MOST, Outcome, run
 from pathline.contracts import detector_files
+from pathline.contracts.accepted import Envelope
 from pathline.domain.detectors.rules import DetectorError
 from pathline.domain.story import promise_end
 from pathline.kit.settings import Settings
@@ -90,12 +91,12 @@ def backtest(
 def collector(namespace: str) -> Accept:
     """What the collector stores of a call that a server of this namespace sends as history."""
     receipt = Receipt(
-        source="backtest",
+        envelope=Envelope(source="backtest", namespace=namespace, trusted=True, received_at=NEVER, historical=True),
         namespace=namespace,
         trusted=True,
         received_at=NEVER,
         call_bytes_max=IngestSettings.load().call_bytes_max,
-        historical=True,
+        sender="server",
     )
 
     def accept(call: bytes) -> bytes | Refusal:

@@ -167,7 +167,7 @@ def _mark(touchpoint: Touchpoint, line: Marked, state: State) -> None:
     value: dict[str, Any] = dict(line.constants)
     for prop in line.props:
         told = scalar(touchpoint.properties.get(prop))
-        if told is not None:
+        if told is not None and told != "":
             value[prop] = told
     if line.mark == "promises" and not value:
         return
