@@ -17,6 +17,7 @@ from aiokafka.errors import (
     CorruptRecordException,
     InvalidTopicError,
     KafkaError,
+    KafkaTimeoutError,
     MessageSizeTooLargeError,
     RecordListTooLargeError,
     TopicAuthorizationFailedError,
@@ -31,6 +32,7 @@ GROUP_BYTES: Final = 900_000
 OWN_FAULTS: Final = (
     CorruptRecordException,
     InvalidTopicError,
+    KafkaTimeoutError,
     MessageSizeTooLargeError,
     RecordListTooLargeError,
     TopicAuthorizationFailedError,

@@ -1,0 +1,86 @@
+"""How a request shows its key, and what is said when the keys cannot be read."""
+
+from __future__ import annotations
+
+import base64
+from datetime import UTC, datetime
+
+import pytest
+from prometheus_client import CollectorRegistry
+
+from pathline.storage.keys import WriteKey
+from services.ingest.keyring import MISSING, UNAVAILABLE, UNKNOWN, Keyring, is_loopback, key_in_query
+from services.ingest.metrics import IngestMetrics
+
+SHOP = WriteKey("shop", "kéy", "server", "default", False, datetime(2026, 1, 1, tzinfo=UTC), None)  # noqa: FBT003 - a row
+
+
+def keyring() -> Keyring:
+    ring = Keyring(IngestMetrics(CollectorRegistry(), "t"))
+    ring.replace([SHOP])
+    return ring
+
+
+def basic(text: str) -> bytes:
+    return b"Basic " + base64.b64encode(text.encode())
+
+
+@pytest.mark.parametrize(
+    "header",
+    [basic("kéy:"), basic("kéy"), basic("kéy:password"), b"Bearer " + "kéy".encode(), b"bearer  " + "kéy".encode(),
+     b"BASIC " + base64.b64encode("kéy:".encode()).rstrip(b"=")],
+)  # fmt: skip
+def test_a_header_shows_the_key_in_many_ways(header: bytes) -> None:
+    assert keyring().by_header(header) is SHOP
+
+
+@pytest.mark.parametrize(
+    "header", [basic("other:"), b"Bearer other", b"Bearer \xff\xfe", basic("x" * 250), basic("kéy ")]
+)
+def test_an_unknown_key_is_unknown(header: bytes) -> None:
+    assert keyring().by_header(header) is UNKNOWN
+
+
+@pytest.mark.parametrize(
+    "header", [b"", b"Basic", b"Basic ", b"Basic ???", b"Digest x", b"Bearer ", basic(":x"), basic("x" * 999)]
+)
+def test_no_key_is_missing(header: bytes) -> None:
+    assert keyring().by_header(header) is MISSING
+
+
+@pytest.mark.parametrize("shown", [None, "", 7, {}, True])
+def test_only_text_is_a_key(shown: object) -> None:
+    assert keyring().by_text(shown) is MISSING
+
+
+def test_a_revoked_key_is_unknown_after_the_next_reading() -> None:
+    ring = keyring()
+    assert ring.by_text("kéy") is SHOP
+    ring.replace([])
+    assert ring.by_text("kéy") is UNKNOWN
+    assert ring.by_header(basic("kéy:")) is UNKNOWN
+
+
+def test_without_the_database_known_keys_serve_and_others_are_told_to_wait() -> None:
+    ring = keyring()
+    ring.fresh = False
+    assert ring.by_text("kéy") is SHOP
+    assert ring.by_text("made just now") is UNAVAILABLE
+
+
+@pytest.mark.parametrize(
+    ("query", "key"),
+    [(b"writeKey=abc", "abc"), (b"x=1&writeKey=a%20b", "a b"), (b"writeKey=", None), (b"", None), (b"writekey=abc", None),
+     (b"writeKey=a&writeKey=b", "a"), (b"writeKey=%ff", "\ufffd")],
+)  # fmt: skip
+def test_a_query_shows_the_key(query: bytes, key: str | None) -> None:
+    assert key_in_query(query) == key
+
+
+@pytest.mark.parametrize(
+    ("host", "local"),
+    [("127.0.0.1", True), ("127.9.9.9", True), ("::1", True), ("::ffff:127.0.0.1", True), ("10.0.0.1", False),
+     ("::ffff:10.0.0.1", False), ("0.0.0.0", False), ("localhost", False), ("", False), ("::1%lo", True)],
+)  # fmt: skip
+def test_loopback(host: str, *, local: bool) -> None:
+    assert is_loopback(host) is local

@@ -1,0 +1,48 @@
+"""What makes a text unfit to be stored."""
+
+from __future__ import annotations
+
+import pytest
+
+from services.ingest import text
+from services.ingest.codes import Refused
+
+
+@pytest.mark.parametrize(
+    ("raw", "flaw"),
+    [
+        (b'{"a":"b"}', None),
+        (b"[" * 32 + b"]" * 32, None),
+        (b"[" * 33 + b"]" * 33, text.TOO_DEEP),
+        (b'{"a":' * 33 + b"1" + b"}" * 33, text.TOO_DEEP),
+        (b'{"a":[' + b"{}," * 100 + b"{}]}", None),
+        (b'{"a":"' + b"[" * 100 + b'"}', None),
+        (b'{"a":"\\"' + b"[" * 100 + b'"}', None),
+        (b'{"a":"\\\\","b":' + b"[" * 100 + b"]" * 100 + b"}", text.TOO_DEEP),
+        ('{"a":"é"}'.encode(), None),
+        ('{"a":"é"}'.encode("latin-1"), text.NO_UTF8),
+        (b'"\xed\xa0\x80"', text.NO_UTF8),
+        (b'"\xc0\x80"', text.NO_UTF8),
+        (b'{"a":"\\u0000"}', text.BAD_CHARACTER),
+        (b'{"\\u0000":1}', text.BAD_CHARACTER),
+        (b'{"a":"\\\\u0000"}', None),
+        (b'{"a":"\\\\\\u0000"}', text.BAD_CHARACTER),
+        (b'{"a":"\\u00001"}', text.BAD_CHARACTER),
+        (b'{"a":"\\u0001"}', None),
+    ],
+)
+def test_flaws(raw: bytes, flaw: Refused | None) -> None:
+    assert text.flaw(raw) == flaw
+
+
+@pytest.mark.parametrize(
+    ("raw", "half"),
+    [
+        (rb'"\ud83d\ude00"', False), (rb'"\uD83D\uDE00"', False), (rb'"\ud83d"', True), (rb'"\ude00"', True),
+        (rb'"\ude00\ud83d"', True), (rb'"\ud83d\ud83d\ude00"', True), (rb'"\\ud83d"', False), (rb'"\\\ud83d"', True),
+        (rb'"\u0041"', False),
+    ],
+)  # fmt: skip
+def test_half_characters(raw: bytes, *, half: bool) -> None:
+    assert text.has_half_character(raw) is half
+    assert (b"\\u0000" in text.marked(raw)) is half
