@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 
 log = get_logger(__name__)
 
-LEASE_MARGIN_SECONDS: Final = 15
-"""How much longer than a call a lease is: time to note what became of it."""
+LEASE_MARGIN_SECONDS: Final = 4
+"""How much longer than a call a lease is: time to note what became of it. So long a killed courier's wait, too."""
 
 
 class News(asyncio.Event):

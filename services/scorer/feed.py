@@ -17,7 +17,7 @@ from services.scorer.courier import Delivered, GivenUp, Outcome, Postponed
 if TYPE_CHECKING:
     from pathline.storage.outbox import Delivery
 
-SEND_TIMEOUT_SECONDS: Final = 10
+SEND_TIMEOUT_SECONDS: Final = 6
 """An idempotent producer never gives a batch up by itself; after this long all is sent anew."""
 
 STOP_TIMEOUT_SECONDS: Final = 3

@@ -230,7 +230,7 @@ async def test_private_addresses_are_refused_unless_allowed(
     assert why is not None and "localhost leads to" in why
     assert (receiver.got, running.count("retried")) == ([], 3)
     await running.end()
-    await pool.execute("UPDATE outbox SET failed_at = NULL, attempts = 0")
+    await pool.execute("UPDATE outbox SET failed_at = NULL, attempts = 0, next_attempt_at = now()")
     run(sender(f"http://localhost:{receiver.port}/hook", allow_private=True))
     await until(lambda: emptied(pool))
     assert receiver.got[0][0]["host"] == f"localhost:{receiver.port}"
