@@ -27,6 +27,9 @@ VERSION_CHARS: Final = 12
 
 HTMX: Final = "hx-request"
 
+UNKNOWN: Final = Markup('<span class="muted">-</span>')
+"""In the place of a time that nobody told."""
+
 HEADLINES: Final = {
     "not_found": "There is no such page",
     "customer_not_found": "Nobody is known by that name",
@@ -56,7 +59,7 @@ def icon(name: str, *, label: str | None = None, css: str = "") -> Markup:
 def relative(at: datetime | None, now: datetime) -> Markup:
     """A time as people say it, the exact one on hover."""
     if at is None:
-        return Markup('<span class="muted">–</span>')
+        return UNKNOWN
     return Markup('<time datetime="{}" data-time="relative" title="{}">{}</time>').format(
         at.isoformat(), words.exact(at), words.ago(at, now)
     )
@@ -65,7 +68,7 @@ def relative(at: datetime | None, now: datetime) -> Markup:
 def moment(at: datetime | None) -> Markup:
     """A time to the second."""
     if at is None:
-        return Markup('<span class="muted">–</span>')
+        return UNKNOWN
     return Markup('<time datetime="{}" data-time="short" title="{}">{}</time>').format(
         at.isoformat(), words.exact(at), words.short(at)
     )

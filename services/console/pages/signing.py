@@ -23,8 +23,8 @@ NAME_COOKIE: Final = "pathline-name"
 """Keeps a person's name between sessions, so that they give it once."""
 NAME_SECONDS: Final = 31_536_000
 
-WRONG_TICKET: Final = "This sign-in link is no longer good. `pathline sign-in` prints a new one."
-WRONG_TOKEN: Final = "That is not the API token."
+TOO_OLD: Final = "This sign-in link is no longer good. `pathline sign-in` prints a new one."
+NOT_IT: Final = "That is not the API token."
 
 
 @router.get("/sign-in")
@@ -38,7 +38,7 @@ async def ask(request: Request, ticket: str | None = None, to: str | None = None
         return page(request, "sign_in.html", where=where, name=_remembered(request), wrong=None)
     if not signin.is_good(context.api_token, ticket, now_seconds=context.wall_seconds()):
         return page(
-            request, "sign_in.html", HTTPStatus.UNAUTHORIZED, where=where, name=_remembered(request), wrong=WRONG_TICKET
+            request, "sign_in.html", HTTPStatus.UNAUTHORIZED, where=where, name=_remembered(request), wrong=TOO_OLD
         )
     return _opened(context, name or _remembered(request), where)
 
@@ -50,7 +50,7 @@ async def enter(request: Request) -> Response:
     form = await form_of(request)
     where, name = safe_path(form.get("next")), form.get("name", "")
     if not context.sessions.is_token(form.get("token", "").strip()):
-        return page(request, "sign_in.html", HTTPStatus.UNAUTHORIZED, where=where, name=name, wrong=WRONG_TOKEN)
+        return page(request, "sign_in.html", HTTPStatus.UNAUTHORIZED, where=where, name=name, wrong=NOT_IT)
     return _opened(context, name, where)
 
 

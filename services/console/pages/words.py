@@ -147,38 +147,42 @@ def told(body: Mapping[str, Any]) -> str:
     for name in _TELLING:
         value = body.get(name)
         if isinstance(value, str | int | float) and not isinstance(value, bool) and str(value).strip():
-            label = plain(name.removesuffix("_id"))
-            parts.append(plain(str(value)) if name in {"status", "name", "title"} else f"{label} {value}")
+            label = plain(name.removesuffix("_id").removesuffix("_at"))
+            parts.append(plain(str(value)) if name in {"status", "name", "title"} else f"{label} {_told_time(value)}")
     line = " · ".join(part for part in parts[:TOLD_AT_MOST] if part)
     return line if len(line) <= SUMMARY_CHARS else f"{line[: SUMMARY_CHARS - 1]}…"
 
 
+def _told_time(value: str | float) -> str:
+    """A value as it was sent, but a time with a zone as people read one."""
+    text = str(value)
+    try:
+        at = datetime.fromisoformat(text) if "T" in text else None
+    except ValueError:
+        at = None
+    return text if at is None or at.tzinfo is None else f"{at.astimezone(UTC):%d %b, %H:%M} UTC"
+
+
 _DONE: Final = {
-    "opened": "opened it", "lowered": "lowered its severity", "updated": "found another cause", "reopened": "reopened it",
-    "woken": "opened it again after the snooze", "acknowledge": "claimed it",
+    "opened": "opened it", "raised": "raised its severity", "lowered": "lowered its severity",
+    "updated": "found another cause", "resolved": "saw it end by itself", "reopened": "reopened it",
+    "woken": "opened it again after the snooze", "acknowledge": "claimed it", "snooze": "snoozed it until",
+    "note": "wrote",
 }  # fmt: skip
 
 
 def done(event: Event) -> str:
     """What somebody did to an alert, after their name."""
-    detail = event.detail
-    match event.kind:
-        case "raised" if isinstance(detail.get("severity"), list):
-            return f"raised it from {' to '.join(str(one) for one in detail['severity'])}"
-        case "raised":
-            return "raised its severity"
-        case "resolved":
-            return "saw it end by itself"
-        case "assign":
-            return f"gave it to {detail['assignee']}" if detail.get("assignee") else "gave it back to everyone"
-        case "snooze":
-            return "snoozed it until"
-        case "resolve":
-            reason = str(detail.get("reason", "fixed"))
+    match event.kind, event.detail:
+        case "raised", {"severity": [before, after]}:
+            return f"raised it from {before} to {after}"
+        case "assign", {"assignee": str(name)}:
+            return f"gave it to {name}"
+        case "assign", _:
+            return "gave it back to everyone"
+        case "resolve", {"reason": str(reason)}:
             return f"resolved it: {RESOLUTION_WORDS.get(reason, plain(reason))}"
-        case "note":
-            return "wrote"
-        case kind:
+        case kind, _:
             return _DONE.get(kind, plain(kind))
 
 

@@ -67,7 +67,7 @@
       target,
       swap: "morph:outerHTML",
       values: { until: until(choice.dataset), from },
-    });
+    }).catch(() => {}); // a toast has said why
   }
 
   document.addEventListener("click", (event) => {

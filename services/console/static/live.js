@@ -40,6 +40,8 @@
     changed.clear();
     try {
       await htmx.ajax("GET", address, how);
+    } catch {
+      // The stream says that it is lost, and everything is read when it is back.
     } finally {
       running = false;
       if (everything || changed.size) soon();

@@ -1,0 +1,217 @@
+"""The main path through the console in a real browser: alerts come in live, people act on them, journeys grow."""
+
+from __future__ import annotations
+
+import re
+import signal
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from playwright.async_api import Locator, Page, expect
+
+from tests.browser.conftest import SignIn, Site
+from tests.browser.shop import visit
+from tests.support.records import until
+
+pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="module")]
+
+
+def row(page: Page, order: str) -> Locator:
+    return page.locator("#alerts > .alert", has_text=f"Order {order} is late")
+
+
+async def live(page: Page) -> None:
+    await expect(page.locator("#live-status")).to_have_attribute("data-state", "live")
+
+
+async def pained(site: Site, user: str, order: str, name: str | None = None) -> dict[str, Any]:
+    await site.send_all(visit(user, order, name=name))
+    return await site.alert(order)
+
+
+async def test_an_alert_comes_in_by_itself_and_says_who_what_since_when_and_what_it_costs(
+    site: Site, sign_in: SignIn
+) -> None:
+    page = await sign_in("Mara")
+    await live(page)
+    await pained(site, "ann", "2001", "Ann Moreau")
+    arrived = row(page, "2001")
+    await expect(arrived).to_be_visible()
+    for told in ("Ann Moreau", "149.90 EUR", "High", "Late vs promise", "Nobody yet"):
+        await expect(arrived).to_contain_text(told)
+    await expect(arrived.locator("time").first).to_have_attribute("title", re.compile(r"20\d\d, \d\d:\d\d:\d\d"))
+    await expect(page).to_have_title(re.compile(r"^\([1-9]\d*\) Inbox"))
+    await expect(page.locator("#v-open .count")).not_to_have_text("0")
+
+
+async def test_what_comes_while_a_hand_is_on_the_list_waits_and_moves_nothing(site: Site, sign_in: SignIn) -> None:
+    await pained(site, "bea", "2010")
+    page = await sign_in("Mara")
+    await live(page)
+    await row(page, "2010").hover()
+    place = await row(page, "2010").bounding_box()
+    await pained(site, "ben", "2011")
+    await expect(waiting := page.locator("#waiting")).to_be_visible()
+    await expect(waiting).to_contain_text("1 new")
+    assert await row(page, "2010").bounding_box() == place
+    await page.keyboard.press(".")
+    await expect(row(page, "2011")).to_be_visible()
+    await expect(waiting).to_be_hidden()
+
+
+async def test_the_keys_alone_lead_through_an_alert(site: Site, sign_in: SignIn) -> None:
+    for number in range(3):
+        await pained(site, f"key{number}", f"202{number}")
+    page = await sign_in("Kim")
+    await live(page)
+    await expect(row(page, "2020")).to_be_visible()
+    await page.keyboard.press("j")
+    first = page.locator("#alerts > .alert").first
+    await expect(first.locator("a.open")).to_be_focused()
+    await page.keyboard.press("j")
+    second = page.locator("#alerts > .alert").nth(1)
+    await expect(second.locator("a.open")).to_be_focused()
+    await page.keyboard.press("k")
+    await page.keyboard.press("a")
+    await expect(first.locator(".state")).to_have_text("Kim")
+    await expect(first.locator("a.open")).to_be_focused()
+    await page.keyboard.press("s")
+    await expect(page.locator("#snooze-dialog")).to_be_visible()
+    await page.keyboard.press("Enter")
+    await expect(first.locator(".state")).to_contain_text("Until")
+    await page.keyboard.press("j")
+    await page.keyboard.press("e")
+    await expect(second.locator(".state")).to_have_text("Fixed")
+    await page.keyboard.press("j")
+    title = await page.locator("#alerts > .alert").nth(2).locator("a.open").inner_text()
+    await page.keyboard.press("Enter")
+    await expect(page.locator("h1")).to_have_text(title)
+    await live(page)
+    await page.keyboard.press("n")
+    await expect(page.locator("#note")).to_be_focused()
+    await page.keyboard.press("Escape")
+    await page.keyboard.press("?")
+    await expect(page.locator("#keys-dialog")).to_be_visible()
+    await page.keyboard.press("Escape")
+    await page.keyboard.press("/")
+    await expect(page.locator("#search")).to_be_focused()
+
+
+async def test_of_two_people_one_has_it_and_the_other_is_told_who(site: Site, sign_in: SignIn) -> None:
+    alert = await pained(site, "cleo", "2030")
+    mara, ben = await sign_in("Mara"), await sign_in("Ben")
+    await live(mara)
+    await live(ben)
+    await row(mara, "2030").get_by_role("button", name="Claim").click()
+    await expect(row(mara, "2030").locator(".state")).to_have_text("Mara")
+    await expect(row(ben, "2030").locator(".state")).to_have_text("Mara")
+    await row(ben, "2030").get_by_role("button", name="Claim").click()
+    await expect(row(ben, "2030")).to_contain_text("Mara has it.")
+    await expect(ben.locator(".toast.wrong")).to_have_text("Mara has it.")
+    assert site.api(f"/alerts/{alert['id']}")["assignee"] == "Mara"
+    await mara.goto(f"{site.url}/alerts/{alert['id']}")
+    await ben.goto(f"{site.url}/alerts/{alert['id']}")
+    await live(mara)
+    await mara.get_by_role("button", name="Resolve").click()
+    await expect(mara.locator("article .state")).to_have_text("Fixed")
+    await expect(ben.locator("article .state")).to_have_text("Fixed")
+    await expect(ben.locator(".history")).to_contain_text("Mara resolved it: fixed")
+
+
+async def test_a_move_that_comes_too_late_says_who_was_first(site: Site, sign_in: SignIn) -> None:
+    alert = await pained(site, "dora", "2040")
+    page = await sign_in("Ben")
+    await page.goto(f"{site.url}/alerts/{alert['id']}")
+    # Nothing reaches this page any more, so it still shows what Mara has ended.
+    await page.route("**/live**", lambda route: route.abort())
+    site.api(f"/alerts/{alert['id']}/resolve", {"reason": "not_a_problem"}, actor="Mara")
+    await page.get_by_role("button", name="Claim").click()
+    await expect(page.locator("article [role=alert]")).to_contain_text("Mara resolved it: not a problem")
+    await expect(page.locator("article .acts")).to_have_count(0)
+
+
+async def test_an_alert_tells_its_story_and_takes_notes(site: Site, sign_in: SignIn) -> None:
+    alert = await pained(site, "emil", "2050", "Emil Novak")
+    page = await sign_in("Mara")
+    await page.goto(f"{site.url}/alerts/{alert['id']}")
+    headings = await page.locator("article h2").all_inner_texts()
+    assert headings == [
+        "What to do", "Order and parcel", "The journey around it", "What caused it", "Who did what", "Notes",
+    ]  # fmt: skip
+    for told in ("Ask the carrier", "p-2050", "in transit", "First promised", "last scan"):
+        await expect(page.locator("article")).to_contain_text(told)
+    await expect(page.locator(".mark.cause")).to_have_count(1)
+    await expect(page.locator(".mark.pain-high")).to_have_count(1)
+    cause = page.locator(".log .cause summary")
+    await expect(cause).to_contain_text("Order Completed")
+    await cause.click()
+    await expect(page.locator(".raw pre")).to_contain_text('"order_id": "2050"')
+    await expect(page.locator(".raw .stored")).to_contain_text(re.compile(rf"{site.topics.touchpoints} / [01] / \d+"))
+    await page.locator("#note").fill("Called the carrier.\n<b>It left the hub.</b>")
+    await page.get_by_role("button", name="Add note").click()
+    await expect(page.locator(".notes .text")).to_have_text("Called the carrier.\n<b>It left the hub.</b>")
+    await expect(page.locator("#note")).to_have_value("")
+    await expect(page.locator(".raw pre")).to_be_visible()
+
+
+async def test_a_snoozed_alert_is_among_the_snoozed_and_not_a_problem_among_the_resolved(
+    site: Site, sign_in: SignIn
+) -> None:
+    alert = await pained(site, "fay", "2060")
+    page = await sign_in("Mara")
+    await page.goto(f"{site.url}/alerts/{alert['id']}")
+    await page.get_by_role("button", name="Snooze").click()
+    await page.get_by_role("button", name="Tomorrow, 9:00").click()
+    await expect(page.locator("article .state")).to_contain_text("Until")
+    until_told = datetime.fromisoformat(site.api(f"/alerts/{alert['id']}")["snoozed_until"])
+    assert timedelta() < until_told - datetime.now(UTC) <= timedelta(days=2)
+    await page.goto(f"{site.url}/?view=snoozed")
+    await expect(row(page, "2060")).to_be_visible()
+    await row(page, "2060").locator("a.open").click()
+    await page.get_by_role("button", name="Not a problem").click()
+    await expect(page.locator("article .state")).to_have_text("Not a problem")
+    await page.goto(f"{site.url}/?view=resolved")
+    await expect(row(page, "2060")).to_be_visible()
+    await page.goto(site.url)
+    await expect(row(page, "2060")).to_have_count(0)
+
+
+async def test_a_journey_grows_while_one_looks(site: Site, sign_in: SignIn) -> None:
+    alert = await pained(site, "gus", "2070", "Gus Lind")
+    page = await sign_in("Mara")
+    await page.goto(f"{site.url}/customers/{alert['customer_id']}")
+    await live(page)
+    before = await page.locator("#touchpoints > .touchpoint").count()
+    opened = page.locator("#touchpoints > .touchpoint summary").first
+    await opened.click()
+    await expect(page.locator(".raw pre").first).to_be_visible()
+    scan = {"tracking_number": "p-2070", "status": "delivered", "location": "Front door"}
+    await site.send({"event": "Shipment Scanned", "properties": scan})
+    newest = page.locator("#touchpoints > .touchpoint").first
+    await expect(newest).to_contain_text("delivered")
+    await expect(page.locator("#touchpoints > .touchpoint")).to_have_count(before + 1)
+    await expect(page.locator(".order > header .chip")).to_have_text("delivered")
+    await expect(page.locator("#alerts-title + .none")).to_have_text("Nothing now.")
+    await expect(page.locator(".raw pre").first).to_be_visible()
+
+
+async def test_a_stream_that_breaks_says_so_and_misses_nothing(site: Site, sign_in: SignIn) -> None:
+    page = await sign_in("Mara")
+    await live(page)
+    console = site.processes["console"]
+    console.send_signal(signal.SIGSTOP)
+    try:
+        await expect(page.locator(".stale")).to_contain_text("Reconnecting, last update")
+        await expect(page.locator("#live-status .text")).to_have_text("Stale")
+        await site.send_all(visit("hugo", "2080"))
+
+        async def opened() -> bool:
+            return bool(await site.query("SELECT count(*) FROM alert WHERE entity_value = '2080'"))
+
+        await until(opened)
+    finally:
+        console.send_signal(signal.SIGCONT)
+    await live(page)
+    await expect(page.locator(".stale")).to_be_hidden()
+    await expect(row(page, "2080")).to_be_visible()
