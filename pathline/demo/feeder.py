@@ -92,7 +92,7 @@ class Feeder:
             behind = (now - due.at).total_seconds()
             if behind > BEHIND_SECONDS_MAX:
                 return
-            batch = []
+            batch: list[Event] = []
             while due.at <= now and len(batch) < BATCH_CALLS_MAX:
                 batch.append(due)
                 due = next(lives)

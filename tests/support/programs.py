@@ -17,7 +17,7 @@ from pathline.supervisor.parts import probe_service
 from tests.support.records import until
 
 ROOT = Path(__file__).parent.parent.parent
-ADDRESS = {"ingest": "PATHLINE_COLLECTOR"}
+ADDRESS = {"ingest": "PATHLINE_COLLECTOR", "demo": "PATHLINE_SHOP"}
 """The setting with a service's address, where it is not named like the service."""
 
 
