@@ -19,7 +19,7 @@ TESTS = ROOT / "tests" / "browser" / "vendor"
 MANIFEST = "MANIFEST.json"
 
 ICONS = (
-    "alarm-clock", "arrow-left", "ban", "bell", "check", "chevron-right", "circle-check", "circle-user-round",
+    "alarm-clock", "arrow-left", "ban", "check", "circle-check", "circle-user-round",
     "clock", "diamond", "hand", "history", "inbox", "info", "keyboard", "log-out", "message-square", "octagon-alert",
     "package", "route", "search", "shopping-bag", "triangle-alert", "user-round", "x",
 )  # fmt: skip
