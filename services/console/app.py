@@ -6,7 +6,6 @@ import asyncio
 import time
 from collections.abc import Coroutine
 from http import HTTPStatus
-from pathlib import Path
 from typing import Any, Final
 
 import yaml
@@ -16,7 +15,6 @@ from prometheus_client import CollectorRegistry
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.staticfiles import StaticFiles
 
 from pathline.config import STAGES_FILE
 from pathline.contracts import detector_files
@@ -30,15 +28,13 @@ from services.console.gate import API, Gate
 from services.console.hub import Hub
 from services.console.maps import Maps
 from services.console.metrics import ConsoleMetrics
-from services.console.pages.render import error_page
+from services.console.pages.routes import error_page, static_app
 from services.console.pages.routes import router as pages_router
 from services.console.reader import Reader
 from services.console.sessions import Sessions
 from services.console.settings import ConsoleSettings
 
 log = logging.get_logger(__name__)
-
-STATIC_FILES: Final = Path(__file__).parent / "static"
 
 CLOSE_SECONDS: Final = 5
 """How long connections to the database are waited for at the end."""
@@ -107,7 +103,7 @@ def create_app(context: Context, health: Health, registry: CollectorRegistry) ->
     app.state.maps = Maps()
     app.include_router(api_router)
     app.include_router(pages_router, include_in_schema=False)
-    app.mount("/static", StaticFiles(directory=STATIC_FILES), name="static")
+    app.mount("/static", static_app, name="static")
     app.router.routes.extend(health_routes(health, registry))
     app.add_exception_handler(ApiError, _refused)
     app.add_exception_handler(HTTPException, _unrouted)
@@ -159,9 +155,9 @@ async def _end_streams(hub: Hub, stop: asyncio.Event) -> None:
 
 
 async def _together(stop: asyncio.Event, *parts: Coroutine[Any, Any, None]) -> None:
-    """Run these until `stop`. When one fails the others are told to stop, and its error is raised as it is."""
+    """Run these until `stop`. When one ends the others are told to stop, and its error is raised as it is."""
     tasks = [asyncio.create_task(part) for part in parts]
-    await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
+    await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
     stop.set()
     await asyncio.wait(tasks)
     for task in tasks:

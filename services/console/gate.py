@@ -37,7 +37,8 @@ NOBODY: Final = Caller("")
 MAX_URL: Final = 16_384
 """Bytes of a path with its query."""
 
-STREAM: Final = "/api/v1/stream"
+PREFIX: Final = "/api/v1"
+STREAM: Final = f"{PREFIX}/stream"
 
 _HEADERS: Final = {
     "content-security-policy": (
@@ -59,13 +60,13 @@ class Gate:
 
     def __init__(self, app: ASGIApp, context: Context) -> None:
         """Guard `app`."""
-        self._app = app
+        self.app = app
         self._context = context
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let the request in, or answer it."""
         if scope["type"] != "http":
-            await self._app(scope, receive, send)
+            await self.app(scope, receive, send)
             return
         began = time.perf_counter()
         status = HTTPStatus.INTERNAL_SERVER_ERROR.value
@@ -83,7 +84,7 @@ class Gate:
 
         try:
             refusal = self._admit(scope)
-            await (self._app if refusal is None else refusal)(scope, receive, answer)
+            await (self.app if refusal is None else refusal)(scope, receive, answer)
         finally:
             self._count(scope, status, time.perf_counter() - began)
 
@@ -165,7 +166,12 @@ def _route(scope: Scope) -> str:
         return STATIC
     if scope["path"] in OPEN:
         return str(scope["path"])
-    return str(getattr(scope.get("route"), "path", "unmatched"))
+    route = getattr(scope.get("route"), "path", None)
+    if route is None:
+        return "unmatched"
+    # FastAPI names a route as its own router does, without the prefix it was included under.
+    prefix = PREFIX if scope["path"].startswith(PREFIX) and not route.startswith(PREFIX) else ""
+    return f"{prefix}{route}"
 
 
 def _text(header: str) -> str:

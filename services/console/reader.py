@@ -37,6 +37,9 @@ HISTORY: Final = 200
 POLL_MS: Final = 500
 POLL_RECORDS: Final = 500
 PAUSE_SECONDS: Final = 1.0
+RENEW_SECONDS: Final = 60.0
+"""So long a consumer is trusted to find its brokers again by itself; then another one starts from the bootstrap."""
+UNREACHABLE: Final = (KafkaError, OSError, TimeoutError)
 LAG_SECONDS: Final = 1.0
 METADATA_SECONDS: Final = 30.0
 IDLE_SECONDS: Final = 60.0
@@ -68,32 +71,46 @@ class Reader:
                 client_id="pathline-console",
                 auto_offset_reset="earliest",
                 fetch_max_wait_ms=POLL_MS,
+                request_timeout_ms=kafka.REQUEST_TIMEOUT_MS,
             )
             try:
                 await consumer.start()
                 await self._read(consumer, stop)
-            except (KafkaError, OSError, TimeoutError) as error:
-                self._health.set("kafka", f"{type(error).__name__}: {error}"[:MAX_REASON])
-                await pause(stop, PAUSE_SECONDS)
+            except UNREACHABLE as error:
+                await self._wait(error, stop)
             finally:
-                await consumer.stop()
+                await kafka.stop_consumer(consumer)
 
     async def _read(self, consumer: AIOKafkaConsumer, stop: asyncio.Event) -> None:
+        """Read until `stop`, or until Kafka was away for so long that another consumer should look for it."""
         assigned: set[TopicPartition] = set()
-        checked = float("-inf")
-        lagged = float("-inf")
+        checked = lagged = float("-inf")
+        answered_at = time.monotonic()
         while not stop.is_set():
             now = time.monotonic()
-            if now - checked > (METADATA_SECONDS if assigned else PAUSE_SECONDS):
-                checked = now
-                assigned = await self._assign(consumer, assigned)
+            try:
+                if now - checked > (METADATA_SECONDS if assigned else PAUSE_SECONDS):
+                    assigned = await self._assign(consumer, assigned)
+                    checked = now
+                if not assigned:
+                    await pause(stop, PAUSE_SECONDS)
+                    continue
+                if now - lagged > LAG_SECONDS:
+                    await self._note_lag(consumer, assigned)
+                    lagged = now
+                answered_at = time.monotonic()
+                self._health.set("kafka", None)
+            except UNREACHABLE as error:
+                if now - answered_at > RENEW_SECONDS:
+                    raise
+                await self._wait(error, stop)
             if not assigned:
-                await pause(stop, PAUSE_SECONDS)
                 continue
-            if now - lagged > LAG_SECONDS:
-                lagged = now
-                await self._note_lag(consumer, assigned)
             await self._handle(await consumer.getmany(timeout_ms=POLL_MS, max_records=POLL_RECORDS), stop)
+
+    async def _wait(self, error: Exception, stop: asyncio.Event) -> None:
+        self._health.set("kafka", f"{type(error).__name__}: {error}"[:MAX_REASON])
+        await pause(stop, PAUSE_SECONDS)
 
     async def _assign(self, consumer: AIOKafkaConsumer, assigned: set[TopicPartition]) -> set[TopicPartition]:
         """Take every partition of both topics; those that were taken before stay where they are."""
@@ -105,13 +122,13 @@ class Reader:
         found = {TopicPartition(topic, number) for topic, numbers in known.items() for number in numbers}
         if found != assigned:
             await self._take(consumer, found)
-        self._health.set("kafka", None)
         return found
 
     async def _take(self, consumer: AIOKafkaConsumer, found: set[TopicPartition]) -> None:
-        consumer.assign(sorted(found))
         ends = await consumer.end_offsets(list(found))
         starts = await consumer.beginning_offsets(list(found))
+        # Nothing is awaited from here on, so that no record comes before its partition has a place.
+        consumer.assign(sorted(found))
         for tp, end in ends.items():
             self._first_ends.setdefault(self._place(tp), end)
         self._hub.start({self._place(tp): max(starts[tp], ends[tp] - HISTORY) for tp in found})

@@ -76,7 +76,9 @@ async def refused(here: Running, method: str, path: str, **more: Any) -> tuple[i
     return answer.status_code, error.code
 
 
-async def move(here: Running, alert_id: object, kind: str, body: Any = None, actor: str | None = None) -> httpx.Response:
+async def move(
+    here: Running, alert_id: object, kind: str, body: Any = None, actor: str | None = None
+) -> httpx.Response:
     headers = {} if actor is None else {"pathline-actor": actor.encode()}
     return await here.client.post(f"/api/v1/alerts/{alert_id}/{kind}", json=body or {}, headers=headers)
 

@@ -15,8 +15,10 @@ import httpx
 import msgspec
 import pytest
 
+from pathline.contracts import hint
+from pathline.contracts.hint import Hint
 from pathline.domain.alerts import Alert, Notice
-from pathline.domain.identifiers import Identifier
+from pathline.domain.identifiers import Identifier, name_id, touchpoint_id
 from pathline.domain.judging import Change
 from pathline.embedded import ports
 from pathline.kit import kafka
@@ -143,6 +145,13 @@ class Running:
         """How many touchpoints there are."""
         return int(await self.pool.fetchval("SELECT count(*) FROM touchpoint"))
 
+    async def hint(self, name: str, message_id: str) -> None:
+        """Say on the journeys topic that this user_id did something, as a stitcher does."""
+        now = datetime.now(UTC)
+        subject = name_id("default", "user_id", name)
+        one = Hint(subject, touchpoint_id("demo", message_id), message_id, "Seen", "web", now, now)
+        await produce(self.stack.bootstrap, self.topics.journeys, [hint.encode([one], now)])
+
     async def tell(self, notice: Notice) -> None:
         """Put news of an alert on the alerts topic."""
         await produce(self.stack.bootstrap, self.topics.alerts, [msgspec.json.encode(notice)])
@@ -199,8 +208,8 @@ def environment(stack: Stack, dsn: str, prefix: str, **more: str) -> dict[str, s
 
 
 @asynccontextmanager
-async def running(stack: Stack, dsn: str, **more: str) -> AsyncIterator[Running]:
-    """A stitcher, and what a console needs to run; `more` are settings."""
+async def running(stack: Stack, dsn: str, *, stitches: bool = True, **more: str) -> AsyncIterator[Running]:
+    """What a console needs to run, a stitcher among it where it `stitches`; `more` are settings."""
     prefix = f"t{uuid.uuid4().hex[:12]}"
     await ensure_topics(stack.bootstrap, prefix=prefix, partitions=2, replicas=1)
     env = environment(stack, dsn, prefix, **more)
@@ -218,12 +227,23 @@ async def running(stack: Stack, dsn: str, **more: str) -> AsyncIterator[Running]
         )
         one = Running(stack, dsn, address, kafka.topics(prefix), pool, client)
         over = asyncio.Event()
-        stitching = asyncio.create_task(stitcher.main(over))
+        stitching = asyncio.create_task(stitcher.main(over)) if stitches else None
         try:
             yield one
         finally:
             over.set()
-            await stitching
+            if stitching is not None:
+                await stitching
+
+
+def user(name: str) -> str:
+    """The id of the customer with this user_id."""
+    return str(name_id("default", "user_id", name))
+
+
+def of(name: str) -> Callable[[Any], bool]:
+    """Whether an event's data is about the customer with this user_id."""
+    return lambda data: bool(data["customer_id"] == user(name))
 
 
 async def ready(client: httpx.AsyncClient) -> bool:
