@@ -65,7 +65,13 @@ PROPERTIES: dict[str, tuple[Any, ...]] = {
 
 TRAITS: tuple[dict[str, Any], ...] = ({}, {"name": "Ann"}, {"name": "Bob", "segments": ["vip"]})
 
-EVENTS = (*VOCABULARY, "Product Viewed", "Checkout Step Viewed", "Checkout Step Completed", "Something Else")
+EVENTS = (
+    *VOCABULARY,
+    *("Checkout Step Viewed", "Checkout Step Completed", "Product Viewed", "Products Searched", "Cart Viewed"),
+    *("Coupon Denied", "Email Opened", "Error Shown", "Rage Clicked", "Dead Clicked", "Page Reloaded", "Visit Ended"),
+    *("Shipment Weighed", "Something Else"),
+)
+"""Every event that users are told of, some of Segment's, one of a known family, and one that nobody knows."""
 
 
 def touchpoint(

@@ -9,12 +9,23 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from pathline.domain.facts import EARLIEST_FACTS, LATEST_FACTS, MARKS, Fact, State, join, newest, rule_of
+from pathline.domain.facts import (
+    EARLIEST_FACTS,
+    LATEST_FACTS,
+    MARKS,
+    STAGE_PREFIX,
+    Fact,
+    State,
+    join,
+    newest,
+    rule_of,
+)
 from pathline.domain.touchpoint import Touchpoint
 from tests.support.world import (
     EVENTS,
     PERSON_VALUES,
     PROPERTIES,
+    STAGES,
     START,
     THING_VALUES,
     World,
@@ -106,13 +117,27 @@ def one_of_each() -> list[Touchpoint]:
                         )
                     )
     traits = {"name": "Ann", "segments": ["vip"]}
-    return [*log, touchpoint(len(log), type="identify", people=people, traits=traits, account="acme")]
+    return [
+        *log,
+        touchpoint(len(log), type="identify", people=people, traits=traits, account="acme"),
+        touchpoint(len(log) + 1, type="page", people=people, historical=True),
+    ]
 
 
-def test_every_fact_is_told_by_some_touchpoint() -> None:
-    states = stitched([one_of_each()]).states.values()
+def test_every_fact_and_every_stage_is_told_by_some_touchpoint_and_every_field_filled() -> None:
+    states = list(stitched([one_of_each()]).states.values())
     told = {name for state in states for name in (*state.facts, *state.marks)}
-    assert (EARLIEST_FACTS | LATEST_FACTS | MARKS) - told == set()
+    stages = {STAGE_PREFIX + stage for stage in STAGES.names}
+    assert (EARLIEST_FACTS | LATEST_FACTS | MARKS | stages) - told == set()
+    unit = State()
+    for field in State.__struct_fields__:
+        assert any(getattr(state, field) != getattr(unit, field) for state in states), field
+
+
+def test_any_order_of_one_of_each_gives_the_same() -> None:
+    log = one_of_each()
+    expected = comparable(stitched([log]))
+    assert all(comparable(stitched(shuffled(log, seed))) == expected for seed in range(3))
 
 
 facts = st.builds(

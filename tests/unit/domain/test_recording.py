@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pathline.domain.facts import MAX_MARKS, MAX_TEXT, Fact, State, rule_of
+from pathline.domain.facts import MAX_MARKS, MAX_TEXT, Fact, Rule, State, rule_of
 from pathline.domain.identifiers import THING_KINDS
 from pathline.domain.recording import MAX_SEGMENTS, RECORDING, scalar
 from tests.support.world import PERSON_VALUES, PROPERTIES, THING_VALUES, stitched, touchpoint
@@ -200,4 +200,4 @@ def test_every_fact_that_is_told_has_a_rule() -> None:
         for kind, names in kinds.items():
             assert kind in THING_KINDS
             for name in names - marks:
-                assert rule_of(name)
+                assert isinstance(rule_of(name), Rule)
