@@ -1,8 +1,7 @@
-"""A measured figure, and how the figures are shown."""
+"""A measured figure, and the goal it is held to."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import TypedDict
 
 import msgspec
@@ -36,14 +35,3 @@ def at_most(value: float, bound: float, of: str) -> Verdict:
 def at_least(value: float, bound: float, of: str) -> Verdict:
     """The goal of reaching `bound`, and whether `value` does."""
     return Verdict(goal=f"at least {bound:g} {of}", met=value >= bound)
-
-
-def markdown(figures: Iterable[Figure]) -> str:
-    """The figures as a Markdown table."""
-    lines = ["| figure | measured | baseline, same run | ratio | goal | met |", "|---|---|---|---|---|---|"]
-    for one in figures:
-        limit = "" if one.limit is None else f"{one.limit:,.1f}"
-        ratio = "" if one.ratio is None else f"{one.ratio:.2f}"
-        met = "" if one.met is None else ("yes" if one.met else "**no**")
-        lines.append(f"| {one.name} | {one.value:,.1f} {one.unit} | {limit} | {ratio} | {one.goal} | {met} |")
-    return "\n".join(lines) + "\n"

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import shutil
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from http import HTTPStatus
 from pathlib import Path
@@ -148,12 +147,3 @@ def cpu_seconds(pid: int) -> float:
     """Processor time that a process has used so far, in user and system mode."""
     times = psutil.Process(pid).cpu_times()
     return float(times.user + times.system)
-
-
-def machine() -> Sequence[str]:
-    """What the figures were measured on, as far as it matters to read them."""
-    memory_gib = psutil.virtual_memory().total / 1_073_741_824
-    return [
-        f"{len(os.sched_getaffinity(0))} cores, {memory_gib:.0f} GiB of memory",
-        f"Python {sys.version.split()[0]}",
-    ]

@@ -1,0 +1,42 @@
+"""`pathline bench`: the figures of docs/benchmarks.md, measured anew. It lives with the tests, in the checkout."""
+
+import subprocess
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pathline.embedded.trouble import Code, TroubleError
+
+CHECKOUT = Path(__file__).parents[2]
+MODULE = "tests.bench"
+
+
+class Bench(StrEnum):
+    """What can be measured alone."""
+
+    COLLECTOR = "collector"
+    STITCHER = "stitcher"
+    WHOLE = "whole"
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command(name="bench", rich_help_panel="Platform")(bench)
+
+
+def bench(
+    *,
+    only: Annotated[list[Bench] | None, typer.Option("--only", help="Measure this alone; may be given again.")] = None,
+    as_json: Annotated[str | None, typer.Option("--json", help="Also write the figures here; - for output.")] = None,
+) -> None:
+    """The figures, as ratios: a table, and docs/benchmarks.md brought up to date. Needs a checkout; ten minutes."""
+    if not (CHECKOUT / "tests" / "bench" / "__main__.py").exists():
+        said = f"The benches are in the checkout's tests/bench, and {CHECKOUT} has none. Run it from a checkout."
+        raise TroubleError(Code.PART_FAILED, said)
+    output = as_json if as_json in {None, "-"} else str(Path(as_json or "").absolute())
+    arguments = [*(f"--only={name}" for name in only or ()), *([] if output is None else [f"--json={output}"])]
+    done = subprocess.run([sys.executable, "-m", MODULE, *arguments], cwd=CHECKOUT, check=False)
+    raise typer.Exit(done.returncode)

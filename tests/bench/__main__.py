@@ -1,0 +1,68 @@
+"""All benches, or some: `pathline bench` runs this from the checkout."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+import msgspec
+import uvloop
+
+from pathline.commands import trouble
+from tests.bench import collector, report, stitcher, whole
+from tests.bench.figures import Figure
+from tests.bench.platform import running
+
+NAMES: Final = ("collector", "stitcher", "whole")
+"""In the order in which they run. `whole` comes last, on a Kafka and PostgreSQL of its own."""
+
+
+async def measure(names: Sequence[str]) -> dict[str, list[Figure]]:
+    """The figures of each of these benches."""
+    figures: dict[str, list[Figure]] = {}
+    if {"collector", "stitcher"} & set(names):
+        async with running() as platform:
+            if "collector" in names:
+                _say("collector: one process against the bare one, in turn")
+                figures["collector"] = await collector.run(platform)
+            if "stitcher" in names:
+                _say("stitcher: one process against a bare insert + upsert, in turn")
+                figures["stitcher"] = await stitcher.run(platform)
+    if "whole" in names:
+        _say("whole: all services, three minutes")
+        figures["whole"] = await whole.run()
+    return figures
+
+
+def main() -> None:
+    """Measure, print the table, and write what was asked for."""
+    parser = argparse.ArgumentParser(prog="pathline bench")
+    parser.add_argument("--only", choices=NAMES, action="append", help="one of the benches; may be given again")
+    parser.add_argument("--json", help="also write the figures to this file; - for standard output")
+    given = parser.parse_args()
+    trouble.quiet_libraries()
+    names = [name for name in NAMES if not given.only or name in given.only]
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        measured = runner.run(measure(names))
+    figures = [figure for name in names for figure in measured[name]]
+    encoded = msgspec.json.format(msgspec.json.encode(figures)) + b"\n"
+    if given.json == "-":
+        sys.stdout.buffer.write(encoded)
+    else:
+        sys.stdout.write(report.table(figures))
+        if given.json:
+            Path(given.json).write_bytes(encoded)
+    report.write(measured)
+
+
+def _say(what: str) -> None:
+    sys.stderr.write(f"bench: {what}\n")
+    sys.stderr.flush()
+
+
+if __name__ == "__main__":
+    main()
