@@ -142,6 +142,12 @@ async def disable(db: Db, endpoint: str, now: datetime, reason: str) -> None:
     )
 
 
+async def prune(db: Db, before: datetime) -> int:
+    """Forget notices that were given up before then; returns how many."""
+    rows = await db.fetch("DELETE FROM outbox WHERE failed_at < $1 RETURNING id", before)
+    return len(rows)
+
+
 async def disabled(db: Db) -> dict[str, str]:
     """The endpoints that are switched off, and why."""
     rows = await db.fetch("SELECT name, reason FROM endpoint WHERE disabled_at IS NOT NULL")

@@ -219,11 +219,12 @@ async def _lock_states(db: Db, ids: Iterable[UUID]) -> dict[UUID, State]:
         "SELECT id, state, fold_version FROM strand WHERE id = ANY($1::uuid[]) ORDER BY id FOR UPDATE", list(ids)
     )
     for row in rows:
-        _check_version(row["id"], row["fold_version"])
+        check_version(row["id"], row["fold_version"])
     return {row["id"]: codec.state(row["state"]) for row in rows}
 
 
-def _check_version(one: UUID, version: int) -> None:
+def check_version(one: UUID, version: int) -> None:
+    """Refuse a state that a newer version wrote: what it says may be more than we can read. Raises NewerStateError."""
     if version > FOLD_VERSION:
         message = f"the state of {one} is of fold version {version}, this process writes {FOLD_VERSION}"
         raise NewerStateError(message)
@@ -256,7 +257,7 @@ async def write_entities(db: Db, deltas: Mapping[UUID, EntityDelta]) -> dict[UUI
         )
         held: list[EntityDelta] = []
         for row in rows:
-            _check_version(row["id"], row["fold_version"])
+            check_version(row["id"], row["fold_version"])
             delta = left.pop(row["id"])
             before = codec.bond(row["claim"]), codec.bond(row["order_bond"])
             claim, order = _least(before[0], delta.claim), _least(before[1], delta.order)

@@ -14,6 +14,7 @@ from pathline.domain.entities import Entity
 from pathline.domain.identifiers import NAMED, Identifier
 from pathline.domain.people import MAX_STEPS, MAX_STRANDS
 from pathline.storage import codec, entities, people
+from pathline.storage.stitching import check_version
 
 if TYPE_CHECKING:
     from asyncpg import Record
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 MAX_PARTS: Final = 200
 """Parts of one order that are judged with it."""
 
-_COLUMNS: Final = "e.id, e.namespace, e.kind, e.value, e.claim, e.order_id, e.order_bond, e.state"
+_COLUMNS: Final = "e.id, e.namespace, e.kind, e.value, e.claim, e.order_id, e.order_bond, e.state, e.fold_version"
 
 _PARTS: Final = f"""
 SELECT p.* FROM unnest($1::uuid[]) AS o (id)
@@ -31,7 +32,7 @@ CROSS JOIN LATERAL (SELECT {_COLUMNS} FROM entity e WHERE e.order_id = o.id ORDE
 """
 
 _STRANDS: Final = """
-SELECT s.id, i.namespace, i.kind, i.value, s.state
+SELECT s.id, i.namespace, i.kind, i.value, s.state, s.fold_version
 FROM strand s JOIN identifier i ON i.id = s.id WHERE s.id = ANY($1::uuid[])
 """
 
@@ -80,7 +81,11 @@ async def keys_of(db: Db, ids: Iterable[UUID]) -> dict[UUID, UUID]:
 
 
 async def gather(db: Db, keys: Iterable[UUID], zone: ZoneInfo) -> Gathered:
-    """The stories of these keys; one of which nothing is known is not in the answer."""
+    """The stories of these keys; one of which nothing is known is not in the answer.
+
+    Raises:
+        NewerStateError: a newer version wrote one of them.
+    """
     wanted = list(keys)
     rows = await db.fetch(f"SELECT {_COLUMNS} FROM entity e WHERE e.id = ANY($1::uuid[])", wanted)
     elsewhere = {row["id"]: row["order_id"] for row in rows if row["order_id"] is not None}
@@ -147,6 +152,8 @@ async def _kinds(db: Db, ids: Iterable[UUID]) -> dict[UUID, str]:
 
 async def _strands(db: Db, ids: list[UUID]) -> dict[UUID, Strand]:
     rows = await db.fetch(_STRANDS, ids)
+    for row in rows:
+        check_version(row["id"], row["fold_version"])
     return {
         row["id"]: Strand(Identifier(row["namespace"], row["kind"], row["value"]), codec.state(row["state"]))
         for row in rows
@@ -154,6 +161,7 @@ async def _strands(db: Db, ids: list[UUID]) -> dict[UUID, Strand]:
 
 
 def _entity(row: Record) -> Entity:
+    check_version(row["id"], row["fold_version"])
     return Entity(
         Identifier(row["namespace"], row["kind"], row["value"]),
         codec.state(row["state"]),

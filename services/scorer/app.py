@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Coroutine
 from contextlib import AsyncExitStack
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
@@ -16,12 +17,13 @@ from starlette.applications import Starlette
 
 from pathline.consuming.partitions import Partitions
 from pathline.consuming.patience import insist, pause
-from pathline.consuming.persistence import DATABASE_ERRORS, Persistence
+from pathline.consuming.persistence import Persistence
 from pathline.contracts import detector_files
 from pathline.kit import kafka, lifecycle, logging
 from pathline.kit.database import create_pool
 from pathline.kit.health import Health, health_routes
 from pathline.storage.fences import FenceLostError, OtherClusterError
+from pathline.storage.stitching import NewerStateError
 from services.scorer import delivering, gauges
 from services.scorer.judgement import Judge
 from services.scorer.metrics import ScorerMetrics
@@ -104,7 +106,7 @@ async def _score(
         settings.scorer_neighbours,
     )
     halt = asyncio.Event()
-    """Set at the end, and when the database turns out to belong to another Kafka: then nothing may be alerted."""
+    """Set at the end, and when the database is one that this process must not judge: then nothing may be alerted."""
     persistence = Persistence(health, metrics.failures)
     if await insist(lambda: delivering.configure(pool, settings.webhook_url), health, "database", stop) is None:
         return
@@ -112,16 +114,27 @@ async def _score(
         transactions = Transactions(pool, judge, persistence, metrics, news)
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(_halt_with(stop, halt))
-            tasks.create_task(keep_deadlines(settings, transactions, halt))
+            tasks.create_task(_unless_refused(keep_deadlines(settings, transactions, halt), health, halt))
             tasks.create_task(gauges.refresh(pool, metrics, halt))
             while not halt.is_set():
-                await _one_life(settings, pool, transactions, persistence, metrics, health, halt)
+                life = _one_life(settings, pool, transactions, persistence, metrics, health, halt)
+                await _unless_refused(life, health, halt)
             await stop.wait()
 
 
 async def _halt_with(stop: asyncio.Event, halt: asyncio.Event) -> None:
     await stop.wait()
     halt.set()
+
+
+async def _unless_refused(work: Coroutine[Any, Any, None], health: Health, halt: asyncio.Event) -> None:
+    """Work until it ends. What was written by a newer version, or read from another Kafka, is left alone for good."""
+    try:
+        await work
+    except (NewerStateError, OtherClusterError) as refusal:
+        health.set("refused", str(refusal))
+        log.critical("stopped judging", reason=str(refusal))
+        halt.set()
 
 
 async def _one_life(
@@ -148,7 +161,7 @@ async def _one_life(
         partitions = Partitions(consumer, pool, kafka.topics(settings.topic_prefix).journeys, cluster_id)
         worker = Worker(settings, partitions, transactions, persistence, metrics, health)
         working = asyncio.create_task(worker.run(halt))
-        ticking = asyncio.create_task(_tick(worker, settings, metrics))
+        ticking = asyncio.create_task(_tick(worker, settings, metrics, health))
         try:
             await asyncio.wait({ticking, working}, return_when=asyncio.FIRST_COMPLETED)
         finally:
@@ -162,10 +175,6 @@ async def _one_life(
         metrics.failures.labels("fence_lost").inc()
         log.warning("a peer took a partition; joining the group anew", reason=str(lost))
         await pause(halt, REJOIN_PAUSE_SECONDS)
-    except OtherClusterError as refusal:
-        health.set("refused", str(refusal))
-        log.critical("stopped consuming", reason=str(refusal))
-        halt.set()
     except (KafkaError, OSError) as error:
         metrics.failures.labels("kafka").inc()
         health.set("kafka", f"{type(error).__name__}: {error}"[:200])
@@ -174,16 +183,18 @@ async def _one_life(
         await consumer.stop()
 
 
-async def _tick(worker: Worker, settings: ScorerSettings, metrics: ScorerMetrics) -> None:
+async def _tick(worker: Worker, settings: ScorerSettings, metrics: ScorerMetrics, health: Health) -> None:
     """Measure the lag, and watch for a stall."""
     while True:
         await asyncio.sleep(TICK_SECONDS)
         try:
             waiting = await worker.waiting()
-        except (KafkaError, *DATABASE_ERRORS) as error:
+        except (KafkaError, OSError, TimeoutError) as error:
+            health.set("kafka", f"{type(error).__name__}: {error}"[:200])
             log.warning("lag not measured", error=type(error).__name__)
             worker.progressed_at = time.monotonic()
             continue
+        health.set("kafka", None)
         metrics.lag.set(waiting)
         if time.monotonic() - worker.progressed_at > settings.stall_seconds:
             message = f"{waiting} records wait and none was judged for {settings.stall_seconds} s"

@@ -1,8 +1,9 @@
-"""Figures that are read off the database from time to time: open alerts, deadlines, the outbox."""
+"""What is done from time to time: figures read off the database, and old failures forgotten."""
 
 from __future__ import annotations
 
 import asyncio
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 import asyncpg
@@ -19,9 +20,12 @@ log = get_logger(__name__)
 
 REFRESH_SECONDS: Final = 5.0
 
+KEPT: Final = timedelta(days=28)
+"""How long a notice that was given up is kept to be seen. Under 30 days, so that the outbox forgets with the log."""
+
 
 async def refresh(pool: asyncpg.Pool[Any], metrics: ScorerMetrics, stop: asyncio.Event) -> None:
-    """Keep the figures fresh until `stop`. Every scorer gives the same ones: take the maximum over them."""
+    """Keep the figures fresh and the outbox small until `stop`. Every scorer gives the same ones: take the maximum."""
     while not stop.is_set():
         try:
             await _once(pool, metrics)
@@ -33,10 +37,13 @@ async def refresh(pool: asyncpg.Pool[Any], metrics: ScorerMetrics, stop: asyncio
 async def _once(pool: asyncpg.Pool[Any], metrics: ScorerMetrics) -> None:
     async with pool.acquire() as db:
         now = await fences.clock(db)
+        pruned = await outbox.prune(db, now - KEPT)
         alive = await judgements.alive_by_detector(db)
         pending, late, first = await watch.due(db, now)
         depths = await outbox.depths(db)
         off = await outbox.disabled(db)
+    if pruned:
+        log.warning("notices that were given up are forgotten", count=pruned, after_days=KEPT.days)
     for detector in alive.keys() | metrics.detectors:
         metrics.alive.labels(detector).set(alive.get(detector, 0))
     metrics.pending.set(pending)

@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
+import base64
 from pathlib import Path
+from typing import Final, Self
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, field_validator, model_validator
+from pydantic_settings import SettingsConfigDict
 
 from pathline.kit.settings import Settings
+
+KEY_PREFIX: Final = "whsec_"
+LEAST_KEY_BYTES: Final = 24
+MOST_KEY_BYTES: Final = 64
+"""The length of a webhook's key, as Standard Webhooks has it."""
 
 
 class ScorerSettings(Settings):
     """Settings of the scorer, from `PATHLINE_*`."""
+
+    model_config = SettingsConfigDict(hide_input_in_errors=True)
 
     instance: str = Field(
         default="",
@@ -68,6 +78,27 @@ class ScorerSettings(Settings):
         max_length=2_000,
         description="Where people reach the console, for links; unset: http:// and PATHLINE_CONSOLE.",
     )
+
+    @field_validator("webhook_secret")
+    @classmethod
+    def _can_sign(cls, secret: SecretStr | None) -> SecretStr | None:
+        if secret is not None:
+            text = secret.get_secret_value()
+            try:
+                key = base64.b64decode(text.removeprefix(KEY_PREFIX), validate=True)
+            except ValueError:
+                key = b""
+            if not text.startswith(KEY_PREFIX) or not LEAST_KEY_BYTES <= len(key) <= MOST_KEY_BYTES:
+                message = f"give {KEY_PREFIX} and {LEAST_KEY_BYTES} to {MOST_KEY_BYTES} bytes in base64"
+                raise ValueError(message)
+        return secret
+
+    @model_validator(mode="after")
+    def _signs_what_it_posts(self) -> Self:
+        if self.webhook_url is not None and self.webhook_secret is None:
+            message = "PATHLINE_WEBHOOK_URL needs PATHLINE_WEBHOOK_SECRET: nothing is posted unsigned"
+            raise ValueError(message)
+        return self
 
     @property
     def console_url(self) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 import asyncpg
 
@@ -29,13 +30,14 @@ async def stitch(pool: asyncpg.Pool[Any], touchpoints: Sequence[Touchpoint]) -> 
         for name in changes.things
     }
     strands = {name.id: state for name, state in changes.states.items() if name not in changes.things}
+    reowned: dict[UUID, set[UUID]] = {}
     async with pool.acquire() as db, db.transaction():
         if changes.people:
             await stitching.write_people(db, changes.people, changes.parents, {})
         if strands:
             await stitching.write_strands(db, strands)
         if things:
-            await stitching.write_entities(db, things)
+            reowned = await stitching.write_entities(db, things)
     return [
         Hint(
             subject=one.subject,
@@ -46,6 +48,7 @@ async def stitch(pool: asyncpg.Pool[Any], touchpoints: Sequence[Touchpoint]) -> 
             occurred_at=one.touchpoint.occurred_at,
             received_at=one.touchpoint.received_at,
             entities=list(one.entities),
+            reowned=[name for thing in one.entities if thing in reowned for name in (thing, *reowned[thing])],
             historical=one.touchpoint.historical,
         )
         for one in changes.stitched
