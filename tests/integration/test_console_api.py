@@ -79,7 +79,7 @@ async def refused(here: Running, method: str, path: str, **more: Any) -> tuple[i
 async def move(
     here: Running, alert_id: object, kind: str, body: Any = None, actor: str | None = None
 ) -> httpx.Response:
-    headers = {} if actor is None else {"pathline-actor": actor.encode()}
+    headers = {} if actor is None else {b"pathline-actor": actor.encode()}
     return await here.client.post(f"/api/v1/alerts/{alert_id}/{kind}", json=body or {}, headers=headers)
 
 

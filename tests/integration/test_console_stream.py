@@ -26,7 +26,7 @@ def seen(name: str, number: int = 0) -> bytes:
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def here(stack: Stack, database: str) -> AsyncIterator[Running]:
     limits = {"PATHLINE_CONSOLE_STREAMS": "3", "PATHLINE_CONSOLE_STREAM_MEMORY": "100"}
-    async with running(stack, database, **limits) as one, one.console():
+    async with running(stack, database, limits) as one, one.console():
         yield one
 
 

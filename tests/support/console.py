@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -28,6 +28,7 @@ from pathline.storage import judgements
 from services.console import app as console
 from services.stitcher import app as stitcher
 from tests.conftest import Stack
+from tests.support.alerts import alert_about
 from tests.support.records import produce, until
 
 TOKEN = "a-token-for-tests-only"
@@ -180,19 +181,7 @@ class Running:
         return alert
 
 
-def alert_about(name: Identifier, **given: Any) -> Alert:
-    """An alert about this thing or person."""
-    now = datetime.now(UTC)
-    values: dict[str, Any] = {
-        "id": uuid.uuid4(), "detector": "late_vs_promise", "entity_id": name.id, "story_id": name.id,
-        "namespace": name.namespace, "entity_kind": name.kind, "entity_value": name.value, "severity": "high",
-        "state": "open", "title": "The parcel is late", "ease": "obtain", "episode": 1, "why": (),
-        "opened_at": now, "updated_at": now,
-    }  # fmt: skip
-    return Alert(**(values | given))
-
-
-def environment(stack: Stack, dsn: str, prefix: str, **more: str) -> dict[str, str]:
+def environment(stack: Stack, dsn: str, prefix: str) -> dict[str, str]:
     """Settings of a console and a stitcher."""
     return {
         "PATHLINE_KAFKA": stack.bootstrap,
@@ -203,16 +192,17 @@ def environment(stack: Stack, dsn: str, prefix: str, **more: str) -> dict[str, s
         "PATHLINE_STITCHER": "127.0.0.1:0",
         "PATHLINE_TICK_MS": "50",
         "PATHLINE_CONSOLE_HEARTBEAT_SECONDS": "0.2",
-        **more,
     }
 
 
 @asynccontextmanager
-async def running(stack: Stack, dsn: str, *, stitches: bool = True, **more: str) -> AsyncIterator[Running]:
+async def running(
+    stack: Stack, dsn: str, more: Mapping[str, str] | None = None, *, stitches: bool = True
+) -> AsyncIterator[Running]:
     """What a console needs to run, a stitcher among it where it `stitches`; `more` are settings."""
     prefix = f"t{uuid.uuid4().hex[:12]}"
     await ensure_topics(stack.bootstrap, prefix=prefix, partitions=2, replicas=1)
-    env = environment(stack, dsn, prefix, **more)
+    env = {**environment(stack, dsn, prefix), **(more or {})}
     async with AsyncExitStack() as opened:
         patch = opened.enter_context(pytest.MonkeyPatch.context())
         for name, value in env.items():
