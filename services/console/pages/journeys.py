@@ -31,7 +31,7 @@ MAX_PAST: Final = 50
 
 
 class StageStep(msgspec.Struct, frozen=True):
-    """A stage of the track: when it was first entered, if it was, and by how many purchases it is gone through now."""
+    """A stage of the track: when it was first entered, if it was, and whether the customer is in it now."""
 
     name: str
     entered_at: datetime | None
@@ -79,13 +79,15 @@ async def older(db: Db, whole: Whole, before: Place | None) -> Page:
 
 
 def track(customer: api.Customer, order: tuple[str, ...]) -> list[StageStep]:
-    """The stages in their order; current are those that the person, or a purchase, has not left."""
+    """The stages in their order.
+
+    Current are those that their purchases are in, which may be several; without a purchase, where the person is.
+    """
     entered: dict[str, datetime] = {}
-    current: set[str] = set()
     for stage in customer.stages:
         entered[stage.stage] = min(entered.get(stage.stage, stage.entered_at), stage.entered_at)
-        if stage.left_at is None:
-            current.add(stage.stage)
+    standing = [stage for stage in customer.stages if stage.left_at is None]
+    current = {stage.stage for stage in standing if stage.entity is not None} or {stage.stage for stage in standing}
     return [StageStep(name, entered.get(name), name in current) for name in order]
 
 

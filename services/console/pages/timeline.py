@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
 import msgspec
@@ -22,6 +22,7 @@ MARGIN: Final = 2.5
 """Per cent of the width kept free at both ends, so that no mark is cut."""
 TICK_GAP: Final = 27.0
 """Per cent of the width between two times that are written: they stay apart on a narrow screen."""
+BRIEF: Final = timedelta(hours=1)
 MAX_PAINS: Final = 50
 """Alerts that are marked."""
 
@@ -60,6 +61,8 @@ class Timeline(msgspec.Struct, frozen=True):
     marks: list[Mark]
     ticks: list[Tick]
     height: int
+    brief: bool
+    """Whether all of it happened within BRIEF, so that its times need seconds and no day."""
 
 
 def draw(touchpoints: Sequence[Stored], alerts: Sequence[Alert] = (), causes: Collection[str] = ()) -> Timeline | None:
@@ -93,7 +96,8 @@ def draw(touchpoints: Sequence[Stored], alerts: Sequence[Alert] = (), causes: Co
         Mark(_percent(places[a.opened_at]), rows[PAIN], f"pain-{a.severity}", a.id.hex, a.title, a.opened_at)
         for a in pains
     ]
-    return Timeline(lanes, marks, _ticks(times, places), len(lanes) * LANE_HEIGHT + AXIS_HEIGHT)
+    height = len(lanes) * LANE_HEIGHT + AXIS_HEIGHT
+    return Timeline(lanes, marks, _ticks(times, places), height, brief=times[-1] - times[0] < BRIEF)
 
 
 def _lanes(channels: Collection[str], *, pains: bool) -> list[Lane]:

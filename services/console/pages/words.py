@@ -82,6 +82,16 @@ def short(at: datetime) -> str:
     return f"{at.astimezone(UTC):%d %b, %H:%M:%S}"
 
 
+def tick(at: datetime) -> str:
+    """`24 Nov, 18:26`, under a timeline."""
+    return f"{at.astimezone(UTC):%d %b, %H:%M}"
+
+
+def clock(at: datetime) -> str:
+    """`18:26:03`, under a timeline of minutes."""
+    return f"{at.astimezone(UTC):%H:%M:%S}"
+
+
 def money(amount: str | Decimal | None, currency: str | None) -> str | None:
     """`1,234.50 EUR`; None where nothing is known to be at stake."""
     if amount is None:

@@ -9,6 +9,7 @@ const times = (() => {
   const formats = {
     exact: new Intl.DateTimeFormat("en-GB", { ...day, ...clock, year: "numeric", timeZoneName: "short" }),
     short: new Intl.DateTimeFormat("en-GB", { ...day, ...clock }),
+    clock: new Intl.DateTimeFormat("en-GB", clock),
     tick: new Intl.DateTimeFormat("en-GB", { ...day, hour: "2-digit", minute: "2-digit", hourCycle: "h23" }),
   };
 

@@ -68,3 +68,9 @@ def test_marks_stay_within_and_in_order_and_ticks_apart(minutes: list[int]) -> N
     assert len(ticks) == len(set(ticks)) and len(middle) <= 3
     if middle:
         assert min(after - before for before, after in pairwise(ticks)) >= timeline.TICK_GAP - 0.02
+
+
+def test_times_of_minutes_have_seconds_and_times_of_days_have_the_day() -> None:
+    brief, long = timeline.draw([told(1, 0), told(2, 59)]), timeline.draw([told(1, 0), told(2, 60)])
+    assert brief is not None and brief.brief
+    assert long is not None and not long.brief
