@@ -258,6 +258,8 @@ def _read_batch(raw: bytes) -> _Batch | Refused:
     try:
         return _batch.decode(raw)
     except (ValueError, RecursionError) as problem:
+        shape = isinstance(problem, msgspec.ValidationError)
+        if isinstance(problem, msgspec.DecodeError) and not shape and text.has_half_character(raw):
+            return _read_batch(text.marked(raw))
         about_calls = "`batch`" in str(problem) or "$.batch" in str(problem)
-        refused = calls.unreadable(raw, problem, _NO_BATCH if about_calls else _NO_OBJECT)
-        return _read_batch(text.marked(raw)) if refused is text.BAD_CHARACTER else refused
+        return calls.unreadable(raw, problem, _NO_BATCH if about_calls else _NO_OBJECT)

@@ -13,6 +13,10 @@ from services.ingest.codes import RETRY_AFTER_SECONDS, Refused, refusal
 from services.ingest.metrics import IngestMetrics
 from services.ingest.settings import IngestSettings
 
+LINGER_SECONDS: Final = 1.0
+LINGER_BYTES_MAX: Final = 4_194_304
+"""One who is turned away while still writing is listened to a little, or the answer would be lost with the line."""
+
 LOOKS_PER_LIMIT: Final = 8
 """How often within the time that a request has, the door looks for those that took it all."""
 
@@ -20,6 +24,9 @@ BAD_REQUEST: Final = Refused("bad_request", "this is no HTTP request")
 TOO_SLOW: Final = Refused("body_timeout", "the request did not arrive in time")
 HEADERS_TOO_LARGE: Final = Refused("headers_too_large", "the request line and headers are larger than is read here")
 TOO_MANY: Final = Refused("too_many_connections", "as many connections are open as may be; try again")
+
+
+_OF_UPGRADES: Final = frozenset({b"connection", b"upgrade", b"http2-settings"})
 
 
 class Door:
@@ -57,6 +64,9 @@ class BoundedProtocol(HttpToolsProtocol):
         self._in_head = True
         self._head_bytes = 0
         self._why: Refused | None = None
+        self._upgrading = False
+        self._turned_away = False
+        self._ignored_bytes = 0
         self.begun: float | None = None
         """Since when a request is expected or coming in, by the loop's clock; None while one is being answered."""
 
@@ -76,22 +86,35 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Parse, within the limits."""
-        if self.transport.is_closing():
+        if self._turned_away:
+            self._ignored_bytes += len(data)
+            if self._ignored_bytes > LINGER_BYTES_MAX:
+                self.transport.abort()
             return
         self._unset_keepalive_if_required()
         if self._in_head:
             self._head_bytes += len(data)
         try:
-            self.parser.feed_data(data)
-        except httptools.HttpParserUpgrade:
-            # Nothing here speaks another protocol; the request is answered as it stands, and then the line ends.
-            if self.cycle is not None:
-                self.cycle.keep_alive = False
+            self._feed(data)
         except httptools.HttpParserError:
             self.turn_away(self._why or BAD_REQUEST)
         else:
             if self._in_head and self._head_bytes > self._door.header_bytes_max:
                 self.turn_away(HEADERS_TOO_LARGE)
+
+    def _feed(self, data: bytes) -> None:
+        """Parse. Java's client asks for HTTP/2 on every first request; it is answered as if it had not."""
+        try:
+            self.parser.feed_data(data)
+        except httptools.HttpParserUpgrade as upgrade:
+            if not self._upgrading:
+                raise httptools.HttpParserError from upgrade
+            kept = [(name, value) for name, value in self.headers if name not in _OF_UPGRADES]
+            lines = b"".join(b"%b: %b\r\n" % header for header in kept)
+            head = b"%b %b HTTP/1.1\r\n%b\r\n" % (self.parser.get_method(), self.url, lines)
+            self._upgrading = False
+            self.parser = httptools.HttpRequestParser(self)
+            self.parser.feed_data(head + data[upgrade.args[0] :])
 
     def on_message_begin(self) -> None:
         """A request begins."""
@@ -107,7 +130,9 @@ class BoundedProtocol(HttpToolsProtocol):
         if too_many or (self._head_bytes > self._door.header_bytes_max and self._is_head_too_large()):
             self._why = HEADERS_TOO_LARGE
             raise ValueError(HEADERS_TOO_LARGE.message)
-        super().on_headers_complete()
+        self._upgrading = self.parser.should_upgrade()
+        if not self._upgrading:
+            super().on_headers_complete()
 
     def _is_head_too_large(self) -> bool:
         size = len(self.url) + sum(len(name) + len(value) for name, value in self.headers)
@@ -115,20 +140,26 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         """All of it is there."""
+        if self._upgrading:
+            return
         super().on_message_complete()
         self.begun = None
         self._in_head = True
         self._head_bytes = 0
 
     def turn_away(self, refused: Refused) -> None:
-        """Answer, where no answer was begun, and close."""
+        """Answer, where no answer was begun, and close soon."""
         self.begun = None
-        if self.transport.is_closing():
+        if self._turned_away or self.transport.is_closing():
             return
-        if self._may_answer():
-            self.transport.write(_raw(refused))
-            self._door.metrics.answered("other", refused.status)
-        self.transport.close()
+        self._turned_away = True
+        if not self._may_answer():
+            self.transport.close()
+            return
+        self.transport.write(_raw(refused))
+        self._door.metrics.answered("other", refused.status)
+        self.transport.write_eof()
+        self.loop.call_later(LINGER_SECONDS, self.transport.close)
 
     def _may_answer(self) -> bool:
         """Whether an answer here would not stand in the middle of another."""
