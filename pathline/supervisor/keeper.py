@@ -1,6 +1,7 @@
 """Keeps one part running: starts it, watches it, starts it again when it dies, for ever."""
 
 import asyncio
+import signal
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -35,7 +36,7 @@ class Keeper:
         self._backoff = Backoff()
         self._state: State = "waiting"
         self._reason: str | None = None
-        self._started = 0.0
+        self._started = self._unready_since = 0.0
         self._told = ""
 
     @property
@@ -84,7 +85,7 @@ class Keeper:
     async def _start(self) -> None:
         self._set("starting", None)
         await self.part.prepare()
-        self._started = time.monotonic()
+        self._started = self._unready_since = time.monotonic()
         self.child.start(self.part.launch())
 
     async def _watch(self) -> None:
@@ -112,18 +113,23 @@ class Keeper:
 
     def _judge(self, reason: str | None) -> None:
         if reason is not None:
+            if self.ready:
+                self._unready_since = time.monotonic()
             self._set("not ready" if self.ready_once.is_set() else "starting", reason)
         elif not self.ready:
             self._set("ready", None)
             self._backoff.reset()
             self._told = ""
             self.ready_once.set()
-            self._say(f"{self.part.name}: ready on {self.part.address} ({time.monotonic() - self._started:.1f} s)")
+            self._say(
+                f"{self.part.name}: ready on {self.part.address} ({time.monotonic() - self._unready_since:.1f} s)"
+            )
 
     def _last_words(self) -> str:
         status = self.child.status
         how = f"ended by signal {-status}" if status is not None and status < 0 else f"ended with status {status}"
-        words = self.child.last_words(3)
+        # A killed process had no time for words: the last ones would tell of something else.
+        words = "" if status == -signal.SIGKILL else self.child.last_words(3)
         return f"{how}; log: {self.child.log}" + (f"\n{words}" if words else "")
 
     def _set(self, state: State, reason: str | None) -> None:

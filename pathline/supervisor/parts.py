@@ -1,9 +1,10 @@
 """The parts that are not embedded servers: our own services, and servers that somebody else runs."""
 
+import asyncio
 import ipaddress
 import ssl
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -13,11 +14,14 @@ import httpx
 from pathline.embedded import kafka, ports
 from pathline.embedded.processes import Launch
 from pathline.kit.settings import join_address, split_address
+from pathline.supervisor.state import PartState
 
 SERVICES = ("ingest", "stitcher", "scorer", "console")
 ADDRESS_SETTINGS = {"ingest": "collector", "demo": "shop"}
 """Which setting holds a part's address, where it is not the part's own name."""
 PROBE_SECONDS = 2.0
+WATCH_SECONDS = 2.0
+"""How often a server that somebody else runs is asked whether it is there."""
 _NO_TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 """Health is asked over plain HTTP; without this, httpx reads every certificate authority each time, for 50 ms."""
 
@@ -63,6 +67,26 @@ class RemotePart:
         """`url` is a bootstrap address for `kafka`, a postgresql:// URL for `postgres`."""
         self.name = name
         self._url = url
+        self._reason: str | None = "not asked yet"
+
+    @property
+    def ready(self) -> bool:
+        """Whether it could be used when last asked."""
+        return self._reason is None
+
+    def state(self) -> PartState:
+        """How it is, for `status`."""
+        return PartState(self.name, self.address, None, "ready" if self.ready else "not ready", self._reason, None)
+
+    async def watch(self, say: Callable[[str], None]) -> None:
+        """Until cancelled: ask now and then, and say when it goes away or comes back."""
+        while True:
+            was_ready, self._reason = self.ready, await self.unready()
+            if was_ready and not self.ready:
+                say(f"{self.name}: {self.address} cannot be used: {self._reason}")
+            elif self.ready and not was_ready:
+                say(f"{self.name}: ready on {self.address}")
+            await asyncio.sleep(WATCH_SECONDS)
 
     @property
     def address(self) -> str:

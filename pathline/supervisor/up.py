@@ -119,7 +119,6 @@ class Supervisor:
             postgres = EmbeddedPostgres(self._home)
             own.append(postgres)
             self._dsn = postgres.dsn()
-            state.write_text(self._home / DATABASE_URL_RECORD, self._dsn + "\n")
         else:
             self._dsn = self._settings.dsn()
             self._remote["postgres"] = RemotePart("postgres", self._dsn)
@@ -127,7 +126,9 @@ class Supervisor:
         await asyncio.gather(self._keep(own, must_start=True), *map(self._wait_for, self._remote.values()))
         if self._settings.kafka is None:
             self._kafka = self._keepers["kafka"].part.address
-            state.write_text(self._home / KAFKA_RECORD, self._kafka + "\n", 0o644)
+        # For the other commands on this home, also when the servers are somebody else's.
+        state.write_text(self._home / DATABASE_URL_RECORD, self._dsn + "\n")
+        state.write_text(self._home / KAFKA_RECORD, self._kafka + "\n", 0o644)
 
     def _services(self) -> tuple[str, ...]:
         return (*SERVICES, *(("demo",) if self._demo else ()))
@@ -185,6 +186,7 @@ class Supervisor:
                 )
             await asyncio.sleep(0.5)
         self._say.line(f"{part.name}: using the one at {part.address}")
+        self._watches[part.name] = asyncio.create_task(part.watch(self._say.line), name=part.name)
 
     def _progress(self, done: int, files: int, bytes_done: int) -> None:
         if self._stop.is_set():
@@ -193,6 +195,7 @@ class Supervisor:
 
     def _on_signal(self) -> None:
         if not self._stop.is_set():
+            self._say.line("stopping: each part finishes what it has taken (once more: end at once)")
             self._stop.set()
             return
         for keeper in self._keepers.values():
@@ -201,8 +204,6 @@ class Supervisor:
 
     async def _drain(self) -> None:
         self._complete = False
-        if any(keeper.child.running for keeper in self._keepers.values()):
-            self._say.line("stopping: each part finishes what it has taken (once more: end at once)")
         for name in STOP_ORDER:
             if name in self._keepers:
                 self._watches[name].cancel()
@@ -210,6 +211,9 @@ class Supervisor:
                 if not await self._keepers[name].stop():
                     self._say.line(f"{name}: did not end in time and was killed")
                 self._write_state()
+        for name in self._remote.keys() & self._watches.keys():
+            self._watches[name].cancel()
+            await asyncio.gather(self._watches[name], return_exceptions=True)
         for record in (DATABASE_URL_RECORD, KAFKA_RECORD, "run/state.json"):
             with suppress(OSError):
                 (self._home / record).unlink(missing_ok=True)
@@ -223,11 +227,8 @@ class Supervisor:
     def _write_state(self, last: state.Snapshot | None = None) -> state.Snapshot:
         snapshot = state.Snapshot(
             supervisor=os.getpid(),
-            ready=self._complete and all(keeper.ready for keeper in self._keepers.values()),
-            parts=(
-                *(state.PartState(p.name, p.address, None, "ready", None, None) for p in self._remote.values()),
-                *(keeper.state() for keeper in self._keepers.values()),
-            ),
+            ready=self._complete and all(part.ready for part in (*self._remote.values(), *self._keepers.values())),
+            parts=tuple(part.state() for part in (*self._remote.values(), *self._keepers.values())),
             kafka=self._kafka or None,
             demo=self._demo,
         )

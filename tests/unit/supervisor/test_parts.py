@@ -7,6 +7,7 @@ import pytest
 
 from pathline.embedded import ports
 from pathline.kit.settings import join_address
+from pathline.supervisor import parts
 from pathline.supervisor.parts import loopback_of, probe_postgres, probe_service, without_password
 
 
@@ -64,3 +65,27 @@ async def test_nobody_there() -> None:
     nowhere = f"127.0.0.1:{ports.free_port()}"
     assert await probe_service(nowhere) == "does not answer"
     assert await probe_postgres(f"postgresql://me@{nowhere}/x")
+
+
+async def test_a_server_of_somebody_else_is_watched_and_its_changes_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    answers = iter([None, None, "away", "away", None])
+    seen: list[str] = []
+
+    async def probe(_url: str) -> str | None:
+        try:
+            return next(answers)
+        except StopIteration:
+            raise asyncio.CancelledError from None
+
+    monkeypatch.setattr(parts, "probe_postgres", probe)
+    monkeypatch.setattr(parts, "WATCH_SECONDS", 0)
+    part = parts.RemotePart("postgres", "postgresql://me:s3cret@db/x")
+    assert not part.ready
+    with pytest.raises(asyncio.CancelledError):
+        await part.watch(seen.append)
+    assert seen == [
+        "postgres: ready on postgresql://me:***@db/x",
+        "postgres: postgresql://me:***@db/x cannot be used: away",
+        "postgres: ready on postgresql://me:***@db/x",
+    ]
+    assert part.state().state == "ready"

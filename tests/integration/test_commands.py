@@ -1,0 +1,81 @@
+"""`migrate`, `topics` and `keys` on real servers: what they print, and the status with which they end."""
+
+import asyncio
+from collections.abc import Callable, Iterator
+
+import asyncpg
+import pytest
+from typer.testing import CliRunner, Result
+
+from pathline import cli
+from pathline.kit import kafka
+from pathline.storage import migrate
+from tests.conftest import Stack
+
+pytestmark = pytest.mark.integration
+Run = Callable[..., Result]
+
+
+@pytest.fixture
+def fresh(stack: Stack) -> Iterator[str]:
+    """The URL of a database with nothing in it."""
+
+    async def execute(statement: str) -> None:
+        connection = await asyncpg.connect(stack.dsn())
+        await connection.execute(statement)
+        await connection.close()
+
+    asyncio.run(execute('CREATE DATABASE "pathline_commands"'))
+    yield stack.dsn("pathline_commands")
+    asyncio.run(execute('DROP DATABASE "pathline_commands" WITH (FORCE)'))
+
+
+@pytest.fixture
+def run(stack: Stack, fresh: str, topic_prefix: str) -> Run:
+    """One command, in this process."""
+    program = cli.make_app()
+    env = {
+        "PATHLINE_KAFKA": stack.bootstrap,
+        "PATHLINE_DATABASE_URL": fresh,
+        "PATHLINE_TOPIC_PREFIX": topic_prefix,
+    }
+    return lambda *arguments: CliRunner().invoke(program, arguments, env=env)
+
+
+def test_the_database_is_told_then_brought_up_to_date(run: Run) -> None:
+    told = run("migrate", "--check")
+    assert told.exit_code == 1
+    assert told.stdout == f"the database is at version none; this Pathline wants {migrate.head()}\n"
+    assert run("migrate").stdout == f"the database is at version {migrate.head()}\n"
+    assert run("migrate", "--check").exit_code == 0
+
+
+def test_the_topics_are_told_then_made(run: Run, topic_prefix: str) -> None:
+    names = sorted(kafka.topics(topic_prefix))
+    told = run("topics", "--check")
+    assert told.exit_code == 1
+    assert sorted(told.stdout.splitlines()) == [f"{name} does not exist" for name in names]
+    assert sorted(run("topics").stdout.splitlines()) == [f"made {name}" for name in names]
+    assert run("topics").stdout == "the topics are there\n"
+    assert run("topics", "--check").exit_code == 0
+
+
+def test_a_write_key_is_made_listed_and_revoked(run: Run) -> None:
+    run("migrate")
+    made = {
+        kind: run("keys", "create", f"till-{kind}", "--kind", kind).stdout.strip() for kind in ("server", "browser")
+    }
+    assert made["server"].startswith("pls_") and made["browser"].startswith("plb_")
+    again = run("keys", "create", "till-server", "--kind", "server")
+    assert again.exit_code == 1 and "[name_taken]" in again.stderr
+    listed = {line.split()[0]: line for line in run("keys", "list").stdout.splitlines()}
+    assert made["server"] not in listed["till-server"] and made["server"][:8] in listed["till-server"]
+    assert made["browser"] in listed["till-browser"]
+    assert run("keys", "revoke", "till-server").exit_code == 0
+    gone = run("keys", "revoke", "till-server")
+    assert gone.exit_code == 1 and "[not_found]" in gone.stderr
+
+
+@pytest.mark.parametrize("arguments", [("Till 7", "--kind", "server"), ("till", "--kind", "phone"), ("till",)])
+def test_a_key_that_cannot_be_is_refused_with_what_may_be(run: Run, arguments: tuple[str, ...]) -> None:
+    assert run("keys", "create", *arguments).exit_code == 2

@@ -1,0 +1,112 @@
+"""From nothing to the newest version: what the tables of the code say, by whoever comes first, and only forward."""
+
+import asyncio
+import sys
+from collections.abc import AsyncIterator
+
+import asyncpg
+import pytest
+
+from pathline.embedded.trouble import Code, TroubleError
+from pathline.storage import keys, migrate
+from pathline.supervisor import first_run
+from tests.conftest import Stack
+
+pytestmark = pytest.mark.integration
+
+
+@pytest.fixture
+async def empty(stack: Stack) -> AsyncIterator[str]:
+    """The URL of a database with nothing in it."""
+    connection = await asyncpg.connect(stack.dsn())
+    await connection.execute('CREATE DATABASE "pathline_empty"')
+    yield stack.dsn("pathline_empty")
+    await connection.execute('DROP DATABASE "pathline_empty" WITH (FORCE)')
+    await connection.close()
+
+
+async def test_an_empty_database_becomes_what_the_code_expects(empty: str) -> None:
+    assert await migrate.current(empty) is None
+    assert await migrate.upgrade(empty) == migrate.head()
+    assert await migrate.current(empty) == migrate.head()
+    assert await migrate.drift(empty) == []
+    assert await migrate.upgrade(empty) == migrate.head()
+
+
+async def test_a_column_too_many_is_drift(empty: str) -> None:
+    await migrate.upgrade(empty)
+    connection = await asyncpg.connect(empty)
+    await connection.execute("ALTER TABLE write_key ADD COLUMN surplus text")
+    await connection.close()
+    assert [change[0] for change in await migrate.drift(empty)] == ["remove_column"]
+
+
+async def test_two_processes_that_migrate_at_once_do_not_race(empty: str) -> None:
+    program = (
+        "import asyncio, sys; from pathline.storage import migrate; print(asyncio.run(migrate.upgrade(sys.argv[1])))"
+    )
+    started = [
+        await asyncio.create_subprocess_exec(
+            sys.executable, "-c", program, empty, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
+        )
+        for _ in range(3)
+    ]
+    ended = await asyncio.gather(*(process.communicate() for process in started))
+    assert [process.returncode for process in started] == [0, 0, 0], ended
+    assert {out.decode().strip() for out, _err in ended} == {migrate.head()}
+    assert await migrate.drift(empty) == []
+
+
+async def test_a_database_of_a_newer_pathline_is_refused(empty: str) -> None:
+    await migrate.upgrade(empty)
+    connection = await asyncpg.connect(empty)
+    await connection.execute("UPDATE alembic_version SET version_num = '9999'")
+    await connection.close()
+    with pytest.raises(TroubleError, match="unknown here") as raised:
+        await first_run.migrated(empty)
+    assert raised.value.code == Code.OTHER_VERSION
+
+
+async def test_a_table_that_is_locked_fails_it_rather_than_queue_everything_behind(
+    empty: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await migrate.upgrade(empty)
+    monkeypatch.setattr(migrate, "LOCK_TIMEOUT", "50ms")
+    connection = await asyncpg.connect(empty)
+    try:
+        async with connection.transaction():
+            await connection.execute("UPDATE alembic_version SET version_num = '0001'")
+            await connection.execute("LOCK TABLE alembic_version IN ACCESS EXCLUSIVE MODE")
+            with pytest.raises(TroubleError, match="lock timeout") as raised:
+                await first_run.migrated(empty)
+    finally:
+        await connection.close()
+    assert raised.value.code == Code.NOT_REACHABLE
+
+
+async def test_the_demo_keys_are_made_once_and_stay_revoked(empty: str) -> None:
+    await first_run.prepare_database(empty)
+    connection = await asyncpg.connect(empty)
+    try:
+        found = {key.name: key for key in await keys.list_all(connection)}
+        assert {name: found[name].kind for name in ("demo", "demo-web")} == {"demo": "server", "demo-web": "browser"}
+        assert all(key.loopback_only for key in found.values())
+        await keys.revoke(connection, "demo")
+        await first_run.prepare_database(empty)
+        assert "demo" not in {key.name for key in await keys.active(connection)}
+    finally:
+        await connection.close()
+
+
+async def test_a_database_written_from_another_kafka_is_refused(stack: Stack, empty: str) -> None:
+    await migrate.upgrade(empty)
+    await first_run.check_cluster(empty, stack.bootstrap)
+    connection = await asyncpg.connect(empty)
+    await connection.execute(
+        "INSERT INTO fence (topic, partition, epoch, next_offset, through, cluster_id)"
+        " VALUES ('pathline.touchpoints.v1', 0, 1, 7, now(), 'elsewhere')"
+    )
+    await connection.close()
+    with pytest.raises(TroubleError, match=r"another Kafka \(elsewhere\)") as raised:
+        await first_run.check_cluster(empty, stack.bootstrap)
+    assert raised.value.code == Code.OTHER_CLUSTER
