@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import time
+from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from typing import Final, cast
 
@@ -40,6 +41,7 @@ class _Connection(asyncio.Protocol):
         self._failed = failed
         self._buffer = b""
         self.transport: asyncio.Transport | None = None
+        self.lost = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         # uvloop's transports are none of asyncio's classes.
@@ -54,6 +56,7 @@ class _Connection(asyncio.Protocol):
         self._buffer += data
         if not self._buffer.endswith(ANSWER_END):
             if b"\r\n\r\n" in self._buffer and not self._buffer.startswith(b"HTTP/1.1 200"):
+                self.lost = True
                 self._failed(self._buffer.decode("utf-8", "replace")[:500])
             return
         self._buffer = b""
@@ -62,6 +65,7 @@ class _Connection(asyncio.Protocol):
             self.send(following)
 
     def connection_lost(self, exc: Exception | None) -> None:
+        self.lost = True
         self._failed(f"the connection was lost: {exc}")
 
 
@@ -114,44 +118,44 @@ def _close(connections: Iterable[_Connection]) -> None:
 
 
 class Open:
-    """An open loop: each request is sent when it is due, on a connection that is free or a new one."""
+    """An open loop: each request is sent when it is due, or as soon as one of the connections is free."""
 
-    def __init__(self, port: int, *, connections_max: int) -> None:
+    def __init__(self, port: int, *, connections: int) -> None:
         self._port = port
-        self._connections_max = connections_max
-        self._free: list[_Connection] = []
-        self._all: list[_Connection] = []
-        self._owed: list[bytes] = []
-        self.answers = 0
+        self._connections = connections
+        self._free: deque[_Connection] = deque()
+        self._busy: set[_Connection] = set()
+        self._owed: deque[bytes] = deque()
         self.failure: str | None = None
 
-    async def start(self) -> None:
-        """Open the connections."""
-        self._all = await _open(self._port, self._connections_max, self._answered, self._failed)
-        self._free = list(self._all)
+    async def open(self) -> None:
+        """Open the connections that are missing: a server ends those that were idle for long."""
+        self._free = deque(one for one in self._free if not one.lost)
+        missing = self._connections - len(self._free) - len(self._busy)
+        self._free += await _open(self._port, missing, self._answered, self._failed)
 
     def post(self, data: bytes) -> None:
         """Send now, or as soon as a connection is free."""
-        if self._free:
-            self._free.pop().send(data)
-        else:
-            self._owed.append(data)
-
-    @property
-    def owed(self) -> int:
-        """Requests that are due and wait for a connection."""
-        return len(self._owed)
+        while self._free:
+            # The one that was idle longest, so that none is idle for long.
+            connection = self._free.popleft()
+            if not connection.lost:
+                self._busy.add(connection)
+                connection.send(data)
+                return
+        self._owed.append(data)
 
     def close(self) -> None:
         """Close the connections."""
-        _close(self._all)
+        _close([*self._free, *self._busy])
 
     def _answered(self, connection: _Connection) -> bytes | None:
-        self.answers += 1
         if self._owed:
-            return self._owed.pop(0)
+            return self._owed.popleft()
+        self._busy.discard(connection)
         self._free.append(connection)
         return None
 
     def _failed(self, reason: str) -> None:
-        self.failure = self.failure or reason
+        if self.failure is None and any(one.lost for one in self._busy):
+            self.failure = reason

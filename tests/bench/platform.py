@@ -7,7 +7,7 @@ import shutil
 import sys
 import tempfile
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from http import HTTPStatus
 from pathlib import Path
 from typing import Final
@@ -144,6 +144,13 @@ async def until_ready(child: Child, address: str) -> None:
 
 
 def cpu_seconds(pid: int) -> float:
-    """Processor time that a process has used so far, in user and system mode."""
-    times = psutil.Process(pid).cpu_times()
-    return float(times.user + times.system)
+    """Processor time that a process and its children have used so far, in user and system mode."""
+    process = psutil.Process(pid)
+    spent = 0.0
+    for one in (process, *process.children(recursive=True)):
+        with suppress(psutil.NoSuchProcess):
+            times = one.cpu_times()
+            spent += times.user + times.system
+    # A child that has ended is counted by its parent.
+    ended = process.cpu_times()
+    return spent + float(ended.children_user + ended.children_system)

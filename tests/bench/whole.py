@@ -30,7 +30,7 @@ from pathline.supervisor import credential, status
 from tests.bench import load
 from tests.bench.figures import Figure, at_least, at_most
 from tests.bench.memory import Memory
-from tests.bench.platform import POLL_SECONDS, ROOT
+from tests.bench.platform import POLL_SECONDS, ROOT, cpu_seconds
 from tests.bench.traffic import CONTEXT, calls
 
 KEY: Final = "demo"
@@ -48,6 +48,7 @@ STREAM_TIMEOUT: Final = httpx.Timeout(10.0, read=60.0)
 TICK_SECONDS: Final = 0.005
 CONNECTIONS: Final = 64
 
+EACH: Final = "µs a touchpoint"
 PACE: Final = 3_000
 PACE_OFFERED: Final = 3_150
 """A little more than the goal: the time until the last one is judged counts too."""
@@ -125,6 +126,7 @@ async def post(opened: load.Open, requests: Iterator[bytes], rate: float, second
     Raises:
         load.LoadError: one was not answered with a success.
     """
+    await opened.open()
     started, sent = time.perf_counter(), 0
     while (elapsed := time.perf_counter() - started) < seconds:
         while sent < elapsed * rate:
@@ -139,8 +141,7 @@ async def post(opened: load.Open, requests: Iterator[bytes], rate: float, second
 async def run(*, seconds: float = 60.0, warm_seconds: float = 20.0) -> list[Figure]:
     """Measure the time to an alert first, then the pace and the memory it takes."""
     async with running() as whole:
-        opened = load.Open(whole.port, connections_max=CONNECTIONS)
-        await opened.start()
+        opened = load.Open(whole.port, connections=CONNECTIONS)
         try:
             alerts = await _alerts(whole, opened, seconds, warm_seconds)
             await whole.drained()
@@ -155,7 +156,7 @@ async def _pace(whole: Whole, opened: load.Open, seconds: float, warm_seconds: f
     await post(opened, requests, rate, warm_seconds)
     await whole.drained()
     memory = Memory(whole.pid)
-    started = time.perf_counter()
+    started, spent = time.perf_counter(), {name: cpu_seconds(pid) for name, pid in whole.pid.items()}
     async with memory.watched():
         sent = await post(opened, requests, rate, seconds) * PACE_BATCH
     await whole.drained()
@@ -166,6 +167,10 @@ async def _pace(whole: Whole, opened: load.Open, seconds: float, warm_seconds: f
             value=handled,
             unit="touchpoints/s",
             **at_least(handled, PACE, "a second"),
+        ),
+        *(
+            Figure(name=f"processor time of {name}", value=(cpu_seconds(pid) - spent[name]) * 1e6 / sent, unit=EACH)
+            for name, pid in whole.pid.items()
         ),
         *memory.figures(),
     ]
