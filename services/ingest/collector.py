@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import time
 from http import HTTPStatus
@@ -58,6 +59,7 @@ _STORED_HEADERS: Final = [_JSON, (b"content-length", str(len(STORED)).encode())]
 
 _EMPTY: Final = Refused("empty_body", "the body is empty")
 _NO_LOG: Final = Refused("log_unavailable", "Kafka cannot be written now; try again")
+_STOPPING: Final = Refused("stopping", "the collector is stopping; send again")
 _NO_METHOD: Final = Refused("method_not_allowed", "the address takes POST")
 
 
@@ -86,6 +88,9 @@ class Collector:
                 answer = await self._answer(route, scope, headers, receive, body)
             except GoneError:
                 return
+            except asyncio.CancelledError:
+                # Only the end of the process cancels a request, when its time to drain is over.
+                answer = refuse(_STOPPING, close=True)
             finally:
                 body.release()
         else:

@@ -154,7 +154,10 @@ class BoundedProtocol(HttpToolsProtocol):
             return
         self._turned_away = True
         if not self._may_answer():
-            self.transport.close()
+            if self.cycle.more_body:
+                self.transport.close()
+            # Else an answer is under way, and ends the line.
+            self.cycle.keep_alive = False
             return
         self.transport.write(_raw(refused))
         self._door.metrics.answered("other", refused.status)
