@@ -52,7 +52,7 @@ def test_an_ordinary_user_with_servers_that_run_already(
             lambda: up.ask("/customers/lookup", kind="user_id", value="eve").status_code == httpx.codes.OK, 20, "none"
         )
         status = up.status()
-        assert status["all"]["ready"] and status["kafka"]["pid"] is None
+        assert status["all"]["ready"] and status["kafka"]["pid"] is None, status
         assert up.end() == 0
         assert_nothing_left(home)
 

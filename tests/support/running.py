@@ -97,8 +97,8 @@ class Up:
         assert READY in self.output.splitlines(), self.output
 
     def status(self) -> dict[str, Any]:
-        """`pathline status --json`, by part."""
-        seen = json.loads(run(self.home, "status", "--json").stdout)
+        """`pathline status --json` once all are ready, by part."""
+        seen = json.loads(run(self.home, "status", "--wait", "30", "--json").stdout)
         return {part["name"]: part for part in seen["parts"]} | {"all": seen}
 
     def pids(self) -> dict[str, int]:
