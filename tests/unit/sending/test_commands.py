@@ -1,0 +1,56 @@
+"""The commands around sending: which collector an import goes to, and the demo's file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from pathline.cli import make_app
+from pathline.commands.importing import collector_of
+from pathline.embedded import home as homes
+from pathline.kit.settings import Settings
+from pathline.supervisor import state
+
+
+def leave_state(home: Path, address: str) -> None:
+    (home / "run").mkdir(parents=True, exist_ok=True)
+    part = state.PartState("ingest", address, 1, "ready", None, None)
+    state.write(home, state.Snapshot(supervisor=1, ready=True, parts=(part,)))
+
+
+@pytest.mark.parametrize(
+    ("holder", "address", "base"),
+    [
+        (1, "127.0.0.1:4711", "http://127.0.0.1:4711"),
+        (1, "0.0.0.0:4711", "http://127.0.0.1:4711"),
+        (1, "[::]:4711", "http://[::1]:4711"),
+        (None, "127.0.0.1:4711", "http://127.0.0.1:8080"),
+    ],
+    ids=["running", "everywhere", "everywhere by v6", "what a killed one left"],
+)
+def test_an_import_goes_to_the_collector_that_runs_here(
+    holder: int | None, address: str, base: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(homes, "holder", lambda _home: holder)
+    leave_state(tmp_path, address)
+    assert collector_of(Settings(home=tmp_path)) == base
+
+
+def test_without_one_it_is_told(tmp_path: Path) -> None:
+    with pytest.raises(typer.BadParameter, match="no collector runs"):
+        collector_of(Settings(home=tmp_path, collector="127.0.0.1:0"))
+
+
+def test_the_demos_file_goes_to_a_file_or_to_standard_output(tmp_path: Path) -> None:
+    wanted = ["demo-file", "--customers", "3", "--start", "2026-01-05"]
+    printed = CliRunner().invoke(make_app(("demo",)), [*wanted, "--out", "-"])
+    assert printed.exit_code == 0 and printed.stdout_bytes.count(b"\n") > 3
+    file = tmp_path / "file"
+    assert CliRunner().invoke(make_app(("demo",)), [*wanted, "--out", str(file)]).exit_code == 0
+    assert file.read_bytes() == printed.stdout_bytes
+    # Without a first day the last one was yesterday.
+    assert CliRunner().invoke(make_app(("demo",)), ["demo-file", "--customers", "1", "--out", str(file)]).exit_code == 0
+    assert CliRunner().invoke(make_app(("demo",)), ["demo-file", "--customers", "0"]).exit_code == 2
