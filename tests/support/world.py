@@ -121,11 +121,30 @@ def touchpoint(
     )
 
 
+KINDS = ("track", "track", "track", "track", "identify", "page", "alias", "group")
+
+PAINFUL = (
+    *("Order Completed", "Order Completed", "Delivery Promised", "Order Cancelled", "Order Refunded"),
+    *("Shipment Created", "Shipment Scanned", "Shipment Scanned", "Shipment Scanned"),
+    *("Checkout Started", "Checkout Started", "Payment Failed", "Payment Failed", "Payment Succeeded"),
+    *("Survey Answered", "Survey Answered", "Contact Opened", "Contact Replied", "Contact Closed"),
+)
+"""Events that raise alerts or answer them, the likelier the more of them an alert takes."""
+
+
 @st.composite
-def touchpoints(draw: st.DrawFn, number: int) -> Touchpoint:
+def touchpoints(
+    draw: st.DrawFn,
+    number: int,
+    kinds: Sequence[str] = KINDS,
+    events: Sequence[str] = EVENTS,
+    *,
+    step_seconds: int = 60,
+    steps: int = 20,
+) -> Touchpoint:
     """Any touchpoint of the vocabulary, about a few people and things, so that they meet."""
-    kind = draw(st.sampled_from(("track", "track", "track", "track", "identify", "page", "alias", "group")))
-    event = draw(st.sampled_from(EVENTS)) if kind == "track" else kind
+    kind = draw(st.sampled_from(kinds))
+    event = draw(st.sampled_from(events)) if kind == "track" else kind
     people = draw(st.fixed_dictionaries({}, optional={k: st.sampled_from(v) for k, v in PERSON_VALUES.items()}))
     things = draw(st.fixed_dictionaries({}, optional={k: st.sampled_from(v) for k, v in THING_VALUES.items()}))
     if kind != "track":
@@ -137,6 +156,9 @@ def touchpoints(draw: st.DrawFn, number: int) -> Touchpoint:
     if kind == "track" and is_report(event) and not things:
         things = {"order": "order-1"}
     properties = draw(st.fixed_dictionaries({}, optional={k: st.sampled_from(v) for k, v in PROPERTIES.items()}))
+    for names in event_of(event).required if kind == "track" and events is PAINFUL else ():
+        if names[0] in PROPERTIES and names[0] not in properties:
+            properties[names[0]] = draw(st.sampled_from(PROPERTIES[names[0]]))
     if event == "Contact Replied" and properties.get("by") == "customer" and not people:
         people = {"user_id": "ann"}
     return touchpoint(
@@ -147,7 +169,7 @@ def touchpoints(draw: st.DrawFn, number: int) -> Touchpoint:
         things=things,
         properties=properties if kind == "track" else {},
         traits=draw(st.sampled_from(TRAITS)),
-        seconds=draw(st.integers(min_value=0, max_value=20)) * 60,
+        seconds=draw(st.integers(min_value=0, max_value=steps)) * step_seconds,
         trusted=draw(st.booleans()),
         source=draw(st.sampled_from(("shop", "courier"))),
         previous_id=draw(st.sampled_from((*PERSON_VALUES["user_id"], "browser-1"))) if kind == "alias" else None,
@@ -160,6 +182,16 @@ def touchpoints(draw: st.DrawFn, number: int) -> Touchpoint:
 def logs(draw: st.DrawFn, most: int = 25) -> list[Touchpoint]:
     """A log of different touchpoints."""
     return [draw(touchpoints(number)) for number in range(draw(st.integers(min_value=1, max_value=most)))]
+
+
+@st.composite
+def painful_logs(draw: st.DrawFn, most: int = 15) -> list[Touchpoint]:
+    """A log of five days in which alerts are raised and answered; much happens at the instant of a deadline."""
+    kinds = (*("track",) * 9, "identify", "identify", "alias")
+    return [
+        draw(touchpoints(number, kinds, PAINFUL, step_seconds=3600, steps=120))
+        for number in range(draw(st.integers(min_value=min(4, most), max_value=most)))
+    ]
 
 
 class World(backtest.World):

@@ -18,7 +18,7 @@ from pathline.domain.detectors.view import Customer, Story, Strand
 from pathline.domain.identifiers import NAMED
 from pathline.domain.judging import Memory, Moment
 from pathline.domain.touchpoint import Touchpoint
-from tests.support.world import START, World, logs, stitched, touchpoint
+from tests.support.world import START, World, painful_logs, stitched, touchpoint
 
 UTC_ZONE = ZoneInfo("UTC")
 DETECTORS = detector_files.load()
@@ -112,7 +112,7 @@ def simulated(log: Iterable[Touchpoint], until: datetime = END) -> dict[UUID, Al
 
 
 @settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
-@given(logs(most=14))
+@given(painful_logs(most=14))
 def test_looking_at_what_may_have_changed_finds_what_looking_at_everything_finds(log: list[Touchpoint]) -> None:
     everything = Everything(log)
     everything.run(END)

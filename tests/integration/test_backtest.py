@@ -1,0 +1,161 @@
+"""The backtest and the live services agree: the same log through the stitcher's and the scorer's real transactions."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import tempfile
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
+from itertools import groupby
+from typing import Any
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+import asyncpg
+import msgspec
+import pytest
+from hypothesis import HealthCheck, given, settings
+
+from pathline.backtest.calls import Calls
+from pathline.backtest.simulation import Simulation
+from pathline.commands.backtest import collector
+from pathline.contracts import detector_files
+from pathline.demo.history import history
+from pathline.domain.alerts import Alert
+from pathline.domain.identifiers import Identifier, touchpoint_id
+from pathline.domain.judging import Moment
+from pathline.domain.touchpoint import Touchpoint
+from pathline.kit.database import create_pool
+from pathline.storage import alerts, fences
+from pathline.storage.fences import Advance
+from services.scorer.judgement import Judge, Judged
+from services.stitcher.batch import Batch
+from services.stitcher.transaction import stitch
+from tests.support.world import STAGES, START, painful_logs
+
+pytestmark = pytest.mark.integration
+
+DETECTORS = detector_files.load()
+UTC_ZONE = ZoneInfo("UTC")
+END = START + timedelta(days=10)
+_numbers = itertools.count()
+
+
+class Clocked(Judge):
+    """The scorer's transactions under a clock of ours."""
+
+    now = START
+
+    async def _moment(self, _db: Any) -> Moment:
+        return Moment(self.now, self.now, self.now)
+
+
+class Live:
+    """A stitcher and a scorer that run one after the other, on one partition of a topic of their own."""
+
+    def __init__(self, pool: asyncpg.Pool[Any], topic: str) -> None:
+        self.pool = pool
+        self.topic = topic
+        self.judge = Clocked(DETECTORS, UTC_ZONE, topic, timedelta(minutes=5), 1_000)
+        self.at = Advance(0, 1, 0, 0, START)
+
+    async def run(self, log: Sequence[Touchpoint]) -> None:
+        async with self.pool.acquire() as db:
+            await fences.take(db, self.topic, 0, "test")
+        for at, together in groupby(sorted(log, key=lambda t: t.occurred_at), key=lambda t: t.occurred_at):
+            await self.sleep_until(at, before=True)
+            await self.happen(at, list(together))
+        await self.sleep_until(END)
+
+    async def happen(self, at: datetime, together: Sequence[Touchpoint]) -> None:
+        offsets = {t.id: (0, self.at.next_offset + n) for n, t in enumerate(together)}
+        batch = Batch({0: []}, {t.id: t for t in together}, offsets, {}, [], len(together))
+        ends = self.at.next_offset + len(together)
+        self.at = Advance(0, 1, self.at.next_offset, ends, at)
+        async with self.pool.acquire() as db, db.transaction():
+            stitched = await stitch(db, self.topic, batch, [self.at], STAGES, {})
+        self.judge.now = at
+        async with self.pool.acquire() as db, db.transaction():
+            judged = await self.judge.hints(db, f"{self.topic}.hints", stitched.hints, [])
+        await self.elsewhere(judged)
+
+    async def sleep_until(self, until: datetime, *, before: bool = False) -> None:
+        """Judge what is due, at its instant, up to `until`, or up to just before it."""
+        while True:
+            first = await self.pool.fetchval("SELECT min(due_at) FROM watch")
+            if first is None or first > until or (before and first == until):
+                return
+            self.judge.now = first
+            async with self.pool.acquire() as db, db.transaction():
+                judged = await self.judge.due(db, 1_000)
+            await self.elsewhere(judged)
+
+    async def elsewhere(self, judged: Judged) -> None:
+        if judged.elsewhere:
+            async with self.pool.acquire() as db, db.transaction():
+                await self.judge.stories(db, judged.elsewhere)
+
+    async def alerts(self, namespace: str) -> dict[UUID, Alert]:
+        async with self.pool.acquire() as db:
+            listed = await alerts.list_alerts(db, limit=1_000)
+        return {alert.id: alert for alert in listed if alert.namespace == namespace}
+
+
+def moved(log: Iterable[Touchpoint], namespace: str) -> list[Touchpoint]:
+    """The same log in a namespace of its own, so that many can run in one database."""
+
+    def named(names: tuple[Identifier, ...]) -> tuple[Identifier, ...]:
+        return tuple(name._replace(namespace=namespace) for name in names)
+
+    return [
+        msgspec.structs.replace(
+            t,
+            namespace=namespace,
+            people=named(t.people),
+            things=named(t.things),
+            source=f"{namespace}-{t.source}",
+            id=touchpoint_id(f"{namespace}-{t.source}", t.message_id),
+        )
+        for t in log
+    ]
+
+
+def simulated(log: Iterable[Touchpoint]) -> dict[UUID, Alert]:
+    simulation = Simulation(DETECTORS, UTC_ZONE)
+    for at, together in groupby(sorted(log, key=lambda t: t.occurred_at), key=lambda t: t.occurred_at):
+        simulation.happen(at, together)
+    simulation.sleep_until(END)
+    return {alert.id: alert for alert in simulation.alerts()}
+
+
+async def live(dsn: str, log: Sequence[Touchpoint], namespace: str) -> dict[UUID, Alert]:
+    pool = await create_pool(dsn, min_size=1, max_size=2, application_name="test")
+    try:
+        services = Live(pool, f"touchpoints-{namespace}")
+        await services.run(log)
+        return await services.alerts(namespace)
+    finally:
+        await pool.close()
+
+
+def test_they_agree_about_a_shops_month(database: str) -> None:
+    calls = Calls(collector("month"), most=10_000, on_bad=lambda bad: pytest.fail(str(bad)))
+    with tempfile.NamedTemporaryFile() as file:
+        file.writelines(history(3, customers=15, start=START, days=9))
+        file.flush()
+        calls.read(file.name)
+    log = [touchpoint for _, together in calls.instants() for _, touchpoint in together]
+    found = asyncio.run(live(database, log, "month"))
+    assert found == simulated(log)
+    assert {alert.detector for alert in found.values()} >= {"checkout_abandoned", "late_vs_promise"}
+
+
+@settings(
+    max_examples=10, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
+)  # fmt: skip
+@given(painful_logs(most=12))
+def test_the_live_transactions_find_what_the_backtest_finds(database: str, log: list[Touchpoint]) -> None:
+    namespace = f"n{next(_numbers)}"
+    mine = moved(log, namespace)
+    assert asyncio.run(live(database, mine, namespace)) == simulated(mine)
