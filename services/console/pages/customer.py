@@ -40,9 +40,10 @@ async def live(request: Request, customer_id: str) -> Response:
 @router.get("/{customer_id}/older")
 async def older(request: Request, customer_id: str, cursor: str) -> Response:
     """The next page of touchpoints, to be put in place of the button that asked for it."""
+    place = cursors.from_text(cursor)
     async with context_of(request).database.connection() as db:
         whole = await customers.whole(db, await root_of(db, customer_id))
-        told = await journeys.older(db, whole, cursors.from_text(cursor))
+        told = await journeys.older(db, whole, place)
         now = await fences.clock(db)
     return page(
         request, "parts/touchpoints.html", touchpoints=told, now=now, customer_id=str(whole.id), causes=frozenset()

@@ -50,8 +50,9 @@ async def more(
 ) -> Response:
     """The next page of the list, to be put in place of the button that asked for it."""
     wanted = filter_of(caller_of(request).name, view, severity, detector)
+    place = cursors.from_text(cursor)
     async with context_of(request).database.connection() as db:
-        listed = await page_of(db, wanted, cursors.from_text(cursor))
+        listed = await page_of(db, wanted, place)
         now = await fences.clock(db)
     return page(request, "parts/rows.html", listed=listed, wanted=wanted, now=now)
 
