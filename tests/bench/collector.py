@@ -35,14 +35,15 @@ class Load:
     """Requests of one kind, put together before the clock starts."""
 
     def __init__(self, events: int, batch: int) -> None:
-        listed = [orjson.dumps(call) for call in calls(events, customers=CUSTOMERS)]
+        listed = [(call["type"], orjson.dumps(call)) for call in calls(events, customers=CUSTOMERS)]
+        bodies = [body for _kind, body in listed]
         self.batch = batch
         self.events = events
         self.requests: Sequence[bytes] = (
-            [load.request("/v1/track", call, KEY) for call in listed]
+            [load.request(kind, call, KEY) for kind, call in listed]
             if batch == 1
             else [
-                load.request("/v1/batch", b'{"batch":[%b]}' % b",".join(listed[first : first + batch]), KEY)
+                load.request("batch", b'{"batch":[%b]}' % b",".join(bodies[first : first + batch]), KEY)
                 for first in range(0, events, batch)
             ]
         )

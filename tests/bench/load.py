@@ -23,11 +23,11 @@ class LoadError(Exception):
     """The server answered anything but a plain success."""
 
 
-def request(path: str, body: bytes, key: str) -> bytes:
-    """The bytes of a POST."""
+def request(kind: str, body: bytes, key: str) -> bytes:
+    """The bytes of a POST to `/v1/KIND`."""
     basic = base64.b64encode(f"{key}:".encode()).decode()
     head = (
-        f"POST {path} HTTP/1.1\r\nHost: bench\r\nAuthorization: Basic {basic}\r\n"
+        f"POST /v1/{kind} HTTP/1.1\r\nHost: bench\r\nAuthorization: Basic {basic}\r\n"
         f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
     )
     return head.encode() + body
@@ -55,7 +55,7 @@ class _Connection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         self._buffer += data
         if not self._buffer.endswith(ANSWER_END):
-            if b"\r\n\r\n" in self._buffer and not self._buffer.startswith(b"HTTP/1.1 200"):
+            if self._buffer.endswith(b"}") and not self._buffer.startswith(b"HTTP/1.1 200"):
                 self.lost = True
                 self._failed(self._buffer.decode("utf-8", "replace")[:500])
             return

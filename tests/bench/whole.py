@@ -180,7 +180,7 @@ def _batches() -> Iterator[bytes]:
     source = calls(sys.maxsize, customers=PACE_CUSTOMERS, seed=int(time.time()))
     while True:
         batch = orjson.dumps({"batch": [next(source) for _ in range(PACE_BATCH)]})
-        yield load.request("/v1/batch", batch, KEY)
+        yield load.request("batch", batch, KEY)
 
 
 async def _alerts(whole: Whole, opened: load.Open, seconds: float, warm_seconds: float) -> list[Figure]:
@@ -213,13 +213,13 @@ def _singles(due: dict[str, float]) -> Iterator[bytes]:
     run_id = f"{time.time():.0f}-{os.getpid()}-{id(due)}"
     for number, call in enumerate(calls(sys.maxsize, customers=PACE_CUSTOMERS, seed=hash(run_id))):
         if number % ALERT_EVERY:
-            yield load.request("/v1/track" if call["type"] == "track" else "/v1/page", orjson.dumps(call), KEY)
+            yield load.request(call["type"], orjson.dumps(call), KEY)
             continue
         parcel = f"late-{run_id}-{number}"
         properties = {"tracking_number": parcel, "status": "exception", "reason": "address"}
         late = {"event": "Shipment Scanned", "messageId": parcel, "context": CONTEXT, "properties": properties}
         due[parcel] = time.perf_counter()
-        yield load.request("/v1/track", orjson.dumps(late), KEY)
+        yield load.request("track", orjson.dumps(late), KEY)
 
 
 async def _watch(whole: Whole, saw: Callable[[str], Any], ready: asyncio.Event) -> None:

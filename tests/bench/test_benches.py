@@ -1,0 +1,101 @@
+"""The benches themselves run, at a size that measures nothing. No figure is asserted: a busy machine is no mistake."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from pathline.commands import bench
+from pathline.embedded.ports import free_port
+from pathline.embedded.trouble import TroubleError
+from tests.bench import __main__ as program
+from tests.bench import collector, load, report, stitcher, whole
+from tests.bench.figures import Figure, at_least, at_most
+from tests.bench.platform import Platform, running
+
+
+@pytest.fixture
+async def platform() -> AsyncIterator[Platform]:
+    async with running() as started:
+        yield started
+
+
+def held(figures: list[Figure]) -> list[str]:
+    """The goals that were judged, and that each figure could be measured."""
+    assert all(figure.value > 0 for figure in figures)
+    return [figure.goal for figure in figures if figure.met is not None]
+
+
+@pytest.mark.integration
+async def test_collector_and_stitcher_are_measured_against_their_baselines(platform: Platform) -> None:
+    figures = await collector.run(platform, events=400, rounds=1)
+    assert held(figures) == ["at most 2 times the bare collector"] * 2
+    figures = await stitcher.run(platform, records_a_round=3_000, rounds=1)
+    assert held(figures) == ["at least 0.35 of a bare insert + upsert of the same rows"]
+
+
+@pytest.mark.e2e
+async def test_all_services_are_measured() -> None:
+    figures = await whole.run(seconds=1, warm_seconds=0.5)
+    assert len(held(figures)) == 2 + len(("ingest", "stitcher", "scorer", "console"))
+
+
+async def test_an_answer_that_is_no_success_ends_the_bench() -> None:
+    async def refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"{}")
+        writer.write(b'HTTP/1.1 503 Service Unavailable\r\ncontent-length: 17\r\n\r\n{"success":false}')
+
+    server = await asyncio.start_server(refuse, "127.0.0.1", 0)
+    async with server:
+        port = server.sockets[0].getsockname()[1]
+        with pytest.raises(load.LoadError, match="503"):
+            await load.closed(port, [load.request("track", b"{}", "k")] * 3, connections=1)
+
+
+def test_a_collector_that_ends_at_once_is_said_so() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.bench.bare_collector", f"127.0.0.1:{free_port()}", "t", "0"],
+        capture_output=True,
+        check=False,
+        cwd=report.ROOT,
+    )
+    assert done.returncode != 0
+    assert b"KafkaConnectionError" in done.stderr
+
+
+def test_figures_go_between_their_markers_and_nothing_else_changes() -> None:
+    page = "one\n<!-- a: begin -->\nold\n<!-- a: end -->\ntwo\n<!-- b: begin -->\n<!-- b: end -->\n"
+    changed = report.between(page, "a", "new\n")
+    assert changed == "one\n<!-- a: begin -->\n\nnew\n\n<!-- a: end -->\ntwo\n<!-- b: begin -->\n<!-- b: end -->\n"
+    assert report.between(changed, "a", "new\n") == changed
+    with pytest.raises(ValueError, match="no markers"):
+        report.between(page, "c", "new")
+
+
+def test_the_page_has_the_markers_of_every_bench() -> None:
+    page = report.PAGE.read_text(encoding="utf-8")
+    for name in program.NAMES:
+        assert report.between(page, name, "x") != page
+    assert [one.value for one in bench.Bench] == list(program.NAMES)
+
+
+def test_a_figure_has_the_names_that_are_promised() -> None:
+    figure = Figure(name="n", value=1.5, unit="ms", limit=1.0, ratio=1.5, **at_most(1.5, 2, "times"))
+    assert msgspec.to_builtins(figure) == {
+        "name": "n", "value": 1.5, "unit": "ms", "limit": 1.0, "ratio": 1.5, "goal": "at most 2 times", "met": True,
+    }  # fmt: skip
+    assert at_least(1, 2, "x")["met"] is False
+    assert msgspec.json.decode(msgspec.json.encode(Figure(name="n", value=1, unit="ms")))["met"] is None
+    assert "**no**" in report.table([Figure(name="n", value=1, unit="x", **at_least(1, 2, "y"))])
+
+
+def test_without_a_checkout_the_command_says_what_it_needs(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(bench, "CHECKOUT", tmp_path)
+    with pytest.raises(TroubleError, match="checkout"):
+        bench.bench()
