@@ -1,6 +1,7 @@
 """`pathline backtest`: a file of history through the detectors in event time, with no servers."""
 
 import sys
+import zlib
 from collections.abc import Iterable
 from contextlib import nullcontext
 from datetime import datetime
@@ -78,7 +79,7 @@ def backtest(
                 on_bad=on_bad,
             )
         _write(out, outcome.episodes)
-    except (DetectorError, TooManyLinesError, EOFError, OSError) as problem:
+    except (DetectorError, TooManyLinesError, EOFError, OSError, zlib.error) as problem:
         say.print(f"pathline: {problem}", markup=False, highlight=False)
         raise typer.Exit(FAILED) from problem
     except KeyboardInterrupt:

@@ -7,8 +7,7 @@ counts, and shows in the journey.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 CHANNELS: Final = (
     "web", "app", "store", "sales", "phone", "chat", "email", "social", "ad", "referral",
@@ -117,14 +116,3 @@ def is_report(event: str, by: object = None) -> bool:
     if event == "Contact Replied":
         return by != "customer"
     return event_of(event).report
-
-
-def missing(event: str, properties: Mapping[str, Any]) -> str | None:
-    """The property that a track call of this name must have and lacks, "a or b" where one of two is enough; or None.
-
-    An empty text and a null are as good as nothing.
-    """
-    for names in event_of(event).required:
-        if all(properties.get(name) in (None, "") for name in names):
-            return " or ".join(names)
-    return None

@@ -210,6 +210,19 @@ def test_what_stands_in_the_way_is_said(arguments: list[str], word: str) -> None
     assert result.stdout == ""
 
 
+@pytest.mark.parametrize("harm", ["cut", "flipped"])
+def test_a_broken_zip_has_no_output(tmp_path: Path, harm: str) -> None:
+    whole = bytearray(gzip.compress(ndjson(STORY)))
+    whole[20] ^= harm == "flipped" and 0xFF
+    (tmp_path / "broken.gz").write_bytes(whole[:-12] if harm == "cut" else whole)
+    result = run(tmp_path / "broken.gz")
+    assert (result.exit_code, result.stdout) == (2, "")
+
+
+def test_the_lines_may_be_as_many_as_allowed() -> None:
+    assert run("-", "--lines-most", "2", stdin=ndjson(STORY)).exit_code == 0
+
+
 def test_an_empty_file_has_no_episodes() -> None:
     result = run("-", stdin=b"\n")
     assert (result.exit_code, result.stdout) == (0, "")

@@ -17,7 +17,6 @@ from pathline.domain.vocabulary import (
     VOCABULARY,
     event_of,
     is_report,
-    missing,
 )
 
 ACT, REPORT = "act", "report"
@@ -127,24 +126,6 @@ def test_payment_info_is_entered_by_a_person_whatever_its_family_is() -> None:
 )
 def test_a_reply_is_an_act_when_the_customer_wrote_it(by: Any, *, report: bool) -> None:
     assert is_report("Contact Replied", by) is report
-
-
-@pytest.mark.parametrize(
-    ("event", "properties", "lacks"),
-    [
-        ("Order Completed", {"order_id": "1"}, None),
-        ("Order Completed", {}, "order_id"),
-        ("Order Completed", {"order_id": ""}, "order_id"),
-        ("Order Completed", {"order_id": None}, "order_id"),
-        ("Shipment Scanned", {"status": "lost", "order_id": "1"}, None),
-        ("Shipment Scanned", {"status": "lost"}, "tracking_number or order_id"),
-        ("Shipment Scanned", {"tracking_number": "p"}, "status"),
-        ("Survey Answered", {"survey": "nps", "score": 0}, None),
-        ("Something Else", {}, None),
-    ],
-)
-def test_what_an_event_lacks(event: str, properties: dict[str, Any], lacks: str | None) -> None:
-    assert missing(event, properties) == lacks
 
 
 def test_every_listed_event_is_recorded_or_is_a_visit() -> None:
