@@ -32,7 +32,7 @@ def batches(shares: Shares, most: int) -> Iterator[Batch]:
     for partition, (own, records) in sorted(shares.items(), key=lambda item: item[0]):
         for record in records:
             hints = _decode(record, batch.letters)
-            if batch.hints and len(batch.hints) + len(hints) > most:
+            if hints and batch.hints and len(batch.hints) + len(hints) > most:
                 yield batch
                 batch = Batch({}, [], [])
             batch.shares.setdefault(partition, (own, []))[1].append(record)

@@ -44,9 +44,13 @@ class Judged(msgspec.Struct):
     taken: int = 0
     """Of `due`: how many deadlines had passed, those of stories that are part of another one by now included."""
     cut: bool = False
-    """True when a customer had more stories than are judged at a time."""
+    """True when a customer had more stories than are judged at a time, and some were left out."""
     received: dict[UUID, datetime] = {}
     """For stories that hints asked for: when the first touchpoint of those was received."""
+
+
+class TooManyNeighboursError(Exception):
+    """The customers of these hints have more stories elsewhere than are judged at a time: ask for each hint's alone."""
 
 
 class Judge:
@@ -70,24 +74,44 @@ class Judge:
         self._blind_after = blind_after
         self._neighbours = neighbours
 
-    async def hints(self, db: Db, topic: str, hints: Sequence[Hint], moves: Sequence[Advance]) -> Judged:
+    async def hints(
+        self, db: Db, topic: str, hints: Sequence[Hint], moves: Sequence[Advance], *, alone: bool = False
+    ) -> Judged:
         """Judge what hints point at, and move the partitions on.
+
+        Args:
+            db: inside the transaction.
+            topic: whose partitions.
+            hints: what they say.
+            moves: how they move on.
+            alone: leave out what their customers have elsewhere; it was judged before, by `elsewhere`.
 
         Raises:
             FenceLostError: a partition is no longer ours.
+            TooManyNeighboursError: there is too much to be judged at a time.
             asyncpg.UniqueViolationError: a peer alerted the same meanwhile; roll back, and judge again.
         """
         await fences.lock(db, topic, moves)
         when = await self._moment(db)
         wanted = things_of(hints)
-        around = await self._around(db, hints)
-        keys = await stories.keys_of(db, wanted.keys() | set(around))
+        around = set() if alone else await self._around(db, hints)
+        if len(around) >= self._neighbours:
+            raise TooManyNeighboursError
+        keys = await stories.keys_of(db, wanted.keys() | around)
         judged = await self._lock_and_judge(db, set(keys.values()), when) if keys else Judged()
-        judged.cut = len(around) >= self._neighbours
         for one, at in wanted.items():
             held = judged.received.get(keys[one])
             judged.received[keys[one]] = at if held is None else min(held, at)
         await fences.advance(db, topic, moves)
+        return judged
+
+    async def elsewhere(self, db: Db, hint: Hint) -> Judged:
+        """Judge what the customers of one hint have elsewhere, as much of it as is judged at a time."""
+        when = await self._moment(db)
+        around = await self._around(db, [hint])
+        keys = await stories.keys_of(db, around)
+        judged = await self._lock_and_judge(db, set(keys.values()), when) if keys else Judged()
+        judged.cut = len(around) >= self._neighbours
         return judged
 
     async def due(self, db: Db, limit: int) -> Judged:
@@ -110,7 +134,7 @@ class Judge:
         clock, through = await judgements.clocks(db, self._touchpoints)
         return judging.moment(clock, through, self._blind_after)
 
-    async def _around(self, db: Db, hints: Iterable[Hint]) -> list[UUID]:
+    async def _around(self, db: Db, hints: Iterable[Hint]) -> set[UUID]:
         """Other stories of customers who did something that answers, or who are others now."""
         people: set[UUID] = set()
         things: set[UUID] = set()
@@ -121,7 +145,7 @@ class Judge:
                 things.update(hint.entities)
                 if hint.subject not in hint.entities:
                     people.add(hint.subject)
-        return await stories.neighbours(db, people, things, self._neighbours) if people or things else []
+        return set(await stories.neighbours(db, people, things, self._neighbours)) if people or things else set()
 
     async def _lock_and_judge(self, db: Db, keys: Collection[UUID], when: Moment) -> Judged:
         await watch.lock(db, keys)

@@ -51,7 +51,7 @@ class ScorerMetrics:
             "pathline_deadlines_late_seconds", "How long the first of the passed deadlines waits.", registry=registry
         )
         self.cut = Counter(
-            "pathline_scorer_neighbours_cut", "Batches in which not all stories of the customers were judged again.",
+            "pathline_scorer_neighbours_cut", "Hints after which not all stories of the customers were judged again.",
             registry=registry,
         )  # fmt: skip
         self.batch_seconds = Histogram(

@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
@@ -16,7 +17,7 @@ from pathline.consuming.persistence import REFUSALS, Persistence
 from pathline.kit.logging import get_logger
 from pathline.storage import fences, stitching, stories, watch
 from pathline.storage.fences import FenceLostError
-from services.scorer.judgement import AGAIN_AFTER, Judge, Judged, things_of
+from services.scorer.judgement import AGAIN_AFTER, Judge, Judged, TooManyNeighboursError, things_of
 
 if TYPE_CHECKING:
     from pathline.contracts.hint import Hint
@@ -56,7 +57,7 @@ class Transactions:
             RevokedError: the group gave one away.
         """
         try:
-            judged = await self._persistence.run(self._hints, batch, batch.hints, partitions)
+            judged = await self._hints_or_fewer(batch, partitions)
         except REFUSALS:
             await self._apart(batch)
             judged = await self._persistence.run(self._hints, batch, [], partitions)
@@ -91,7 +92,25 @@ class Transactions:
         except REFUSALS:
             await self._one_by_one(sorted(keys))
 
-    async def _hints(self, batch: Batch, hints: Sequence[Hint], partitions: Partitions) -> Judged:
+    async def _hints_or_fewer(self, batch: Batch, partitions: Partitions) -> Judged:
+        """Judge a batch; where its customers have too much elsewhere, that first, hint by hint."""
+        try:
+            return await self._persistence.run(self._hints, batch, batch.hints, partitions)
+        except TooManyNeighboursError:
+            for one in batch.hints:
+                self._tell(await self._persistence.run(self._elsewhere, one))
+            return await self._persistence.run(partial(self._hints, alone=True), batch, batch.hints, partitions)
+
+    async def _elsewhere(self, hint: Hint) -> Judged:
+        started = time.perf_counter()
+        async with self._pool.acquire() as db, db.transaction():
+            judged = await self._judge.elsewhere(db, hint)
+        self._observe(judged, "hint", time.perf_counter() - started)
+        return judged
+
+    async def _hints(
+        self, batch: Batch, hints: Sequence[Hint], partitions: Partitions, *, alone: bool = False
+    ) -> Judged:
         if len(partitions.still_ours(batch.shares)) < len(batch.shares):
             raise RevokedError
         moves = partitions.moves(batch.shares)
@@ -99,7 +118,7 @@ class Transactions:
         async with self._pool.acquire() as db:
             try:
                 async with db.transaction():
-                    judged = await self._judge.hints(db, partitions.topic, hints, moves)
+                    judged = await self._judge.hints(db, partitions.topic, hints, moves, alone=alone)
                     if batch.letters:
                         await stitching.write_dead_letters(db, partitions.topic, batch.letters)
             except FenceLostError:

@@ -44,14 +44,17 @@ NOW = datetime.now(UTC)
 LONG_AGO = NOW - timedelta(days=30)
 
 
-def scorer(pool: asyncpg.Pool[Any], topic: str, detectors: Detectors = DETECTORS) -> Transactions:
+def scorer(
+    pool: asyncpg.Pool[Any], topic: str, detectors: Detectors = DETECTORS, *, neighbours: int = 100
+) -> Transactions:
     metrics = ScorerMetrics(CollectorRegistry(), topic, detectors.files)
-    judge = Judge(detectors, ZoneInfo("UTC"), topic, timedelta(minutes=5), 100)
+    judge = Judge(detectors, ZoneInfo("UTC"), topic, timedelta(minutes=5), neighbours)
     return Transactions(pool, judge, Persistence(Health(), metrics.failures), metrics, asyncio.Event())
 
 
 def metric(transactions: Transactions, name: str, *labels: str) -> float:
-    return float(getattr(transactions._metrics, name).labels(*labels)._value.get())
+    counter = getattr(transactions._metrics, name)
+    return float((counter.labels(*labels) if labels else counter)._value.get())
 
 
 def placed(order: str, promised: datetime, *, at: datetime = LONG_AGO, number: int = 1, **more: Any) -> Touchpoint:
@@ -348,6 +351,39 @@ async def test_what_changes_hands_is_judged_on_both_sides(pool: asyncpg.Pool[Any
             found = await alerts.list_alerts(db, subjects=[rated.people[0].id])
         states.append([(a.detector, a.state) for a in found])
     assert states == [[("detractor", "open")], [("detractor", "open")], [("detractor", "resolved")]]
+
+
+async def test_customers_with_much_elsewhere_are_judged_hint_by_hint(pool: asyncpg.Pool[Any]) -> None:
+    """Each left two checkouts and then ordered: six checkouts to be answered, three at a time."""
+    topic = "many"
+    await read_through(pool, topic, NOW)
+    start = (LONG_AGO - START).total_seconds()
+    people = [{"user_id": f"many {n}"} for n in range(3)]
+    left = [
+        touchpoint(
+            10 * n + m, event="Checkout Started", people=person, things={"checkout": f"many-{n}-{m}"}, seconds=start
+        )
+        for n, person in enumerate(people)
+        for m in range(2)
+    ]
+    transactions = scorer(pool, topic, neighbours=3)
+    await judge(pool, transactions, left)
+    checkouts = [one.things[0].id for one in left]
+    assert await states_of(pool, checkouts) == ["open"] * 6
+    ordered = [
+        touchpoint(100 + n, event="Order Completed", people=person, things={"order": f"many-{n}"}, seconds=start + 60)
+        for n, person in enumerate(people)
+    ]
+    partitions, batch = in_hand(pool, topic, await stitch(pool, ordered))
+    await transactions.batch(batch, partitions)
+    assert await states_of(pool, checkouts) == ["resolved"] * 6
+    assert metric(transactions, "cut") == 0
+    assert partitions.owned[0].committed == 1
+
+
+async def states_of(pool: asyncpg.Pool[Any], things: Sequence[UUID]) -> list[str]:
+    async with pool.acquire() as db:
+        return [one.state for one in await alerts.list_alerts(db, subjects=things)]
 
 
 @pytest.mark.parametrize("table", ["entity", "strand"])

@@ -10,6 +10,7 @@ import pytest
 from pathline.domain import judging
 from pathline.domain.alerts import Acknowledge, Resolve, Snooze
 from pathline.domain.detectors.view import Story
+from pathline.domain.identifiers import name_id
 from pathline.domain.judging import Memory, Moment, moment
 from tests.support.desk import DETECTORS, Desk, at
 
@@ -39,6 +40,26 @@ def test_an_answer_that_had_happened_before_but_came_after_resolves_as_late_even
     desk.tell("Shipment Scanned", at(days=1), {"status": "delivered"}, arrives=at(days=2), order="o")
     (alert,) = desk.episodes("late_vs_promise", "order", "o")
     assert (alert.state, alert.resolution, alert.resolved_at) == ("resolved", "late_event", at(days=2))
+
+
+def test_a_case_that_becomes_theirs_answers_what_it_had_answered_all_along(desk: Desk) -> None:
+    desk.tell("Survey Answered", at(), {"survey": "nps", "score": 1}, user="u")
+    desk.tell("Contact Replied", at(hours=1), {"by": "agent"}, case="c", order="o")
+    strand = name_id("default", "user_id", "u")
+    assert [one.state for one in desk.about("detractor", strand)] == ["open"]
+    desk.tell("Order Updated", at(hours=2), user="u", order="o")
+    assert [one.state for one in desk.about("detractor", strand)] == ["resolved"]
+
+
+def test_an_order_that_loses_a_parcel_is_judged_again(desk: Desk) -> None:
+    desk.tell("Order Completed", at(), PROMISED, order="o", user="u")
+    desk.tell("Shipment Scanned", at(hours=1), {"status": "delivered"}, parcel="p1", order="o")
+    desk.tell("Shipment Created", at(hours=3), parcel="p2", order="o")
+    desk.sleep_until(DUE)
+    assert late(desk) == [("open", None)]
+    # An earlier word says that the second parcel is another order's.
+    desk.tell("Shipment Created", at(hours=2), arrives=at(days=2), parcel="p2", order="another")
+    assert late(desk) == [("resolved", "late_event")]
 
 
 def test_judging_twice_changes_nothing(desk: Desk) -> None:
