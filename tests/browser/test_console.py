@@ -14,7 +14,8 @@ from tests.browser.conftest import SignIn, Site
 from tests.browser.shop import visit
 from tests.support.records import until
 
-pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="module")]
+# The first test of a module starts the services within its own time.
+pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(240)]
 
 
 def row(page: Page, order: str) -> Locator:

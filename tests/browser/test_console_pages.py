@@ -15,7 +15,8 @@ from tests.browser.conftest import SignIn, Site
 from tests.browser.shop import SOURCE, visit
 from tests.support.records import record, until
 
-pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="module")]
+# The first test of a module starts the services within its own time.
+pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(240)]
 
 AXE = (Path(__file__).parent / "vendor" / "axe.min.js").read_text(encoding="utf-8")
 HOSTILE = '<img src=x onerror="window.hurt=1">javascript:alert(1)\'"{{7*7}}'

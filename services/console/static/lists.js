@@ -2,6 +2,7 @@
 "use strict";
 const lists = (() => {
   const BUSY_MS = 4000; // so long after a hand has touched the list, new rows wait
+  const HOVER_MS = 8000; // and so long while a pointer rests on it
   const SCROLLED_PX = 120;
   const MOST_ROWS = 500;
   let touchedAt = -Infinity;
@@ -9,8 +10,11 @@ const lists = (() => {
 
   const key = (row) => row.dataset.key ?? "";
   const keyed = (list) => [...list.children].filter((row) => row.dataset.key);
-  const busy = (list) =>
-    list.id === "alerts" && (performance.now() - touchedAt < BUSY_MS || window.scrollY > SCROLLED_PX);
+  const busy = (list) => {
+    if (list.id !== "alerts") return false;
+    const rest = list.matches(":hover") ? HOVER_MS : BUSY_MS;
+    return performance.now() - touchedAt < rest || window.scrollY > SCROLLED_PX;
+  };
 
   // What a person has opened stays open, and what was fetched for it stays there, when the page is written anew.
   Object.assign(Idiomorph.defaults.callbacks, {
