@@ -3,82 +3,29 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
-from types import SimpleNamespace
 from typing import Any
 from uuid import UUID
-from zoneinfo import ZoneInfo
 
 import asyncpg
 import msgspec
 import pytest
-from prometheus_client import CollectorRegistry
 
-from pathline.consuming.partitions import Ownership, Partitions
-from pathline.consuming.persistence import Persistence
-from pathline.contracts import detector_files, hint
-from pathline.contracts.hint import Hint
-from pathline.domain.alerts import Alert, Resolve
+from pathline.domain.alerts import Resolve
 from pathline.domain.detectors.compiled import Detectors
-from pathline.domain.facts import FOLD_VERSION
 from pathline.domain.touchpoint import Touchpoint
-from pathline.kit.health import Health
-from pathline.storage import alerts, judgements, outbox, watch
-from pathline.storage.fences import FenceLostError
-from pathline.storage.stitching import NewerStateError
-from services.scorer.batch import Batch, batches
-from services.scorer.judgement import Judge, things_of
-from services.scorer.metrics import ScorerMetrics
+from pathline.storage import alerts, judgements, watch
+from services.scorer.judgement import things_of
 from services.scorer.settings import ScorerSettings
-from services.scorer.transactions import RevokedError, Transactions
+from services.scorer.transactions import Transactions
 from services.scorer.waker import keep_deadlines
 from tests.support.records import until
+from tests.support.scoring import DETECTORS, LONG_AGO, NOW, judge, late, metric, placed, scorer
 from tests.support.stitching import read_through, stitch
 from tests.support.world import START, touchpoint
 
 pytestmark = pytest.mark.integration
-
-DETECTORS = detector_files.load()
-NOW = datetime.now(UTC)
-LONG_AGO = NOW - timedelta(days=30)
-
-
-def scorer(
-    pool: asyncpg.Pool[Any], topic: str, detectors: Detectors = DETECTORS, *, neighbours: int = 100
-) -> Transactions:
-    metrics = ScorerMetrics(CollectorRegistry(), topic, detectors.files)
-    judge = Judge(detectors, ZoneInfo("UTC"), topic, timedelta(minutes=5), neighbours)
-    return Transactions(pool, judge, Persistence(Health(), metrics.failures), metrics, asyncio.Event())
-
-
-def metric(transactions: Transactions, name: str, *labels: str) -> float:
-    counter = getattr(transactions._metrics, name)
-    return float((counter.labels(*labels) if labels else counter)._value.get())
-
-
-def placed(order: str, promised: datetime, *, at: datetime = LONG_AGO, number: int = 1, **more: Any) -> Touchpoint:
-    one = touchpoint(
-        number,
-        event="Order Completed",
-        people={"user_id": f"buyer of {order}"},
-        things={"order": order},
-        properties={"promised_at": promised.isoformat()},
-        seconds=(at - START).total_seconds(),
-        source=order,
-        **more,
-    )
-    return msgspec.structs.replace(one, message_id=f"{order}-{number}")
-
-
-async def judge(pool: asyncpg.Pool[Any], transactions: Transactions, touchpoints: Sequence[Touchpoint]) -> None:
-    await transactions.stories(set(things_of(await stitch(pool, touchpoints))))
-
-
-async def late(pool: asyncpg.Pool[Any], orders: Iterable[Touchpoint]) -> list[Alert]:
-    async with pool.acquire() as db:
-        found = await alerts.list_alerts(db, subjects=[t.things[0].id for t in orders], limit=1_000)
-    return [one for one in found if one.detector == "late_vs_promise"]
 
 
 async def empty(transactions: Transactions) -> int:
@@ -279,133 +226,3 @@ async def test_wakers_share_what_is_due_and_fire_each_once(
 
 async def _fired(pool: asyncpg.Pool[Any], orders: Sequence[Touchpoint], count: int) -> bool:
     return len(await late(pool, orders)) >= count
-
-
-class _Consumer:
-    """Gives no records: what is judged in these tests is in hand already."""
-
-
-def in_hand(pool: asyncpg.Pool[Any], topic: str, hints: Sequence[Hint]) -> tuple[Partitions, Batch]:
-    """A batch of one record, polled from a partition that was taken under epoch 1 at offset 0."""
-    partitions = Partitions(_Consumer(), pool, topic, "test")
-    own = partitions.owned[0] = Ownership(1, 0)
-    sent = SimpleNamespace(
-        partition=0, offset=0, timestamp=NOW.timestamp() * 1_000, key=None, headers=(), value=hint.encode(hints, NOW)
-    )  # fmt: skip
-    (batch,) = batches({0: (own, [sent])}, 100)
-    return partitions, batch
-
-
-async def test_a_commit_whose_answer_was_lost_is_seen_to_have_happened(pool: asyncpg.Pool[Any]) -> None:
-    topic = "ambiguous"
-    await read_through(pool, topic, NOW)
-    order = placed("ambiguous", NOW - timedelta(days=1))
-    transactions = scorer(pool, topic)
-    partitions, batch = in_hand(pool, topic, await stitch(pool, [order]))
-    await transactions.batch(batch, partitions)
-    # The connection broke in COMMIT: as far as we know the partition stands where it did.
-    partitions.owned[0].committed = 0
-    await transactions.batch(batch, partitions)
-    assert partitions.owned[0].committed == 1
-    assert len(await late(pool, [order])) == 1
-
-
-async def test_a_partition_that_a_peer_took_is_not_written(pool: asyncpg.Pool[Any]) -> None:
-    topic = "taken"
-    await read_through(pool, topic, NOW)
-    order = placed("taken", NOW - timedelta(days=1))
-    partitions, batch = in_hand(pool, topic, await stitch(pool, [order]))
-    await pool.execute("UPDATE fence SET epoch = 2 WHERE topic = $1", topic)
-    transactions = scorer(pool, topic)
-    with pytest.raises(FenceLostError):
-        await transactions.batch(batch, partitions)
-    partitions.owned.clear()
-    with pytest.raises(RevokedError):
-        await transactions.batch(batch, partitions)
-    assert await late(pool, [order]) == []
-
-
-async def test_what_changes_hands_is_judged_on_both_sides(pool: asyncpg.Pool[Any]) -> None:
-    """An agent had replied in a case of nobody's order: once the order is hers, her bad rating is answered."""
-    topic = "hands"
-    await read_through(pool, topic, NOW)
-    start = (LONG_AGO - START).total_seconds()
-    rated = touchpoint(
-        1, event="Survey Answered", people={"user_id": "ann of hands"}, properties={"survey": "nps", "score": 1},
-        seconds=start,
-    )  # fmt: skip
-    replied = touchpoint(
-        2, event="Contact Replied", things={"case": "hands", "order": "hands"}, properties={"by": "agent"},
-        seconds=start + 60,
-    )  # fmt: skip
-    claimed = touchpoint(
-        3, event="Order Updated", people={"user_id": "ann of hands"}, things={"order": "hands"}, seconds=start + 120
-    )  # fmt: skip
-    transactions = scorer(pool, topic)
-    states = []
-    for one in (rated, replied, claimed):
-        await pool.execute("UPDATE fence SET next_offset = 0 WHERE topic = $1", topic)
-        partitions, batch = in_hand(pool, topic, await stitch(pool, [one]))
-        await transactions.batch(batch, partitions)
-        async with pool.acquire() as db:
-            found = await alerts.list_alerts(db, subjects=[rated.people[0].id])
-        states.append([(a.detector, a.state) for a in found])
-    assert states == [[("detractor", "open")], [("detractor", "open")], [("detractor", "resolved")]]
-
-
-async def test_customers_with_much_elsewhere_are_judged_hint_by_hint(pool: asyncpg.Pool[Any]) -> None:
-    """Each left two checkouts and then ordered: six checkouts to be answered, three at a time."""
-    topic = "many"
-    await read_through(pool, topic, NOW)
-    start = (LONG_AGO - START).total_seconds()
-    people = [{"user_id": f"many {n}"} for n in range(3)]
-    left = [
-        touchpoint(
-            10 * n + m, event="Checkout Started", people=person, things={"checkout": f"many-{n}-{m}"}, seconds=start
-        )
-        for n, person in enumerate(people)
-        for m in range(2)
-    ]
-    transactions = scorer(pool, topic, neighbours=3)
-    await judge(pool, transactions, left)
-    checkouts = [one.things[0].id for one in left]
-    assert await states_of(pool, checkouts) == ["open"] * 6
-    ordered = [
-        touchpoint(100 + n, event="Order Completed", people=person, things={"order": f"many-{n}"}, seconds=start + 60)
-        for n, person in enumerate(people)
-    ]
-    partitions, batch = in_hand(pool, topic, await stitch(pool, ordered))
-    await transactions.batch(batch, partitions)
-    assert await states_of(pool, checkouts) == ["resolved"] * 6
-    assert metric(transactions, "cut") == 0
-    assert partitions.owned[0].committed == 1
-
-
-async def states_of(pool: asyncpg.Pool[Any], things: Sequence[UUID]) -> list[str]:
-    async with pool.acquire() as db:
-        return [one.state for one in await alerts.list_alerts(db, subjects=things)]
-
-
-@pytest.mark.parametrize("table", ["entity", "strand"])
-async def test_a_state_of_a_newer_version_is_left_alone(pool: asyncpg.Pool[Any], table: str) -> None:
-    topic = f"newer {table}"
-    await read_through(pool, topic, NOW)
-    one = (
-        placed("newer", NOW - timedelta(days=1))
-        if table == "entity"
-        else touchpoint(1, event="Survey Answered", people={"user_id": "n"}, properties={"survey": "nps", "score": 1})
-    )
-    keys = set(things_of(await stitch(pool, [one])))
-    await pool.execute(f"UPDATE {table} SET fold_version = {FOLD_VERSION + 1} WHERE id = ANY($1::uuid[])", list(keys))
-    with pytest.raises(NewerStateError):
-        await scorer(pool, topic).stories(keys)
-
-
-async def test_what_was_given_up_long_ago_is_forgotten(pool: asyncpg.Pool[Any]) -> None:
-    await pool.execute(
-        "INSERT INTO outbox (endpoint, delivery_id, alert_id, payload, created_at, next_attempt_at, failed_at)"
-        " SELECT 'webhook', 'prune ' || days, gen_random_uuid(), '{}', now(), now(), now() - days * interval '1 day'"
-        " FROM generate_series(27, 30) AS days"
-    )
-    async with pool.acquire() as db:
-        assert await outbox.prune(db, datetime.now(UTC) - timedelta(days=28, hours=1)) == 2
