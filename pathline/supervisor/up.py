@@ -1,6 +1,7 @@
 """`pathline up`: everything on this machine under one foreground process, in order up and in order down."""
 
 import asyncio
+import importlib
 import os
 import signal
 import time
@@ -17,7 +18,7 @@ from pathline.embedded.part import Part
 from pathline.embedded.postgres import EmbeddedPostgres
 from pathline.embedded.trouble import Code, TroubleError, from_os_error
 from pathline.kit.settings import DATABASE_URL_RECORD, KAFKA_RECORD, Settings
-from pathline.supervisor import credential, first_run, state
+from pathline.supervisor import credential, state
 from pathline.supervisor.greeting import greeting
 from pathline.supervisor.keeper import Keeper
 from pathline.supervisor.parts import ADDRESS_SETTINGS, SERVICES, RemotePart, ServicePart
@@ -96,6 +97,8 @@ class Supervisor:
             ports.check_free(getattr(self._settings, setting), name, f"PATHLINE_{setting.upper()}")
 
     async def _prepare(self) -> None:
+        from pathline.supervisor import first_run
+
         version = await first_run.prepare_database(self._dsn, demo=self._demo)
         self._say.line(f"database: at version {version}")
         await first_run.check_cluster(self._dsn, self._kafka)
@@ -123,7 +126,12 @@ class Supervisor:
             self._dsn = self._settings.dsn()
             self._remote["postgres"] = RemotePart("postgres", self._dsn)
         self._say.now("Starting Kafka and PostgreSQL")
-        await asyncio.gather(self._keep(own, must_start=True), *map(self._wait_for, self._remote.values()))
+        await asyncio.gather(
+            self._keep(own, must_start=True),
+            *map(self._wait_for, self._remote.values()),
+            # What migrates takes a second to import: while the servers start, not before.
+            asyncio.to_thread(importlib.import_module, "pathline.supervisor.first_run"),
+        )
         if self._settings.kafka is None:
             self._kafka = self._keepers["kafka"].part.address
         # For the other commands on this home, also when the servers are somebody else's.
@@ -225,10 +233,11 @@ class Supervisor:
             await asyncio.sleep(STATE_SECONDS)
 
     def _write_state(self, last: state.Snapshot | None = None) -> state.Snapshot:
+        parts: list[RemotePart | Keeper] = [*self._remote.values(), *self._keepers.values()]
         snapshot = state.Snapshot(
             supervisor=os.getpid(),
-            ready=self._complete and all(part.ready for part in (*self._remote.values(), *self._keepers.values())),
-            parts=tuple(part.state() for part in (*self._remote.values(), *self._keepers.values())),
+            ready=self._complete and all(part.ready for part in parts),
+            parts=tuple(part.state() for part in parts),
             kafka=self._kafka or None,
             demo=self._demo,
         )

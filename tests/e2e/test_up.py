@@ -109,7 +109,7 @@ def test_a_killed_service_is_started_again_within_10_s(up: Up) -> None:
     until(lambda: up.pids().get("ingest", first) != first, RESTART_SECONDS, lambda: up.output)
     assert time.monotonic() - killed < RESTART_SECONDS
     assert "ingest: ended by signal 9" in up.output and "ingest: starting again in 0.5 s" in up.output
-    until(lambda: up.output.count("ingest: ready on") >= 2, START_SECONDS, lambda: up.output)
+    up.wait_for("ingest: ready on", START_SECONDS, times=2)
 
 
 def test_killed_servers_come_back_and_nothing_is_lost(up: Up, home: Path) -> None:
@@ -117,8 +117,8 @@ def test_killed_servers_come_back_and_nothing_is_lost(up: Up, home: Path) -> Non
     for name in ("kafka", "postgres"):
         os.kill(pids[name], signal.SIGKILL)
     for name in ("kafka", "postgres"):
-        until(lambda name=name: f"{name}: starting again" in up.output, RESTART_SECONDS, lambda: up.output)
-        until(lambda name=name: up.output.count(f"{name}: ready on") >= 2, START_SECONDS, lambda: up.output)
+        up.wait_for(f"{name}: starting again", RESTART_SECONDS)
+        up.wait_for(f"{name}: ready on", START_SECONDS, times=2)
     assert run(home, "status", "--wait", str(START_SECONDS)).returncode == 0, up.output
     until(lambda: up.post("Product Viewed", userId="ada").status_code == httpx.codes.OK, 60, lambda: up.output)
 

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any, Self
 
@@ -82,10 +83,10 @@ class Up:
             reading.seek(self._from)
             return reading.read().decode()
 
-    def wait_for(self, text: str, seconds: float = START_SECONDS) -> None:
-        """Wait until it has printed `text`."""
-        until(lambda: text in self.output or self.process.poll() is not None, seconds, lambda: self.output)
-        assert text in self.output, self.output
+    def wait_for(self, text: str, seconds: float = START_SECONDS, *, times: int = 1) -> None:
+        """Wait until it has printed `text` so often."""
+        until(lambda: self.output.count(text) >= times or self.process.poll() is not None, seconds, lambda: self.output)
+        assert self.output.count(text) >= times, self.output
 
     def wait_ready(self) -> None:
         """Wait for the line that says so."""
@@ -118,12 +119,10 @@ class Up:
     def end_at_once(self) -> None:
         """Kill it and all it started."""
         family = relatives(self.home)
-        for process in (self.process, *family):
-            if isinstance(process, subprocess.Popen) or process.is_running():
-                try:
-                    process.kill()
-                except (psutil.NoSuchProcess, ProcessLookupError):
-                    continue
+        self.process.kill()
+        for process in family:
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
         self.process.wait(END_SECONDS)
         psutil.wait_procs(family, END_SECONDS)
         self._out.close()

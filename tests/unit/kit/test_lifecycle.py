@@ -37,10 +37,10 @@ async def serving() -> AsyncIterator[Callable[..., object]]:
     stop = asyncio.Event()
     tasks: list[asyncio.Task[None]] = []
 
-    async def start(app: Starlette, **options: int) -> tuple[str, asyncio.Event, asyncio.Task[None]]:
+    async def start(app: Starlette) -> tuple[str, asyncio.Event, asyncio.Task[None]]:
         address = f"127.0.0.1:{free_port()}"
         started = asyncio.Event()
-        tasks.append(asyncio.create_task(lifecycle.serve(app, address, stop=stop, started=started, **options)))
+        tasks.append(asyncio.create_task(lifecycle.serve(app, address, stop=stop, started=started)))
         await asyncio.wait_for(started.wait(), 10)
         return f"http://{address}", stop, tasks[-1]
 
