@@ -282,6 +282,12 @@ async def test_odd_keys_are_refused(program: Program, key: str) -> None:
     assert got.status == 401
 
 
+async def test_rubbish_behind_a_good_call_takes_nothing_from_it(program: Program) -> None:
+    body = orjson.dumps(viewed(8))
+    answer = await exchange(program.address, START + b"content-length: %d\r\n\r\n" % len(body) + body + b"}\r\n")
+    assert parse(answer).status == 200
+
+
 async def test_an_upgrade_is_answered_as_it_stands(program: Program) -> None:
     body = orjson.dumps(viewed(9))
     asking = b"connection: upgrade, http2-settings\r\nupgrade: h2c\r\nhttp2-settings: x\r\n"
@@ -300,7 +306,7 @@ async def test_all_that_was_stored_can_be_read(program: Program, stack: Stack) -
     await consumer.start()
     log = Log(consumer)
     try:
-        records = await log.read(len(FINE_TEXTS) + 3)
+        records = await log.read(len(FINE_TEXTS) + 4)
     finally:
         await consumer.stop()
     for record in records:
