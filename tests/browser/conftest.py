@@ -81,6 +81,10 @@ class Site:
         answer = httpx.request(method, f"{self.url}/api/v1{path}", headers=headers, json=body, timeout=10)
         return answer.raise_for_status().json()
 
+    def metrics(self) -> str:
+        """What the console measures."""
+        return httpx.get(f"{self.url}/metrics", timeout=10).text
+
     async def alert(self, entity: str) -> dict[str, Any]:
         """The newest alert about a thing, once there is one."""
         async with asyncio.timeout(START_SECONDS):

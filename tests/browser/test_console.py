@@ -216,3 +216,33 @@ async def test_a_stream_that_breaks_says_so_and_misses_nothing(site: Site, sign_
     await live(page)
     await expect(page.locator(".stale")).to_be_hidden()
     await expect(row(page, "2080")).to_be_visible()
+
+
+async def test_all_tabs_of_a_browser_share_one_stream_of_alerts(site: Site, sign_in: SignIn) -> None:
+    page = await sign_in("Mara")
+    tabs = [page, await page.context.new_page(), await page.context.new_page()]
+    for tab in tabs:
+        await tab.goto(site.url)
+        await live(tab)
+
+    async def one() -> bool:
+        return "\npathline_console_streams 1.0\n" in site.metrics()
+
+    await until(one)
+    await pained(site, "ida", "2090")
+    for tab in tabs:
+        await expect(row(tab, "2090")).to_be_visible()
+
+
+async def test_nothing_shifts_while_a_page_loads_and_becomes_live(site: Site, sign_in: SignIn) -> None:
+    alert = await pained(site, "jon", "2095", "Jon Berg")
+    page = await sign_in("Mara")
+    for path in ("/", f"/alerts/{alert['id']}", f"/customers/{alert['customer_id']}"):
+        await page.goto(site.url + path)
+        await live(page)
+        shifted = await page.evaluate(
+            """() => new Promise(answer => new PerformanceObserver(list =>
+                answer(list.getEntries().reduce((sum, one) => sum + one.value, 0))
+            ).observe({type: "layout-shift", buffered: true}) ?? setTimeout(() => answer(0), 1000))"""
+        )
+        assert shifted < 0.01, path
