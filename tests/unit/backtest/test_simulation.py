@@ -183,6 +183,18 @@ def test_an_order_elsewhere_answers_the_checkout_of_the_same_customer() -> None:
     )
 
 
+def test_a_checkout_is_open_again_once_the_order_that_answered_it_is_somebody_elses() -> None:
+    left = touchpoint(1, event="Checkout Started", people={"user_id": "bob"}, things={"checkout": "c"})
+    forged = touchpoint(
+        2, event="Order Completed", people={"user_id": "bob"}, things={"order": "1"}, seconds=7200, trusted=False
+    )
+    told = touchpoint(3, event="Order Completed", people={"user_id": "ann"}, things={"order": "1"}, seconds=10_800)
+    (answered,) = simulated([left, forged]).values()
+    (reopened,) = simulated([left, forged, told]).values()
+    assert (answered.state, answered.resolution) == ("resolved", "ordered")
+    assert (reopened.state, reopened.updated_at) == ("open", told.occurred_at)
+
+
 def test_a_reply_in_any_case_of_the_customer_answers_a_bad_rating() -> None:
     rated = touchpoint(1, event="Survey Answered", people={"user_id": "ann"}, properties={"survey": "nps", "score": 2})
     opened = touchpoint(2, event="Contact Opened", people={"user_id": "ann"}, things={"case": "k"}, seconds=60)
