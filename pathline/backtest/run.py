@@ -16,8 +16,8 @@ from pathline.backtest.simulation import Simulation
 from pathline.domain.detectors.compiled import Detectors
 from pathline.domain.people import MAX_JOINED
 
-LINES_MOST: Final = 5_000_000
-"""Lines held in memory unless more are asked for; each takes its own size and about 500 bytes."""
+LINES_MOST: Final = 1_000_000
+"""Lines held in memory unless more are asked for; with the state of their customers they take about 2 KB each."""
 
 
 class Outcome(msgspec.Struct, frozen=True):
