@@ -75,15 +75,6 @@ class _Common(msgspec.Struct, omit_defaults=True, gc=False):
     historical: bool = False
 
 
-class _Own(msgspec.Struct, omit_defaults=True, gc=False):
-    """The part that is one call's own."""
-
-    library: str
-    occurred_at: datetime
-    message_id: str
-    clamped: bool = False
-
-
 _encoder = msgspec.json.Encoder()
 _decoder = msgspec.json.Decoder(Accepted)
 
@@ -125,7 +116,7 @@ def encode(
 class Envelope:
     """What `encode` writes for the calls of one request, with what they share encoded once."""
 
-    __slots__ = ("_shared", "_start")
+    __slots__ = ("_received_at", "_shared", "_start", "_then")
 
     def __init__(
         self,
@@ -140,11 +131,17 @@ class Envelope:
         """Take what they share; `shared` is a JSON object, checked by then."""
         common = _encoder.encode(_Common(VERSION, source, namespace, trusted, received_at, historical))
         self._start = common[:-1]
+        self._received_at = received_at
+        self._then = _encoder.encode(received_at)
         self._shared = b"" if shared is None else b',"shared":%b' % shared
 
     def around(
         self, call: bytes, *, library: str, occurred_at: datetime, message_id: str, clamped: bool = False
     ) -> bytes:
         """The value of a record. `call` is a JSON object, checked by then, that stays as it was sent."""
-        own = _encoder.encode(_Own(library, occurred_at, message_id, clamped))
-        return b'%b,%b%b,"call":%b}' % (self._start, own[1:-1], self._shared, call)
+        # Most calls of servers give no time of their own: it is encoded once with the receipt's.
+        when = self._then if occurred_at is self._received_at else _encoder.encode(occurred_at)
+        return b'%b,"library":"%b","occurred_at":%b,"message_id":%b%b%b,"call":%b}' % (
+            self._start, library.encode(), when, _encoder.encode(message_id),
+            b',"clamped":true' if clamped else b"", self._shared, call,
+        )  # fmt: skip

@@ -81,16 +81,15 @@ async def _leave(stop: asyncio.Event, leave: asyncio.Event, health: Health, seco
     leave.set()
 
 
-def create_app(collector: Collector, script: Script, health: Health, registry: CollectorRegistry) -> FastAPI:
-    """Everything a collector answers."""
+def create_app(collector: Collector, script: Script, health: Health, registry: CollectorRegistry) -> HotRoutes:
+    """Everything a collector answers: the hot routes at once, the others by FastAPI behind them."""
     app = FastAPI(title="Pathline collector", docs_url=None, redoc_url=None)
-    app.add_middleware(HotRoutes, collector=collector)
     app.router.routes.append(Route("/pathline.js", script.get, methods=["GET"]))
     app.router.routes.extend(health_routes(health, registry))
     app.add_exception_handler(HTTPException, _unrouted)
     app.add_exception_handler(Exception, _broken)
     app.openapi = document  # type: ignore[method-assign]
-    return app
+    return HotRoutes(app, collector)
 
 
 async def _unrouted(_request: Request, error: Exception) -> Response:

@@ -10,6 +10,7 @@ from typing import Final, NamedTuple
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from pathline.kit import logging
 from pathline.storage.keys import WriteKey
 from services.ingest.body import Body, GoneError, Held
 from services.ingest.codes import RETRY_AFTER_SECONDS, STORED, Refused
@@ -18,6 +19,8 @@ from services.ingest.keyring import MISSING, Keyring, is_loopback, key_in_query
 from services.ingest.metrics import IngestMetrics
 from services.ingest.settings import IngestSettings
 from services.ingest.store import Store
+
+log = logging.get_logger(__name__)
 
 HeaderMap = dict[bytes, bytes]
 
@@ -59,6 +62,7 @@ _STORED_HEADERS: Final = [_JSON, (b"content-length", str(len(STORED)).encode())]
 
 _EMPTY: Final = Refused("empty_body", "the body is empty")
 _NO_LOG: Final = Refused("log_unavailable", "Kafka cannot be written now; try again")
+_BROKEN: Final = Refused("internal", "something is wrong with Pathline; the log has it")
 _STOPPING: Final = Refused("stopping", "the collector is stopping; send again")
 _NO_METHOD: Final = Refused("method_not_allowed", "the address takes POST")
 
@@ -91,6 +95,10 @@ class Collector:
             except asyncio.CancelledError:
                 # Only the end of the process cancels a request, when its time to drain is over.
                 answer = refuse(_STOPPING, close=True)
+            except Exception:
+                # A fault of ours: the sender gets the error's shape, the log the fault.
+                log.exception("a request was not answered", route=route.name)
+                answer = refuse(_BROKEN)
             finally:
                 body.release()
         else:
@@ -144,7 +152,10 @@ class Collector:
 
 
 class HotRoutes:
-    """ASGI middleware: the addresses that must be quick are answered before any routing, the others by `app`."""
+    """ASGI middleware: the addresses that must be quick are answered before any routing, the others by `app`.
+
+    It stands before FastAPI's own middleware, which costs as much as taking a call does.
+    """
 
     def __init__(self, app: ASGIApp, collector: Collector) -> None:
         """Stand before `app`."""

@@ -200,12 +200,14 @@ async def test_it_ends_in_order(stack: Stack, database: str, topics: Topics, top
             ending = asyncio.create_task(program.end())
             await until(lambda: refused(program.address))
             writer.write(b',"userId":"slow"  }')
-            answer = await reader.read()
+            said: bytes = await reader.read()
             writer.close()
             assert await ending == 0
-            return answer
+            return said
 
-        answer, *_ = await asyncio.gather(slow(), *map(send, range(4)))
+        senders = [asyncio.create_task(send(number)) for number in range(4)]
+        answer = await slow()
+        await asyncio.gather(*senders)
         assert answer.endswith(b'{"success":true}')
     consumer = make_consumer(stack.bootstrap, topics.touchpoints, client_id="test", auto_offset_reset="earliest")
     await consumer.start()

@@ -270,3 +270,20 @@ def test_the_sdk_says_what_kind_of_sender_it_is(library: object, channel: str, *
 def test_the_sdk_of_a_batch_stands_in_its_context() -> None:
     call = viewed(context={"page": {}})
     assert accepted.decode(take(call, sender="app").value).library == "app"
+
+
+@pytest.mark.parametrize("occurred_at", [NOW, NOW - timedelta(days=1)])
+@pytest.mark.parametrize("shared", [None, b'{"a":1}'])
+@pytest.mark.parametrize("flag", [True, False])
+def test_an_envelope_writes_what_encode_writes(occurred_at: datetime, shared: bytes | None, *, flag: bool) -> None:
+    given: dict[str, Any] = {
+        "source": "shop",
+        "namespace": "n",
+        "trusted": flag,
+        "received_at": NOW,
+        "historical": flag,
+    }
+    own: dict[str, Any] = {"library": "app", "occurred_at": occurred_at, "message_id": 'a"\\\n', "clamped": flag}
+    call = b'{"type":"page","userId":"42"}'
+    by_envelope = accepted.Envelope(**given, shared=shared).around(call, **own)
+    assert accepted.decode(by_envelope) == accepted.decode(accepted.encode(call, **given, **own, shared=shared))
