@@ -17,7 +17,7 @@ from pathline.embedded.trouble import TroubleError
 from tests.bench import __main__ as program
 from tests.bench import collector, load, report, stitcher, whole
 from tests.bench.figures import Figure, at_least, at_most
-from tests.bench.platform import Platform, running
+from tests.bench.platform import ROOT, Platform, running
 
 
 @pytest.fixture
@@ -50,6 +50,8 @@ async def test_an_answer_that_is_no_success_ends_the_bench() -> None:
     async def refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"{}")
         writer.write(b'HTTP/1.1 503 Service Unavailable\r\ncontent-length: 17\r\n\r\n{"success":false}')
+        writer.close()
+        await writer.wait_closed()
 
     server = await asyncio.start_server(refuse, "127.0.0.1", 0)
     async with server:
@@ -63,7 +65,7 @@ def test_a_collector_that_ends_at_once_is_said_so() -> None:
         [sys.executable, "-m", "tests.bench.bare_collector", f"127.0.0.1:{free_port()}", "t", "0"],
         capture_output=True,
         check=False,
-        cwd=report.ROOT,
+        cwd=ROOT,
     )
     assert done.returncode != 0
     assert b"KafkaConnectionError" in done.stderr
