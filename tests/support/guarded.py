@@ -50,12 +50,15 @@ class Guarded:
 
     def routes(self) -> list[tuple[str, str]]:
         """Every (method, path) the application answers, with an id where the path takes one."""
-        found = set()
-        for one in iter_route_contexts(self._routes()):
-            path, methods = str(one.path), set(one.methods or ()) & METHODS
-            for method in methods:
-                found.add((method, _filled(path)))
-        return sorted(found)
+        return [(method, _filled(path)) for method, path in self.templates()]
+
+    def templates(self) -> list[tuple[str, str]]:
+        """Every (method, path) the application answers, as the routes are written."""
+        return sorted(
+            (method, str(one.path))
+            for one in iter_route_contexts(self._routes())
+            for method in METHODS & set(one.methods or ())
+        )
 
 
 def _filled(path: str) -> str:
