@@ -49,6 +49,7 @@ class Stack:
         """Start `kafka` or `postgres` and wait until it answers."""
         part: Part = self.kafka if name == "kafka" else self.postgres
         child = self.children.setdefault(name, Child(name, self.home))
+        await part.prepare()
         child.start(part.launch())
         async with asyncio.timeout(part.start_seconds):
             while reason := await part.unready():
@@ -60,16 +61,17 @@ class Stack:
         part: Part = self.kafka if name == "kafka" else self.postgres
         await self.children[name].end(part.stop_seconds)
 
-    def kill(self, name: str) -> None:
+    async def kill(self, name: str) -> None:
         """End it as a power cut would."""
         self.children[name].kill()
+        while self.children[name].running:
+            await asyncio.sleep(0.01)
 
 
 async def _start_stack(home: Path) -> Stack:
     homes.prepare(home)
     embedded = EmbeddedKafka(home, port=0, cache=homes.cache_directory(), progress=lambda *_: None)
     stack = Stack(home, embedded, EmbeddedPostgres(home))
-    await asyncio.gather(stack.kafka.prepare(), stack.postgres.prepare())
     await asyncio.gather(stack.start("kafka"), stack.start("postgres"))
     return stack
 

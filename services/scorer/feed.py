@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
-from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaConnectionError, KafkaError, KafkaTimeoutError, MessageSizeTooLargeError
 
 from pathline.contracts import alert_message
-from pathline.kit import kafka
+from pathline.kit.producer import LastingProducer
 from services.scorer.courier import Delivered, GivenUp, Outcome, Postponed
 
 if TYPE_CHECKING:
@@ -19,9 +17,6 @@ if TYPE_CHECKING:
 
 SEND_TIMEOUT_SECONDS: Final = 6
 """An idempotent producer never gives a batch up by itself; after this long all is sent anew."""
-
-STOP_TIMEOUT_SECONDS: Final = 3
-"""How long a producer may take to end. Nothing is lost with it: what was not acked is still in the outbox."""
 
 AGAIN_SECONDS: Final = 1.0
 """When a record that the broker did not take is sent again."""
@@ -32,15 +27,14 @@ class ConsoleFeed:
 
     def __init__(self, bootstrap: str, topic: str) -> None:
         """Nothing is opened before the first delivery."""
-        self._bootstrap = bootstrap
         self._topic = topic
-        self._producer: AIOKafkaProducer | None = None
+        self._producer = LastingProducer(bootstrap, client_id="pathline-scorer")
 
     async def deliver(self, deliveries: Sequence[Delivery]) -> list[Outcome]:
         """Send them together; of one alert there is only one among them."""
         try:
             async with asyncio.timeout(SEND_TIMEOUT_SECONDS):
-                producer = await self._started()
+                producer = await self._producer.started()
                 sent = [
                     await producer.send(
                         self._topic,
@@ -58,32 +52,12 @@ class ConsoleFeed:
             acks = [error for _ in deliveries]
         outcomes = [_outcome(ack) for ack in acks]
         if any(isinstance(one, Postponed) for one in outcomes):
-            # Some errors of an idempotent producer stick to it (aiokafka 1017).
-            await self.close()
+            await self._producer.discard()
         return outcomes
-
-    async def _started(self) -> AIOKafkaProducer:
-        if self._producer is None:
-            producer = kafka.make_producer(self._bootstrap, client_id="pathline-scorer")
-            try:
-                await producer.start()
-            except BaseException:
-                await _stop(producer)
-                raise
-            self._producer = producer
-        return self._producer
 
     async def close(self) -> None:
         """End the producer."""
-        producer, self._producer = self._producer, None
-        if producer is not None:
-            await _stop(producer)
-
-
-async def _stop(producer: AIOKafkaProducer) -> None:
-    with suppress(KafkaError, OSError, TimeoutError):
-        async with asyncio.timeout(STOP_TIMEOUT_SECONDS):
-            await producer.stop()
+        await self._producer.discard()
 
 
 def _outcome(ack: object) -> Outcome:

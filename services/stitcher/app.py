@@ -21,6 +21,7 @@ from pathline.domain.stages import Stages
 from pathline.kit import kafka, lifecycle, logging
 from pathline.kit.database import create_pool
 from pathline.kit.health import Health, health_routes
+from pathline.kit.producer import LastingProducer
 from pathline.storage import fences, partitions
 from pathline.storage.fences import FenceLostError, OtherClusterError
 from pathline.storage.stitching import NewerStateError
@@ -77,19 +78,14 @@ async def main(stop: asyncio.Event) -> None:
         if pool is None:
             return
         stack.push_async_callback(pool.close)
-        producer = kafka.make_producer(settings.bootstrap(), client_id="pathline-stitcher")
-        if await insist(lambda: _start(producer), health, "kafka", stop) is None:
+        producer = LastingProducer(settings.bootstrap(), client_id="pathline-stitcher")
+        stack.push_async_callback(producer.discard)
+        if await insist(producer.started, health, "kafka", stop) is None:
             return
-        stack.push_async_callback(producer.stop)
         publisher = HintPublisher(producer, topics.journeys)
         while not stop.is_set():
             await _one_life(settings, pool, publisher, topics.touchpoints, stages, metrics, health, stop)
         await serving
-
-
-async def _start(producer: Any) -> bool:
-    await producer.start()
-    return True
 
 
 async def _one_life(

@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Final
+from typing import Final
+
+from aiokafka.errors import KafkaError
 
 from pathline.contracts import hint
 from pathline.contracts.hint import Hint
-
-if TYPE_CHECKING:
-    from aiokafka import AIOKafkaProducer
+from pathline.kit.producer import LastingProducer
 
 SEND_TIMEOUT_SECONDS: Final = 10
 """An idempotent producer never gives a batch up by itself; after this long the hints are sent anew."""
@@ -23,8 +23,8 @@ HINTS_A_RECORD: Final = 500
 class HintPublisher:
     """Sends hints to the journeys topic, those about one subject always to the same partition."""
 
-    def __init__(self, producer: AIOKafkaProducer, topic: str) -> None:
-        """Use a started `producer`."""
+    def __init__(self, producer: LastingProducer, topic: str) -> None:
+        """Send by `producer` to `topic`."""
         self._producer = producer
         self._topic = topic
 
@@ -32,20 +32,28 @@ class HintPublisher:
         """Send and wait for the broker's ack.
 
         Raises:
-            aiokafka.errors.KafkaError: the broker refuses.
+            aiokafka.errors.KafkaError: the broker refuses; the next try is with another producer.
             TimeoutError: no ack in SEND_TIMEOUT_SECONDS; some may have arrived, which is harmless.
         """
         if not hints:
             return
-        async with asyncio.timeout(SEND_TIMEOUT_SECONDS):
-            partitions = sorted(await self._producer.partitions_for(self._topic))
-            shares: dict[int, list[Hint]] = {}
-            for one in hints:
-                shares.setdefault(partitions[one.subject.int % len(partitions)], []).append(one)
-            now = datetime.now(UTC)
-            acks = [
-                await self._producer.send(self._topic, hint.encode(share[i : i + HINTS_A_RECORD], now), partition=p)
-                for p, share in shares.items()
-                for i in range(0, len(share), HINTS_A_RECORD)
-            ]
-            await asyncio.gather(*acks)
+        try:
+            async with asyncio.timeout(SEND_TIMEOUT_SECONDS):
+                await self._send(hints)
+        except KafkaError:
+            await self._producer.discard()
+            raise
+
+    async def _send(self, hints: Sequence[Hint]) -> None:
+        producer = await self._producer.started()
+        partitions = sorted(await producer.partitions_for(self._topic))
+        shares: dict[int, list[Hint]] = {}
+        for one in hints:
+            shares.setdefault(partitions[one.subject.int % len(partitions)], []).append(one)
+        now = datetime.now(UTC)
+        acks = [
+            await producer.send(self._topic, hint.encode(share[i : i + HINTS_A_RECORD], now), partition=p)
+            for p, share in shares.items()
+            for i in range(0, len(share), HINTS_A_RECORD)
+        ]
+        await asyncio.gather(*acks)

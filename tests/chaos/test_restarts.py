@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from collections.abc import Mapping
 
 import asyncpg
 import httpx
@@ -29,7 +30,7 @@ class Client:
         self.answers: Counter[int] = Counter()
         self.without_retry_after = 0
         self.acked = 0
-        self._http = http
+        self.http = http
         self._trial = trial
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -43,9 +44,9 @@ class Client:
             self._trial.sent[message_id] = "ok"
             self.acked += 1
 
-    async def _post(self, call: dict[str, object]) -> bool:
+    async def _post(self, call: Mapping[str, object]) -> bool:
         try:
-            answer = await self._http.post("/v1/track", json=call, auth=("demo", ""))
+            answer = await self.http.post("/v1/track", json=call, auth=("demo", ""))
         except httpx.TransportError:
             self.answers[0] += 1
             return False
@@ -85,10 +86,10 @@ async def test_kafka_and_postgres_restarted_under_load_lose_and_double_nothing(
         await until(lambda: _refused(clients), 30)
         await stack.start("kafka")
         await _more_calls(clients)
-        stack.kill("postgres")
+        await stack.kill("postgres")
         await _more_calls(clients)  # The log takes touchpoints while the database is away.
         await stack.start("postgres")
-        stack.kill("kafka")
+        await stack.kill("kafka")
         await stack.start("kafka")
         await _more_calls(clients)
         stop.set()
@@ -111,7 +112,13 @@ async def _more_calls(clients: list[Client]) -> None:
     async def enough() -> bool:
         return sum(client.acked for client in clients) >= target
 
-    await until(enough, 60)
+    try:
+        await until(enough, 60)
+    except AssertionError as late:
+        answers = sum((client.answers for client in clients), Counter[int]())
+        metrics = (await clients[0].http.get("/metrics")).text
+        told = [line for line in metrics.splitlines() if "bucket" not in line and "#" not in line]
+        raise AssertionError("\n".join([str(late), str(answers), *told])) from late
 
 
 async def _refused(clients: list[Client]) -> bool:

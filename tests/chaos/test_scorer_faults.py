@@ -72,14 +72,14 @@ async def test_a_scorer_killed_over_pending_deadlines_fires_each_once(trial: Tri
     second = await make("scorer", PATHLINE_SCORER_DUE_BATCH="5").start()
 
     async def some_fired() -> bool:
-        return await trial.value(_EPISODES, LATE) > 0
+        return bool(await trial.value(_EPISODES, LATE) > 0)
 
     await until(some_fired)
     second.kill()
     await make("scorer").start()
 
     async def all_fired() -> bool:
-        return await trial.value(_EPISODES, LATE) >= ORDERS
+        return bool(await trial.value(_EPISODES, LATE) >= ORDERS)
 
     await until(all_fired)
     assert await trial.value("SELECT count(DISTINCT entity_id) FROM alert WHERE detector = $1", LATE) == ORDERS

@@ -69,7 +69,7 @@ class Program:
             return reason is None
 
         try:
-            await until(able)
+            await until(able, 60)
         except AssertionError as late:
             message = f"{self.name} is not ready: {reason}\n{self._last_words()}"
             raise AssertionError(message) from late

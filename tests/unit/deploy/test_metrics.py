@@ -26,7 +26,7 @@ RULES: list[dict[str, Any]] = [
 
 def catalogue() -> dict[str, list[tuple[str, str, str, str]]]:
     """(name, type, labels, meaning) of every metric, by service."""
-    found = {}
+    found: dict[str, list[tuple[str, str, str, str]]] = {}
     for service in ("collector", "stitcher", "scorer", "console", "demo"):
         registry = CollectorRegistry()
         match service:
@@ -41,7 +41,8 @@ def catalogue() -> dict[str, list[tuple[str, str, str, str]]]:
             case _:
                 DemoMetrics(registry)
         rows = []
-        for collector in {id(c): c for c in registry._names_to_collectors.values()}.values():
+        known: dict[int, Any] = {id(one): one for one in registry._names_to_collectors.values()}
+        for collector in known.values():
             (family,) = collector.describe()
             name = family.name + ("_total" if family.type == "counter" else "")
             labels = ", ".join(getattr(collector, "_labelnames", ()))
