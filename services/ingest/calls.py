@@ -260,7 +260,7 @@ def _has_one(names: tuple[str, ...], properties: Fields) -> bool:
     """Whether one of these properties is there; one that names a thing must be usable for that."""
     for name in names:
         value = properties.get(name)
-        if value is not None and value != "" and (name not in _NAMING or subject("", name, value) is not None):
+        if value is not None and value != "" and (name not in _NAMING or usable(value) is not None):
             return True
     return False
 

@@ -31,20 +31,21 @@ Subject = tuple[bytes, int]
 
 
 def subject(namespace: str, kind: str, value: object) -> Subject | None:
-    """The subject that a raw value names, or None where it can't be used. Its text is normalised by then."""
+    """The person that a raw value names, or None where it can't be used. Those who come back are remembered."""
     if type(value) is str and len(value) <= MAX_VALUE_BYTES:
         return _remembered(namespace, kind, value)
-    text = usable(value)
-    return None if text is None else _remembered(namespace, kind, text)
+    return _made(namespace, kind, value)
 
 
-@lru_cache(maxsize=NAMES_KNOWN)
-def _remembered(namespace: str, kind: str, value: str) -> Subject | None:
+def _made(namespace: str, kind: str, value: object) -> Subject | None:
     text = usable(value)
     if text is None:
         return None
     key = f"{namespace}/{kind}/{text}".encode()
     return key, murmurhash2(key, JAVA_SEED) & _POSITIVE
+
+
+_remembered = lru_cache(maxsize=NAMES_KNOWN)(_made)
 
 
 def person_named(namespace: str, anonymous_id: object, places: tuple[Fields, ...], device: object) -> Subject | None:
@@ -70,6 +71,7 @@ def person_named(namespace: str, anonymous_id: object, places: tuple[Fields, ...
 def thing_named(namespace: str, properties: Fields) -> Subject | None:
     """The first thing a track call names, or None."""
     for kind, name in _THINGS:
-        if name in properties and (named := subject(namespace, kind, properties[name])) is not None:
+        # Not remembered: there are more things than people, and each is met a few times in all.
+        if name in properties and (named := _made(namespace, kind, properties[name])) is not None:
             return named
     return None
