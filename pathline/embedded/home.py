@@ -16,12 +16,22 @@ HOLD_PAUSE_SECONDS = 0.05
 """`status` takes the lock for a moment to see whether anybody has it: not taken at once is not yet in use."""
 FREE_BYTES_MIN = 300 * 1_048_576
 """A new database and log take 150 MB; less than this and the first hour ends badly."""
+FULL_BYTES = 16 * 1_048_576
+"""Less than Kafka and PostgreSQL take at a time for a new file: to them a disk with this left is full."""
 
 
 def cache_directory() -> Path:
     """Where downloads are kept for every home of this user: PATHLINE_CACHE, else the user's cache directory."""
     base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
     return Path(os.environ.get("PATHLINE_CACHE") or f"{base}/pathline").expanduser().absolute()
+
+
+def is_full(home: Path) -> bool:
+    """Whether a part that ended probably did so for want of room: its log then could not say it."""
+    try:
+        return shutil.disk_usage(home).free < FULL_BYTES
+    except OSError:
+        return False
 
 
 def prepare(home: Path) -> Path:

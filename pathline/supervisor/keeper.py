@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from pathline.embedded import home as homes
 from pathline.embedded.part import Part
 from pathline.embedded.processes import Child
 from pathline.embedded.trouble import Code, TroubleError, from_os_error
@@ -28,6 +29,7 @@ class Keeper:
     def __init__(self, part: Part, home: Path, *, say: Say, must_start: bool = False) -> None:
         """Keep `part`, logging under `home`, telling the person through `say`."""
         self.part = part
+        self._home = home
         self.child = Child(part.name, home)
         self.ready_once = asyncio.Event()
         self.restarts = 0
@@ -70,7 +72,8 @@ class Keeper:
                     raise known from problem
             self._set("dead", died)
             if self._must_start and not self.ready_once.is_set():
-                raise TroubleError(Code.PART_FAILED, f"{self.part.name} {died}")
+                code = Code.NO_SPACE if homes.is_full(self._home) else Code.PART_FAILED
+                raise TroubleError(code, f"{self.part.name} {died}")
             wait_seconds = self._backoff.next()
             self._say_died(died, wait_seconds)
             await asyncio.sleep(wait_seconds)
@@ -130,6 +133,8 @@ class Keeper:
         how = f"ended by signal {-status}" if status is not None and status < 0 else f"ended with status {status}"
         # A killed process had no time for words: the last ones would tell of something else.
         words = "" if status == -signal.SIGKILL else self.child.last_words(3)
+        if homes.is_full(self._home):
+            how = f"{how}; the disk is full: free some space"
         return f"{how}; log: {self.child.log}" + (f"\n{words}" if words else "")
 
     def _set(self, state: State, reason: str | None) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from pathline.embedded import home as homes
 from pathline.embedded.processes import Launch
 from pathline.embedded.trouble import Code, TroubleError
 from pathline.supervisor import keeper as keepers
@@ -163,3 +164,14 @@ async def test_one_that_is_not_ready_says_why_now_and_then(
         part.reason = "lost it"
         await until(lambda: keeper.state().state == "not ready")
         assert keeper.state().reason == "lost it"
+
+
+async def test_a_full_disk_is_said_for_the_part_that_could_not(
+    home: Path, said: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(homes, "is_full", lambda _home: True)
+    part = FakePart(home, FAILS)
+    part.reason = "starting"
+    with pytest.raises(TroubleError, match="the disk is full: free some space") as raised:
+        await Keeper(part, home, say=said.append, must_start=True).run()
+    assert raised.value.code == Code.NO_SPACE
