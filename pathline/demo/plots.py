@@ -56,14 +56,14 @@ def check_out(c: Customer) -> Iterator[Step]:
 
 
 def pay(c: Customer, failures: int = 0, *, succeed: bool = True) -> Iterator[Step]:
-    """The payment, after some that fail."""
+    """The payment, after some that fail: the bank answers while the customer waits."""
     yield c.web("Payment Info Entered", {"checkout_id": c.checkout_id})
     paid = {"checkout_id": c.checkout_id, "amount": c.total, "currency": "EUR"}
     for attempt in range(1, failures + 1):
         declined = {"code": "card_declined", "decline_code": c.chance.choice(DECLINES), "attempt": attempt}
-        yield c.report("Payment Failed", {**paid, **declined})
+        yield c.report("Payment Failed", {**paid, **declined}, after=c.pace.think)
     if succeed:
-        yield c.report("Payment Succeeded", {**paid, "attempt": failures + 1})
+        yield c.report("Payment Succeeded", {**paid, "attempt": failures + 1}, after=c.pace.think)
 
 
 def buy(c: Customer, *, failures: int = 0, promise: Span | None = None) -> Iterator[Step]:
