@@ -16,7 +16,7 @@ from services.ingest.metrics import IngestMetrics
 
 log = logging.get_logger(__name__)
 
-START_SECONDS: Final = 10.0
+START_SECONDS: Final = 6.0
 """A producer that has not found its cluster by then is made anew."""
 
 PAUSE_SECONDS: Final = 0.5
@@ -27,7 +27,7 @@ PROBE_WAIT_SECONDS: Final = 3.0
 STUCK_SECONDS: Final = 30.0
 """A cluster that answers while a group stays without an ack for so long has lost this producer."""
 
-STOP_SECONDS: Final = 5.0
+STOP_SECONDS: Final = 3.0
 
 
 class Store:
