@@ -180,7 +180,7 @@ async def _one_life(
         health.set("kafka", f"{type(error).__name__}: {error}"[:200])
         await pause(halt, REJOIN_PAUSE_SECONDS)
     finally:
-        await consumer.stop()
+        await kafka.stop_consumer(consumer)
 
 
 async def _tick(worker: Worker, settings: ScorerSettings, metrics: ScorerMetrics, health: Health) -> None:

@@ -109,6 +109,7 @@ async def _one_life(
     try:
         cluster_id = await kafka.cluster_id(settings.bootstrap())
         await consumer.start()
+        health.set("kafka", None)
         worker = Worker(
             settings=settings, pool=pool, partitions=Partitions(consumer, pool, topic, cluster_id),
             persistence=Persistence(health, metrics.failures), publisher=publisher, stages=stages, metrics=metrics,
@@ -140,7 +141,7 @@ async def _one_life(
         health.set("kafka", f"{type(error).__name__}: {error}"[:200])
         await pause(stop, REJOIN_PAUSE_SECONDS)
     finally:
-        await consumer.stop()
+        await kafka.stop_consumer(consumer)
 
 
 async def _tick(
