@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 
 from aiokafka.errors import KafkaError
 
-from pathline.consuming.persistence import DATABASE_ERRORS
+from pathline.kit.database import DATABASE_ERRORS
 
 if TYPE_CHECKING:
     from pathline.kit.health import Health

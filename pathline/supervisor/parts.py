@@ -13,6 +13,7 @@ import httpx
 
 from pathline.embedded import kafka, ports
 from pathline.embedded.processes import Launch
+from pathline.kit.database import DATABASE_ERRORS
 from pathline.kit.settings import join_address, split_address
 from pathline.supervisor.state import PartState
 
@@ -130,7 +131,7 @@ async def probe_postgres(dsn: str) -> str | None:
     """Why the database at `dsn` takes no statements, or None when it does."""
     try:
         connection = await asyncpg.connect(dsn, timeout=PROBE_SECONDS)
-    except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as problem:
+    except DATABASE_ERRORS as problem:
         return str(problem) or "does not answer"
     await connection.close(timeout=PROBE_SECONDS)
     return None

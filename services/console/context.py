@@ -14,7 +14,7 @@ from starlette.requests import Request
 
 from pathline.consuming.patience import pause
 from pathline.domain.detectors.compiled import Detectors
-from pathline.kit.database import create_pool
+from pathline.kit.database import close_pool, create_pool
 from pathline.kit.health import Health
 from services.console.errors import ApiError
 from services.console.hub import Hub
@@ -31,6 +31,7 @@ DATABASE_ERRORS: Final = (
     asyncpg.InsufficientResourcesError,
     asyncpg.LockNotAvailableError,
     asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
     OSError,
     TimeoutError,
 )
@@ -82,13 +83,8 @@ class Database:
 
     async def close(self, seconds: float) -> None:
         """Give the connections back, those in use after at most `seconds`."""
-        if self.pool is None:
-            return
-        try:
-            async with asyncio.timeout(seconds):
-                await self.pool.close()
-        except TimeoutError:
-            self.pool.terminate()
+        if self.pool is not None:
+            await close_pool(self.pool, seconds)
 
 
 class Context(msgspec.Struct, frozen=True):

@@ -15,7 +15,7 @@ from urllib.parse import parse_qs
 import asyncpg
 
 from pathline.kit import logging
-from pathline.kit.database import create_pool
+from pathline.kit.database import DATABASE_ERRORS, create_pool
 from pathline.kit.health import Health
 from pathline.storage import keys
 from pathline.storage.keys import WriteKey
@@ -29,8 +29,6 @@ READ_SECONDS: Final = 3.0
 
 KEY_MAX: Final = 200
 """Characters of a write key; what is longer is none."""
-
-AWAY: Final = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError)
 
 MISSING: Final = Refused("missing_key", "the request shows no write key")
 UNKNOWN: Final = Refused("unknown_key", "the write key is not known")
@@ -84,7 +82,7 @@ class Keyring:
                             pool = await create_pool(dsn, max_size=1, application_name="pathline ingest")
                         async with pool.acquire() as db:
                             active = await keys.active(db)
-                except AWAY as problem:
+                except DATABASE_ERRORS as problem:
                     self._metrics.keys_failures.inc()
                     if self.fresh:
                         log.warning("write keys not read", error=type(problem).__name__)

@@ -20,7 +20,7 @@ from pathline.consuming.patience import insist, pause
 from pathline.consuming.persistence import Persistence
 from pathline.contracts import detector_files
 from pathline.kit import kafka, lifecycle, logging
-from pathline.kit.database import create_pool
+from pathline.kit.database import close_pool, create_pool
 from pathline.kit.health import Health, health_routes
 from pathline.storage.fences import FenceLostError, OtherClusterError
 from pathline.storage.stitching import NewerStateError
@@ -70,7 +70,7 @@ async def main(stop: asyncio.Event) -> None:
         )
         if pool is None:
             return
-        stack.push_async_callback(pool.close)
+        stack.push_async_callback(close_pool, pool)
         try:
             async with asyncio.timeout(None) as bound:
                 tasks.create_task(_bound_the_end(stop, bound))

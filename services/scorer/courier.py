@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 import asyncpg
 import msgspec
 
-from pathline.consuming.persistence import DATABASE_ERRORS
+from pathline.kit.database import DATABASE_ERRORS
 from pathline.kit.logging import get_logger
 from pathline.storage import fences, outbox
 

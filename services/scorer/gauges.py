@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 import asyncpg
 
 from pathline.consuming.patience import pause
-from pathline.consuming.persistence import DATABASE_ERRORS
+from pathline.kit.database import DATABASE_ERRORS
 from pathline.kit.logging import get_logger
 from pathline.storage import fences, judgements, outbox, watch
 

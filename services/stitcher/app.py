@@ -16,10 +16,10 @@ from starlette.applications import Starlette
 from pathline.config import STAGES_FILE
 from pathline.consuming.partitions import Partitions
 from pathline.consuming.patience import insist, pause
-from pathline.consuming.persistence import DATABASE_ERRORS, Persistence
+from pathline.consuming.persistence import Persistence
 from pathline.domain.stages import Stages
 from pathline.kit import kafka, lifecycle, logging
-from pathline.kit.database import create_pool
+from pathline.kit.database import DATABASE_ERRORS, close_pool, create_pool
 from pathline.kit.health import Health, health_routes
 from pathline.kit.producer import LastingProducer
 from pathline.storage import fences, partitions
@@ -77,7 +77,7 @@ async def main(stop: asyncio.Event) -> None:
         )
         if pool is None:
             return
-        stack.push_async_callback(pool.close)
+        stack.push_async_callback(close_pool, pool)
         producer = LastingProducer(settings.bootstrap(), client_id="pathline-stitcher")
         stack.push_async_callback(producer.discard)
         if await insist(producer.started, health, "kafka", stop) is None:
