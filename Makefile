@@ -37,6 +37,10 @@ test: lint types imports chromium ## Set up, then every check and test, in under
 unit: $(STAMP) ## The quick tests alone: no servers
 	$(BIN)/pytest tests/unit
 
+.PHONY: chaos
+chaos: $(STAMP) ## Kill, freeze and restart things under load, and check that nothing was lost or doubled
+	$(BIN)/pytest tests/chaos
+
 .PHONY: lint
 lint: $(STAMP) ## Style and known mistakes
 	$(BIN)/ruff check $(CODE)
@@ -58,6 +62,10 @@ format: $(STAMP) ## Put the code in form
 .PHONY: bench
 bench: $(STAMP) ## The figures of docs/benchmarks.md, as ratios within one run
 	$(BIN)/pathline bench
+
+.PHONY: newcomer
+newcomer: $(STAMP) ## Measure a fresh clone with cold caches: make run to the first alert
+	$(BIN)/python scripts/newcomer.py
 
 .PHONY: screenshots
 screenshots: $(STAMP) chromium ## The README's pictures, taken from a running demo
