@@ -1,4 +1,4 @@
-"""Measure what a newcomer waits for: a fresh clone with cold caches, `make run`, and the first alert; then a second start.
+"""Measure what a newcomer waits for: a fresh clone with cold caches, `make run`, the first alert; then a second start.
 
 Run it by hand (`make newcomer`): it downloads everything anew, into a folder that it removes at the end.
 """
@@ -15,7 +15,7 @@ import tempfile
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
@@ -47,16 +47,17 @@ def running(clone: Path, env: dict[str, str], log: Path) -> Iterator[subprocess.
     try:
         yield process
     finally:
-        os.killpg(process.pid, signal.SIGTERM)
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGTERM)
         process.wait(60)
 
 
-def wait(process: subprocess.Popen[bytes], holds: Callable[[], bool], what: str) -> None:
-    """Until it holds. Raises SystemExit when it does not in time."""
+def wait(process: subprocess.Popen[bytes], log: Path, holds: Callable[[], bool], what: str) -> None:
+    """Until it holds. Raises SystemExit, with the last words of `make run`, when it ends first or takes too long."""
     deadline = time.monotonic() + LONGEST_SECONDS
     while not holds():
         if process.poll() is not None or time.monotonic() > deadline:
-            sys.exit(f"no {what} within {LONGEST_SECONDS:.0f} s")
+            sys.exit(f"not so: {what}\n{log.read_text(encoding='utf-8', errors='replace')[-2_000:]}")
         time.sleep(0.1)
 
 
@@ -67,7 +68,7 @@ def alerted(clone: Path, env: dict[str, str]) -> bool:
     ).stdout
     (console,) = [part["address"] for part in json.loads(told)["parts"] if part["name"] == "console"]
     token = (clone / ".pathline/api-token").read_text(encoding="utf-8").strip()
-    request = urllib.request.Request(  # noqa: S310 - our own address
+    request = urllib.request.Request(
         f"http://{console}/api/v1/alerts?detector=late_vs_promise", headers={"Authorization": f"Bearer {token}"}
     )
     with urllib.request.urlopen(request, timeout=5) as answer:  # noqa: S310 - the same
@@ -88,7 +89,7 @@ def main() -> None:
                     (READY, lambda: READY.encode() in log.read_bytes()),
                     ("first late delivery alerted", lambda: alerted(clone, env)),
                 ):
-                    wait(process, holds, what)
+                    wait(process, log, holds, what)
                     sys.stdout.write(f"{start} start: {what} after {time.monotonic() - begun:.0f} s\n")
                     sys.stdout.flush()
                     if start == "second" and what == READY:

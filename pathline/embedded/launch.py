@@ -13,7 +13,8 @@ import sys
 from typing import ClassVar
 
 PR_SET_PDEATHSIG = 1
-PR_SET_KEEPCAPS = 8
+PR_SET_SECUREBITS = 28
+SECBIT_NO_SETUID_FIXUP = 1 << 2
 PR_CAP_AMBIENT = 47
 PR_CAP_AMBIENT_RAISE = 2
 CAP_DAC_OVERRIDE = 1
@@ -41,7 +42,9 @@ def main() -> None:
 def _become(user: str, libc: ctypes.CDLL | None) -> None:
     uid, gid = map(int, user.split(":"))
     if libc is not None:
-        libc.prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0)
+        # So that becoming somebody else takes no capability away, now and in access(2), by which PostgreSQL looks for
+        # its own programs: these lie under /root, too, where the checkout does.
+        libc.prctl(PR_SET_SECUREBITS, SECBIT_NO_SETUID_FIXUP, 0, 0, 0)
     os.setgroups([])
     os.setgid(gid)
     os.setuid(uid)

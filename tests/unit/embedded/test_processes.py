@@ -5,6 +5,7 @@ import json
 import os
 import shutil
 import signal
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -14,6 +15,7 @@ import psutil
 import pytest
 
 from pathline.embedded import processes
+from pathline.embedded.launch import CAP_DAC_OVERRIDE
 from pathline.embedded.processes import Child, Launch
 from pathline.embedded.trouble import Code, TroubleError
 
@@ -175,3 +177,17 @@ def test_what_changes_python_or_java_is_not_passed_on(
     )
     assert said == "(None, 'Europe/Berlin')"
     assert os.environ["CLASSPATH"] == "/elsewhere"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root becomes somebody else")
+def test_who_root_becomes_may_pass_its_directories_and_do_nothing_else_of_its_own(tmp_path: Path) -> None:
+    """PostgreSQL looks for its programs by access(2), which goes by the real user: they may lie under /root."""
+    private = tmp_path / "private"
+    private.mkdir(mode=0o700)
+    program = private / "program"
+    program.write_text("#!/bin/sh\n")
+    program.chmod(0o755)
+    words = f"test -x '{program}' && echo found; grep CapEff /proc/self/status; id -u"
+    launch = Launch(argv=["/bin/sh", "-c", words], cwd=tmp_path, user=(65_534, 65_534), keep_access=True)
+    said = subprocess.run(launch.command(), capture_output=True, text=True, check=True).stdout
+    assert said.split() == ["found", "CapEff:", f"{1 << CAP_DAC_OVERRIDE:016x}", "65534"]
