@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
+from uuid import UUID
 
 from fastapi import APIRouter
 from starlette.requests import Request
@@ -11,7 +12,7 @@ from starlette.responses import Response
 from pathline.domain.alerts import SEVERITIES
 from pathline.storage import alerts, fences, inbox
 from services.console import cursors
-from services.console.api.answers import id_of, one_of
+from services.console.api.answers import id_of
 from services.console.context import Context, caller_of, context_of
 from services.console.errors import ApiError
 from services.console.pages.listing import VIEW_WORDS, Filter, filter_of, page_of, rows_of
@@ -68,10 +69,7 @@ async def live(
     """What changed: these alerts as they stand, or without ids the first page; and the counts."""
     context = context_of(request)
     wanted = filter_of(caller_of(request).name, view, severity, detector)
-    asked = [id_of(one, "bad_parameter") for one in one_of("ids", ids) or ()]
-    if len(asked) > MAX_ASKED:
-        code = "bad_parameter"
-        raise ApiError(code, f"ids are at most {MAX_ASKED}")
+    asked = _asked(ids)
     async with context.database.connection() as db:
         if asked:
             rows = await rows_of(db, await inbox.again(db, asked), wanted)
@@ -79,6 +77,15 @@ async def live(
             rows = (await page_of(db, wanted, None)).rows
         values = await _around(db, context, wanted)
     return page(request, "parts/inbox_live.html", rows=rows, **values)
+
+
+def _asked(ids: str) -> list[UUID]:
+    """The alerts that a page names, with commas. Raises ApiError."""
+    named = [one for one in ids.split(",") if one]
+    if len(named) > MAX_ASKED:
+        code = "bad_parameter"
+        raise ApiError(code, f"ids are at most {MAX_ASKED}")
+    return [id_of(one, "bad_parameter") for one in named]
 
 
 async def _around(db: Db, context: Context, wanted: Filter) -> dict[str, Any]:
