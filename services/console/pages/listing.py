@@ -12,6 +12,7 @@ from pathline.domain.alerts import ALIVE, SEVERITIES, Alert
 from pathline.storage import alerts, customers
 from pathline.storage.customers import Caller
 from services.console import cursors
+from services.console.api.answers import text_of
 from services.console.cursors import Place
 from services.console.errors import ApiError
 from services.console.pages import words
@@ -77,7 +78,7 @@ def filter_of(me: str, view: str | None, severity: str | None, detector: str | N
         raise ApiError(code, f"view is one of {', '.join(VIEWS)}")
     if severity and severity not in SEVERITIES:
         raise ApiError(code, f"severity is one of {', '.join(SEVERITIES)}")
-    return Filter(me, view or "open", severity or None, detector or None)
+    return Filter(me, view or "open", severity or None, text_of("detector", detector) or None)
 
 
 class Row(msgspec.Struct, frozen=True):

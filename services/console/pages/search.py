@@ -14,6 +14,7 @@ from starlette.responses import RedirectResponse, Response
 from pathline.domain.identifiers import PERSON_KINDS, THING_KINDS
 from pathline.storage import alerts, customers
 from pathline.storage.customers import Caller
+from services.console.api.answers import text_of
 from services.console.context import context_of
 from services.console.errors import ApiError
 from services.console.pages.render import page
@@ -37,7 +38,7 @@ class Hit(msgspec.Struct, frozen=True):
 @router.get("/search")
 async def show(request: Request, q: str = "") -> Response:
     """Show who goes by a text; the one, at once, where there is only one."""
-    text = q.strip()
+    text = text_of("q", q).strip()
     if len(text) > MAX_QUERY:
         code = "bad_parameter"
         raise ApiError(code, f"q has at most {MAX_QUERY} characters")
