@@ -6,6 +6,7 @@ Each fault is also tried with a safeguard switched off, and the checker must the
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import Sequence
 
 import pytest
@@ -37,6 +38,7 @@ async def test_a_stitcher_killed_while_20000_touchpoints_flow_loses_and_doubles_
     await make("stitcher").start()
     await trial.stitched()
     report = await trial.report()
+    sys.stdout.write(f"{KILLS} kills\n{report.table}\n")  # pytest -rP shows it
     assert report.findings == [], report.table
     assert report.stored == TWENTY_THOUSAND
 

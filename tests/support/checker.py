@@ -37,9 +37,12 @@ class Report:
 
     @property
     def table(self) -> str:
-        """Sent, stored, and everything that is wrong."""
-        rows = [f"sent: {dict(self.sent)}", f"stored: {self.stored}, dead letters: {self.letters}"]
-        return "\n".join([*rows, *(f"WRONG: {finding}" for finding in self.findings or ())] or rows)
+        """Sent, stored, and everything that is wrong; a row each."""
+        counts = {
+            "acked": self.sent["ok"], "refused": self.sent["fail"], "unknown": self.sent["unknown"],
+            "stored": self.stored, "dead letters": self.letters, "findings": len(self.findings),
+        }  # fmt: skip
+        return "\n".join([*(f"{name:<12} {count:>7,}" for name, count in counts.items()), *self.findings])
 
 
 async def check(dsn: str, bootstrap: str, topic: str, sent: Mapping[str, Outcome]) -> Report:
