@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from pathline.kit.health import Health
 
 CONNECT_PAUSE_SECONDS: Final = 0.5
+CONNECT_END_SECONDS: Final = 3.5
+"""How long a connection that is no longer wanted may take to end; a Kafka producer has three seconds."""
 
 T = TypeVar("T")
 
@@ -28,13 +30,26 @@ async def pause(stop: asyncio.Event, seconds: float) -> None:
 
 async def insist(connect: Callable[[], Awaitable[T]], health: Health, part: str, stop: asyncio.Event) -> T | None:
     """Connect, however long the other side takes to come up; None when told to stop before it did."""
-    while not stop.is_set():
-        try:
-            connected = await connect()
-        except (KafkaError, *DATABASE_ERRORS) as error:
-            health.set(part, f"{type(error).__name__}: {error}"[:200])
-            await pause(stop, CONNECT_PAUSE_SECONDS)
-        else:
-            health.set(part, None)
-            return connected
-    return None
+    stopping = asyncio.create_task(stop.wait())
+    try:
+        while not stop.is_set():
+            connecting = asyncio.ensure_future(connect())
+            try:
+                # One that takes the connection and says nothing must not hold up the end.
+                await asyncio.wait({connecting, stopping}, return_when=asyncio.FIRST_COMPLETED)
+                if not connecting.done():
+                    return None
+                connected = connecting.result()
+            except (KafkaError, *DATABASE_ERRORS) as error:
+                health.set(part, f"{type(error).__name__}: {error}"[:200])
+                await pause(stop, CONNECT_PAUSE_SECONDS)
+            else:
+                health.set(part, None)
+                return connected
+            finally:
+                if not connecting.done():
+                    connecting.cancel()
+                    await asyncio.wait({connecting}, timeout=CONNECT_END_SECONDS)
+        return None
+    finally:
+        stopping.cancel()

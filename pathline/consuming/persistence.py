@@ -56,6 +56,9 @@ class Persistence:
             try:
                 result = await work(*args)
             except DATABASE_ERRORS as error:
+                if _is_cancelled():
+                    # The rollback met an error, which came out in the place of the cancellation.
+                    raise asyncio.CancelledError from error
                 conflict = isinstance(error, CONFLICTS)
                 if isinstance(error, REFUSALS) and not conflict:
                     raise
@@ -68,3 +71,8 @@ class Persistence:
             else:
                 self._health.set(self._part, None)
                 return result
+
+
+def _is_cancelled() -> bool:
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0

@@ -19,7 +19,7 @@ from starlette.responses import Response
 from pathline.config import STAGES_FILE
 from pathline.contracts import detector_files
 from pathline.domain.stages import Stages
-from pathline.kit import kafka, lifecycle, logging
+from pathline.kit import draining, kafka, lifecycle, logging
 from pathline.kit.health import Health, health_routes
 from services.console.api import router as api_router
 from services.console.context import DATABASE_ERRORS, Context, Database
@@ -35,6 +35,12 @@ from services.console.sessions import Sessions
 from services.console.settings import ConsoleSettings
 
 log = logging.get_logger(__name__)
+
+REQUESTS_SECONDS: Final = 6
+"""How long requests under way may take at the end."""
+
+DRAIN_SECONDS: Final = 8
+"""How long all of it may take, where the database or Kafka does not answer; then connections are cut."""
 
 CLOSE_SECONDS: Final = 5
 """How long connections to the database are waited for at the end."""
@@ -55,14 +61,17 @@ async def main(stop: asyncio.Event) -> None:
     health = Health(database="not connected yet", kafka="nothing is read yet")
     context = make_context(settings, ConsoleMetrics(registry, (topics.alerts, topics.journeys)))
     reader = Reader(bootstrap, topics, context.database, context.hub, context.metrics, health)
+    work = _together(
+        stop,
+        lifecycle.serve(
+            create_app(context, health, registry), settings.console, stop=stop, drain_seconds=REQUESTS_SECONDS
+        ),
+        context.database.keep(dsn, settings.console_connections, health, stop),
+        reader.run(stop),
+        _end_streams(context.hub, stop),
+    )
     try:
-        await _together(
-            stop,
-            lifecycle.serve(create_app(context, health, registry), settings.console, stop=stop),
-            context.database.keep(dsn, settings.console_connections, health, stop),
-            reader.run(stop),
-            _end_streams(context.hub, stop),
-        )
+        await draining.drain(work, stop, seconds=DRAIN_SECONDS, cut=context.database.cut)
     finally:
         await context.database.close(CLOSE_SECONDS)
 
@@ -157,8 +166,13 @@ async def _end_streams(hub: Hub, stop: asyncio.Event) -> None:
 async def _together(stop: asyncio.Event, *parts: Coroutine[Any, Any, None]) -> None:
     """Run these until `stop`. When one ends the others are told to stop, and its error is raised as it is."""
     tasks = [asyncio.create_task(part) for part in parts]
-    await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-    stop.set()
-    await asyncio.wait(tasks)
+    try:
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        stop.set()
+        await asyncio.wait(tasks)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
     for task in tasks:
         task.result()

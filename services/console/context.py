@@ -81,6 +81,11 @@ class Database:
                 health.set("database", None)
             await pause(stop, CHECK_SECONDS)
 
+    def cut(self) -> None:
+        """Close the connections as they are, whatever they wait for."""
+        if self.pool is not None:
+            self.pool.terminate()
+
     async def close(self, seconds: float) -> None:
         """Give the connections back, those in use after at most `seconds`."""
         if self.pool is not None:

@@ -80,7 +80,8 @@ class Keyring:
                     async with asyncio.timeout(READ_SECONDS):
                         if pool is None:
                             pool = await create_pool(dsn, max_size=1, application_name="pathline ingest")
-                        async with pool.acquire() as db:
+                        # The bound on taking a connection is the one on giving it back, too.
+                        async with pool.acquire(timeout=READ_SECONDS) as db:
                             active = await keys.active(db)
                 except DATABASE_ERRORS as problem:
                     self._metrics.keys_failures.inc()

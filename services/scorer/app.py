@@ -19,7 +19,7 @@ from pathline.consuming.partitions import Partitions
 from pathline.consuming.patience import insist, pause
 from pathline.consuming.persistence import Persistence
 from pathline.contracts import detector_files
-from pathline.kit import kafka, lifecycle, logging
+from pathline.kit import draining, kafka, lifecycle, logging
 from pathline.kit.database import close_pool, create_pool
 from pathline.kit.health import Health, health_routes
 from pathline.storage.fences import FenceLostError, OtherClusterError
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 log = logging.get_logger(__name__)
 
 REJOIN_PAUSE_SECONDS: Final = 1.0
-DRAIN_SECONDS: Final = 12
+DRAIN_SECONDS: Final = 9
 """How long what is in hand may take at the end, where the database or Kafka does not answer."""
 TICK_SECONDS: Final = 0.5
 """How often the lag is measured."""
@@ -71,21 +71,9 @@ async def main(stop: asyncio.Event) -> None:
         if pool is None:
             return
         stack.push_async_callback(close_pool, pool)
-        try:
-            async with asyncio.timeout(None) as bound:
-                tasks.create_task(_bound_the_end(stop, bound))
-                await _score(settings, detectors, pool, metrics, health, stop)
-        except TimeoutError:
-            log.warning(
-                "not drained in time; what was in hand is rolled back and done by the next", after=DRAIN_SECONDS
-            )
+        work = _score(settings, detectors, pool, metrics, health, stop)
+        await draining.drain(work, stop, seconds=DRAIN_SECONDS, cut=pool.terminate)
         await serving
-
-
-async def _bound_the_end(stop: asyncio.Event, bound: asyncio.Timeout) -> None:
-    await stop.wait()
-    if not bound.expired():
-        bound.reschedule(asyncio.get_running_loop().time() + DRAIN_SECONDS)
 
 
 async def _score(

@@ -18,7 +18,7 @@ from pathline.consuming.partitions import Partitions
 from pathline.consuming.patience import insist, pause
 from pathline.consuming.persistence import Persistence
 from pathline.domain.stages import Stages
-from pathline.kit import kafka, lifecycle, logging
+from pathline.kit import draining, kafka, lifecycle, logging
 from pathline.kit.database import DATABASE_ERRORS, close_pool, create_pool
 from pathline.kit.health import Health, health_routes
 from pathline.kit.producer import LastingProducer
@@ -37,6 +37,8 @@ if TYPE_CHECKING:
 log = logging.get_logger(__name__)
 
 REJOIN_PAUSE_SECONDS: Final = 1.0
+DRAIN_SECONDS: Final = 6
+"""How long what is in hand may take at the end, where the database or Kafka does not answer."""
 MAINTENANCE_SECONDS: Final = 3_600
 
 
@@ -83,9 +85,23 @@ async def main(stop: asyncio.Event) -> None:
         if await insist(producer.started, health, "kafka", stop) is None:
             return
         publisher = HintPublisher(producer, topics.journeys)
-        while not stop.is_set():
-            await _one_life(settings, pool, publisher, topics.touchpoints, stages, metrics, health, stop)
+        work = _stitch(settings, pool, publisher, topics.touchpoints, stages, metrics, health, stop)
+        await draining.drain(work, stop, seconds=DRAIN_SECONDS, cut=pool.terminate)
         await serving
+
+
+async def _stitch(
+    settings: StitcherSettings,
+    pool: asyncpg.Pool[Any],
+    publisher: HintPublisher,
+    topic: str,
+    stages: Stages,
+    metrics: StitcherMetrics,
+    health: Health,
+    stop: asyncio.Event,
+) -> None:
+    while not stop.is_set():
+        await _one_life(settings, pool, publisher, topic, stages, metrics, health, stop)
 
 
 async def _one_life(

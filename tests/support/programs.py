@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Self
 
+import httpx
+
 from pathline.embedded import ports
 from pathline.kit.settings import split_address
 from pathline.supervisor.parts import probe_service
@@ -46,11 +48,12 @@ class Program:
 
     async def start(self) -> Self:
         """Start it and wait until it is ready."""
-        self._spawn()
+        self.spawn()
         await self.ready()
         return self
 
-    def _spawn(self) -> None:
+    def spawn(self) -> None:
+        """Start it; wait for nothing."""
         whole = [sys.executable, "-m", "pathline.cli", self.name]
         short = [sys.executable, "-m", "tests.chaos.without", str(self.without), self.name]
         with self.log.open("ab") as log:
@@ -64,17 +67,31 @@ class Program:
 
         async def able() -> bool:
             nonlocal reason
-            assert self.running, f"{self.name} ended\n{self._last_words()}"
+            assert self.running, f"{self.name} ended\n{self.last_words()}"
             reason = await probe_service(self.address)
             return reason is None
 
         try:
             await until(able, 60)
         except AssertionError as late:
-            message = f"{self.name} is not ready: {reason}\n{self._last_words()}"
+            message = f"{self.name} is not ready: {reason}\n{self.last_words()}"
             raise AssertionError(message) from late
 
-    def _last_words(self) -> str:
+    async def speaks(self) -> None:
+        """Wait until it answers for its health, be it that it is not ready."""
+
+        async def answers() -> bool:
+            assert self.running, f"{self.name} ended\n{self.last_words()}"
+            try:
+                async with httpx.AsyncClient(trust_env=False) as client:
+                    return (await client.get(f"http://{self.address}/health/live")).is_success
+            except httpx.TransportError:
+                return False
+
+        await until(answers, 60)
+
+    def last_words(self) -> str:
+        """The end of its log."""
         return self.log.read_text(errors="replace")[-3_000:]
 
     def kill(self) -> None:
