@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime
 from typing import Annotated, Final
@@ -15,7 +16,7 @@ from starlette.types import Receive, Scope, Send
 from pathline.contracts.api import CODES
 from pathline.storage import customers
 from services.console.api.answers import id_of, one_of
-from services.console.context import Context, context_of
+from services.console.context import Context, caller_of, context_of
 from services.console.errors import ApiError
 from services.console.hub import HEARTBEAT, RESET, Frame, Stream, frame, to_json
 from services.console.metrics import EVENTS
@@ -64,7 +65,9 @@ async def stream(
         code = "too_many_streams"
         raise ApiError(code, "no more streams can be served now")
     opened, late = joined
-    told = _tell(context, opened, names, given, whose, late=late)
+    session = caller_of(request).session
+    until = math.inf if session is None else session.until
+    told = _tell(context, opened, names, given, whose, late=late, until=until)
     return _Told(told, lambda: context.hub.leave(opened))
 
 
@@ -92,11 +95,12 @@ async def _tell(
     whose: set[UUID] | None,
     *,
     late: bool,
+    until: float,
 ) -> AsyncIterator[bytes]:
-    """Everything for one stream, until it or the process ends."""
+    """Everything for one stream, until it, its session (`until`, Unix time) or the process ends."""
     yield b"retry: %d\n\n" % RETRY_MS + _sign(RESET if late else HEARTBEAT, opened.place)
-    while not opened.ended:
-        taken = await opened.take(context.settings.console_heartbeat_seconds)
+    while not opened.ended and (left := until - context.wall_seconds()) > 0:
+        taken = await opened.take(min(context.settings.console_heartbeat_seconds, left))
         place = opened.place
         wire = []
         for one in taken:
