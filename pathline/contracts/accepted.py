@@ -116,7 +116,7 @@ def encode(
 class Envelope:
     """What `encode` writes for the calls of one request, with what they share encoded once."""
 
-    __slots__ = ("_received_at", "_shared", "_start", "_then")
+    __slots__ = ("_by_library", "_clamped", "_received_at", "_start", "_then", "_to_call")
 
     def __init__(
         self,
@@ -133,15 +133,22 @@ class Envelope:
         self._start = common[:-1]
         self._received_at = received_at
         self._then = _encoder.encode(received_at)
-        self._shared = b"" if shared is None else b',"shared":%b' % shared
+        self._to_call = b',"call":' if shared is None else b',"shared":%b,"call":' % shared
+        self._clamped = b',"clamped":true' + self._to_call
+        self._by_library: dict[str, bytes] = {}
 
     def around(
-        self, call: bytes, *, library: str, occurred_at: datetime, message_id: str, clamped: bool = False
+        self, call: bytes, library: str, occurred_at: datetime, message_id: str, *, clamped: bool = False
     ) -> bytes:
         """The value of a record. `call` is a JSON object, checked by then, that stays as it was sent."""
         # Most calls of servers give no time of their own: it is encoded once with the receipt's.
         when = self._then if occurred_at is self._received_at else _encoder.encode(occurred_at)
-        return b'%b,"library":"%b","occurred_at":%b,"message_id":%b%b%b,"call":%b}' % (
-            self._start, library.encode(), when, _encoder.encode(message_id),
-            b',"clamped":true' if clamped else b"", self._shared, call,
-        )  # fmt: skip
+        start = self._by_library.get(library) or self._start_for(library)
+        to_call = self._clamped if clamped else self._to_call
+        return b"".join((start, when, b',"message_id":', _encoder.encode(message_id), to_call, call, b"}"))
+
+    def _start_for(self, library: str) -> bytes:
+        """What comes before the time, for a kind of sender: there are four."""
+        start = b'%b,"library":"%b","occurred_at":' % (self._start, library.encode())
+        self._by_library[library] = start
+        return start

@@ -5,13 +5,13 @@ from __future__ import annotations
 from datetime import datetime
 from functools import lru_cache
 from hashlib import blake2b
-from typing import Any, Final
+from typing import Any, Final, Literal, NamedTuple
 
 import msgspec
 
 from pathline.contracts import accepted
 from pathline.domain.identifiers import usable
-from pathline.domain.vocabulary import CALL_TYPES, SHIPMENT_STATUSES, THING_PROPERTIES, VOCABULARY, is_report
+from pathline.domain.vocabulary import CALL_TYPES, SHIPMENT_STATUSES, THING_PROPERTIES, event_of, is_report
 from services.ingest import clock, text
 from services.ingest.codes import Refused
 from services.ingest.subject import NOTHING, Fields, Subject, person_named, subject, thing_named
@@ -23,18 +23,48 @@ LIBRARY_NAME_MAX: Final = 100
 LIBRARY_NAMES_KNOWN: Final = 256
 """Names of SDKs remembered; there are some dozens."""
 
+NO_CONTEXT: Final = (b"", b"null", b"{}")
+"""What a context is written as that says nothing."""
+
+EVENT_NAME_MAX: Final = 100
+EVENTS_KNOWN: Final = 1_024
+"""Names of events, of at most EVENT_NAME_MAX characters, remembered with what is asked of them."""
+
 _TYPES: Final = frozenset(CALL_TYPES)
 _NAMING: Final = frozenset(THING_PROPERTIES.values())
-_REQUIRED: Final = {name: event.required for name, event in VOCABULARY.items()}
-_REPORTS: Final = frozenset(name for name in VOCABULARY if is_report(name))
-_JUDGED_BY: Final = frozenset(name for name in VOCABULARY if is_report(name) != is_report(name, "customer"))
-"""Events of which the property `by` says whether they are reports."""
+_SCANNED: Final = "Shipment Scanned"
 _LIBRARIES: Final = (
     ("app", ("android", "kotlin", "swift", "-ios", "flutter", "react-native", "react_native", "xamarin", "unity")),
     ("web", ("analytics.js", "analytics-next", "javascript", "pathline.js")),
     ("server", ("node", "python", "ruby", "php", "java", "-go", "net", "rust", "server")),
 )
 """What kind of sender an SDK is, by a part of its name; the first that fits."""
+
+
+class Demands(NamedTuple):
+    """What is asked of a track call for its event's name."""
+
+    report: bool
+    """Whether it is one, unless its property `by` says otherwise."""
+    unless: bool
+    """Whether that property may say so."""
+    required: tuple[tuple[str, ...], ...]
+
+
+class When(msgspec.Struct, gc=False):
+    """The times of a call. `clamped`: its own was out of bounds."""
+
+    occurred_at: datetime
+    clamped: bool
+    sent_at: datetime | None
+
+
+class Surroundings(msgspec.Struct, gc=False):
+    """What the context of a call says that decides something here, or that of its batch where it says nothing."""
+
+    sender: str
+    traits: Fields
+    device: object
 
 
 class Receipt(msgspec.Struct, gc=False):
@@ -52,6 +82,12 @@ class Receipt(msgspec.Struct, gc=False):
     """By the batch. A call's own goes before it."""
     context: Fields = NOTHING
     """The context of the batch."""
+    sound: bool = False
+    """Whether a look at all the calls at once said that none of their texts has a flaw."""
+    untimed: When | None = None
+    """The times of a call that tells none; made once, for the first of them."""
+    seen: tuple[msgspec.Raw, Surroundings] | None = None
+    """The context of the last call and what it says: most calls of a batch have the same one, which is read once."""
 
 
 class Record(msgspec.Struct, gc=False):
@@ -61,14 +97,6 @@ class Record(msgspec.Struct, gc=False):
     hash: int
     value: bytes
     when: When
-
-
-class When(msgspec.Struct, gc=False):
-    """The times of a call. `clamped`: its own was out of bounds."""
-
-    occurred_at: datetime
-    clamped: bool
-    sent_at: datetime | None
 
 
 class Item(msgspec.Struct, rename="camel", gc=False):
@@ -84,9 +112,9 @@ class Item(msgspec.Struct, rename="camel", gc=False):
     timestamp: Any = None
     original_timestamp: Any = None
     sent_at: Any = None
-    properties: Any = None
-    traits: Any = None
-    context: Any = None
+    properties: dict[str, Any] | None = None
+    traits: dict[str, Any] | None = None
+    context: msgspec.Raw = msgspec.Raw(b"")
     name: Any = None
     write_key: Any = None
     historical: Any = None
@@ -123,7 +151,7 @@ def read(raw: bytes, most_bytes: int) -> Item | Refused:
     try:
         item = _item.decode(raw)
     except (ValueError, RecursionError) as problem:
-        return unreadable(raw, problem, _NO_OBJECT)
+        return unreadable(raw, problem, _misshapen(problem))
     return text.flaw(raw) or item
 
 
@@ -151,41 +179,48 @@ def unreadable(raw: bytes, problem: Exception, no_object: Refused) -> Refused:
 
 def take(raw: bytes, receipt: Receipt) -> Record | Refused:
     """The record of a call that came in a batch."""
-    item = read(raw, receipt.call_bytes_max)
-    return item if type(item) is Refused else record(raw, item, item.type, receipt)
+    item: Item | Refused
+    if receipt.sound and len(raw) <= receipt.call_bytes_max:
+        try:
+            item = _item.decode(raw)
+        except (ValueError, RecursionError) as problem:
+            return unreadable(raw, problem, _misshapen(problem))
+    else:
+        item = read(raw, receipt.call_bytes_max)
+        if type(item) is Refused:
+            return item
+    return record(raw, item, item.type, receipt)
 
 
-def record(raw: bytes, item: Item, kind: object, receipt: Receipt) -> Record | Refused:
+def record(raw: bytes, item: Item, kind: Any, receipt: Receipt) -> Record | Refused:
     """The record of a call that was read; `kind` is its type, as the path or the call itself says."""
-    if type(kind) is not str or kind not in _TYPES:
-        return _UNKNOWN_TYPE
-    report = _misshapen(item) or _judged(item, kind, trusted=receipt.trusted)
+    around = _surroundings(item.context, receipt)
+    if type(around) is Refused:
+        return around
+    report = _track(item, receipt) if kind == "track" else _other(item, kind, receipt)
     if type(report) is Refused:
         return report
-    named = _named(item, kind, receipt, report=report)
+    named = None if report else _person(item, kind, receipt.namespace, around)
+    if named is None and kind == "track" and item.properties:
+        named = thing_named(receipt.namespace, item.properties)
     if named is None:
         return _NO_SUBJECT
     when = _when(item, receipt)
     if type(when) is Refused:
         return when
-    message_id = _message_id(raw, item, kind)
-    if message_id is None:
-        return _BAD_ID
+    message_id = item.message_id
+    if type(message_id) is not str or not 0 < len(message_id) <= MESSAGE_ID_MAX:
+        message_id = _other_id(raw, message_id, kind)
+        if message_id is None:
+            return _BAD_ID
     if item.type != kind or item.write_key is not None:
         raw = _tidied(raw, kind)
-    value = receipt.envelope.around(
-        raw,
-        library=_sender(item, receipt),
-        occurred_at=when.occurred_at,
-        message_id=message_id,
-        clamped=when.clamped,
-    )
+    value = receipt.envelope.around(raw, around.sender, when.occurred_at, message_id, clamped=when.clamped)
     return Record(named[0], named[1], value, when)
 
 
-def _message_id(raw: bytes, item: Item, kind: str) -> str | None:
-    """The id of a call; without one a hash of it but for sentAt, so that a retry meets itself."""
-    given = item.message_id
+def _other_id(raw: bytes, given: object, kind: str) -> str | None:
+    """The id of a call that is no short text; without one a hash of it but for sentAt, so that a retry meets itself."""
     if type(given) is int:
         given = str(given)
     if given is None or given == "":
@@ -200,6 +235,8 @@ def _message_id(raw: bytes, item: Item, kind: str) -> str | None:
 def _when(item: Item, receipt: Receipt) -> When | Refused:
     """When it happened by the clock that counts."""
     told = item.timestamp if item.timestamp is not None else item.original_timestamp
+    if told is None and item.sent_at is None:
+        return receipt.untimed or _untimed(receipt)
     try:
         sent_at = receipt.sent_at if item.sent_at is None else clock.parse(item.sent_at)
         if told is None:
@@ -214,23 +251,54 @@ def _when(item: Item, receipt: Receipt) -> When | Refused:
     return _FAR_TIME
 
 
-def _misshapen(item: Item) -> Refused | None:
-    """Whether one of the parts that are objects is none."""
-    if item.properties is not None and type(item.properties) is not dict:
-        return _BAD_PROPERTIES
-    if item.traits is not None and type(item.traits) is not dict:
-        return _BAD_TRAITS
-    if item.context is not None and type(item.context) is not dict:
-        return _BAD_CONTEXT
-    return None
+def _untimed(receipt: Receipt) -> When:
+    """The times of a call that tells none."""
+    receipt.untimed = When(receipt.received_at, clamped=False, sent_at=receipt.sent_at)
+    return receipt.untimed
 
 
-def _judged(item: Item, kind: str, *, trusted: bool) -> bool | Refused:
-    """Whether the call is a report, or why its type is not taken so."""
-    if kind == "track":
-        return _track(item.event, item.properties or NOTHING, trusted=trusted)
+def _surroundings(raw: msgspec.Raw, receipt: Receipt) -> Surroundings | Refused:
+    """What the context of a call says; one that is the same as the last is not read again."""
+    seen = receipt.seen
+    if seen is not None and seen[0] == raw:
+        return seen[1]
+    context = _context(raw)
+    if type(context) is Refused:
+        return context
+    shared = receipt.context
+    traits = context["traits"] if "traits" in context else shared.get("traits")
+    said = Surroundings(
+        (sender_of(context["library"]) if "library" in context else None) or receipt.sender,
+        traits if isinstance(traits, dict) else NOTHING,
+        context["device"] if "device" in context else shared.get("device"),
+    )
+    receipt.seen = raw, said
+    return said
+
+
+def _context(raw: msgspec.Raw) -> Fields | Refused:
+    """The context of a call, decoded."""
+    given = bytes(raw)
+    if given in NO_CONTEXT:
+        return NOTHING
+    try:
+        return _anything.decode(given)
+    except (ValueError, RecursionError) as problem:
+        return unreadable(given, problem, _BAD_CONTEXT)
+
+
+def _misshapen(problem: Exception) -> Refused:
+    """Which part of a call is no object, by what the decoder says."""
+    said = str(problem)
+    return _BAD_PROPERTIES if "$.properties" in said else _BAD_TRAITS if "$.traits" in said else _NO_OBJECT
+
+
+def _other(item: Item, kind: object, receipt: Receipt) -> Literal[False] | Refused:
+    """Why a call that is no track is not taken, or False: it is no report."""
+    if type(kind) is not str or kind not in _TYPES:
+        return _UNKNOWN_TYPE
     if kind == "alias":
-        if not trusted:
+        if not receipt.trusted:
             return _NEEDS_SERVER
         if usable(item.previous_id) is None or usable(item.user_id) is None:
             return _BAD_ALIAS
@@ -239,21 +307,30 @@ def _judged(item: Item, kind: str, *, trusted: bool) -> bool | Refused:
     return False
 
 
-def _track(event: object, properties: Fields, *, trusted: bool) -> bool | Refused:
-    """Whether it is a report, or why it can't be taken."""
+def _track(item: Item, receipt: Receipt) -> bool | Refused:
+    """Whether a track is a report, or why it can't be taken."""
+    event, properties = item.event, item.properties or NOTHING
     if type(event) is not str or not event:
         return _NO_EVENT
-    required = _REQUIRED.get(event)
-    report = is_report(event, properties.get("by")) if required is None or event in _JUDGED_BY else event in _REPORTS
-    if report and not trusted:
+    report, unless, required = _demands(event) if len(event) <= EVENT_NAME_MAX else _demanded(event)
+    if unless:
+        report = is_report(event, properties.get("by"))
+    if report and not receipt.trusted:
         return _NEEDS_SERVER
-    if required is not None:
-        for names in required:
-            if not _has_one(names, properties):
-                return Refused("missing_property", f"{event} needs {' or '.join(names)}")
-        if event == "Shipment Scanned" and not _is_status(properties["status"]):
-            return _UNKNOWN_STATUS
+    for names in required:
+        if not _has_one(names, properties):
+            return Refused("missing_property", f"{event} needs {' or '.join(names)}")
+    if event == _SCANNED and not _is_status(properties["status"]):
+        return _UNKNOWN_STATUS
     return report
+
+
+def _demanded(event: str) -> Demands:
+    report = is_report(event)
+    return Demands(report, report != is_report(event, "customer"), event_of(event).required)
+
+
+_demands: Final = lru_cache(maxsize=EVENTS_KNOWN)(_demanded)
 
 
 def _has_one(names: tuple[str, ...], properties: Fields) -> bool:
@@ -269,22 +346,13 @@ def _is_status(value: object) -> bool:
     return type(value) is str and value in SHIPMENT_STATUSES
 
 
-def _named(item: Item, kind: str, receipt: Receipt, *, report: bool) -> Subject | None:
-    """Whom or what it is about. A report is about a thing; a user id needs no look at the rest."""
-    namespace = receipt.namespace
-    properties: Fields = item.properties or NOTHING
-    if not report:
-        if item.user_id is not None and (user := subject(namespace, "user_id", item.user_id)) is not None:
-            return user
-        context = item.context or NOTHING
-        known = context.get("traits") if "traits" in context else receipt.context.get("traits")
-        device = context.get("device") if "device" in context else receipt.context.get("device")
-        # The traits of a group call are the account's: its mailbox is nobody's own.
-        own = item.traits or NOTHING if kind != "group" else NOTHING
-        places = (own, known if isinstance(known, dict) else NOTHING, properties)
-        if (person := person_named(namespace, item.anonymous_id, places, device)) is not None:
-            return person
-    return thing_named(namespace, properties) if kind == "track" else None
+def _person(item: Item, kind: str, namespace: str, around: Surroundings) -> Subject | None:
+    """Whom an act is of. A user id needs no look at the rest."""
+    if item.user_id is not None and (user := subject(namespace, "user_id", item.user_id)) is not None:
+        return user
+    # The traits of a group call are the account's: its mailbox is nobody's own.
+    own = item.traits or NOTHING if kind != "group" else NOTHING
+    return person_named(namespace, item.anonymous_id, (own, around.traits, item.properties or NOTHING), around.device)
 
 
 def _tidied(raw: bytes, kind: str) -> bytes:
@@ -293,13 +361,6 @@ def _tidied(raw: bytes, kind: str) -> bytes:
     fields.pop("writeKey", None)
     fields["type"] = msgspec.Raw(b'"%b"' % kind.encode())
     return msgspec.json.encode(fields)
-
-
-def _sender(item: Item, receipt: Receipt) -> str:
-    """What kind of sender it is: by its SDK's name, else by what the request says of all its calls."""
-    if item.context is None or "library" not in item.context:
-        return receipt.sender
-    return sender_of(item.context["library"]) or receipt.sender
 
 
 def sender_of(library: object) -> str | None:

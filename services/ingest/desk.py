@@ -32,7 +32,6 @@ _NONE: Final = Refused("none_accepted", "every call of the batch was refused")
 _NO_HISTORY: Final = Refused("needs_server_key", "only a server key sends history")
 _NO_ACK: Final = Refused("not_acknowledged", "Kafka did not acknowledge in time; try again")
 _BAD_TIME: Final = Refused("bad_timestamp", "sentAt of a batch is text in ISO 8601")
-_NO_CONTEXT: Final = (b"", b"null", b"{}")
 
 
 class _Batch(msgspec.Struct, rename="camel", gc=False):
@@ -141,9 +140,10 @@ class Desk:
 
     async def take_batch(self, request: Request, body: Body) -> Answer:
         """Store the good calls of a batch; say which are not."""
-        batch = _read_batch(request.raw)
-        if isinstance(batch, Refused):
-            return refuse(batch)
+        read = _read_batch(request.raw)
+        if isinstance(read, Refused):
+            return refuse(read)
+        batch, whole = read
         key = self._admitted(request, batch.write_key)
         if isinstance(key, Refused):
             return refuse(key)
@@ -151,7 +151,9 @@ class Desk:
         if isinstance(common, Refused):
             return refuse(common)
         receipt, now = self._receipt(key, historical=batch.historical is True, common=common)
-        put, clamped = self._put(batch.batch, receipt, request, int(now * 1_000))
+        raws = list(map(bytes, batch.batch))
+        receipt.sound = text.are_sound(whole, raws)
+        put, clamped = self._put(raws, receipt, request, int(now * 1_000))
         count = len(batch.batch) - len(put.rejected)
         try:
             for ack in put.acks:
@@ -166,14 +168,14 @@ class Desk:
         self._note(put.first, now, count, clamped)
         return Answer(HTTPStatus.OK, stored_but(put.rejected)) if put.rejected else ALL_STORED
 
-    def _put(self, batch: list[msgspec.Raw], receipt: Receipt, request: Request, timestamp_ms: int) -> tuple[_Put, int]:
+    def _put(self, batch: list[bytes], receipt: Receipt, request: Request, timestamp_ms: int) -> tuple[_Put, int]:
         """Put each good call in its lane; also how many of them had their times replaced."""
         lane_of, traced = request.lanes.lane_of, request.traced
         rejected: list[Rejected] = []
         acks: set[asyncio.Future[None]] = set()
         first, clamped, stuck = None, 0, False
-        for index, call in enumerate(batch):
-            record = calls.take(bytes(call), receipt)
+        for index, raw in enumerate(batch):
+            record = calls.take(raw, receipt)
             if type(record) is Refused:
                 rejected.append(Rejected(index, record.code, record.message))
                 self._metrics.touchpoints.labels(record.code).inc()
@@ -201,7 +203,7 @@ class Desk:
         except ValueError:
             return _BAD_TIME
         shared = bytes(batch.context)
-        if shared in _NO_CONTEXT:
+        if shared in calls.NO_CONTEXT:
             return _Common(sent_at)
         context = calls.read_context(shared, self._settings.call_bytes_max)
         return context if isinstance(context, Refused) else self._spread(_Common(sent_at, shared, context), count, body)
@@ -253,10 +255,13 @@ class Desk:
         return refuse(refused)
 
 
-def _read_batch(raw: bytes) -> _Batch | Refused:
-    """Take a batch apart. Half a character in one call must not spoil the others: it is marked, and refused alone."""
+def _read_batch(raw: bytes) -> tuple[_Batch, bytes] | Refused:
+    """Take a batch apart; also the text that its calls are of.
+
+    Half a character in one call must not spoil the others: it is marked, and refused alone.
+    """
     try:
-        return _batch.decode(raw)
+        return _batch.decode(raw), raw
     except (ValueError, RecursionError) as problem:
         shape = isinstance(problem, msgspec.ValidationError)
         if isinstance(problem, msgspec.DecodeError) and not shape and text.has_half_character(raw):

@@ -57,10 +57,11 @@ def person_named(namespace: str, anonymous_id: object, places: tuple[Fields, ...
         places: where an email or a phone may stand, the first that counts first.
         device: the `device` of the context.
     """
-    for place in places:
+    told = [place for place in places if place]
+    for place in told:
         if (given := place.get("email")) is not None and (value := usable_email(given)) is not None:
             return subject(namespace, "email", value)
-    for place in places:
+    for place in told:
         if (given := place.get("phone")) is not None and (value := usable_phone(given, None)) is not None:
             return subject(namespace, "phone", value)
     if anonymous_id is not None and (named := subject(namespace, "anonymous_id", anonymous_id)) is not None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from itertools import accumulate
+from collections.abc import Sequence
+from itertools import accumulate, repeat
 from typing import Final
 
 from services.ingest.codes import Refused
@@ -34,6 +35,16 @@ def flaw(raw: bytes) -> Refused | None:
     if openings > DEPTH_MAX and depth(raw) > DEPTH_MAX:
         return TOO_DEEP
     return BAD_CHARACTER if _BACKSLASH in raw and has_nul(raw) else None
+
+
+def are_sound(whole: bytes, calls: Sequence[bytes]) -> bool:
+    """Whether a look at a batch as a whole says already that none of its calls has a flaw; nearly always it does."""
+    if not whole.isascii() and not is_utf8(whole):
+        return False
+    if _BACKSLASH in whole and b"\\u0000" in whole:
+        return False
+    objects = max(map(bytes.count, calls, repeat(b"{")))
+    return objects + max((call.count(b"[") for call in calls if _ARRAY in call), default=0) <= DEPTH_MAX
 
 
 def is_utf8(raw: bytes) -> bool:

@@ -272,6 +272,20 @@ def test_the_sdk_of_a_batch_stands_in_its_context() -> None:
     assert accepted.decode(take(call, sender="app").value).library == "app"
 
 
+def test_each_call_of_a_batch_has_its_own_context() -> None:
+    where = receipt(shared={"device": {"id": "d"}}, sender="app")
+    contexts: tuple[dict[str, Any], ...] = (
+        {}, {"context": {"library": {"name": "analytics-node"}}}, {"context": {"library": {"name": "analytics-node"}}},
+        {"context": {"device": {"id": "e"}}}, {"context": []}, {"context": {"device": {"id": "e"}}}, {"context": None},
+    )  # fmt: skip
+    got = [calls.take(orjson.dumps({"type": "page", "messageId": "m", **context}), where) for context in contexts]
+    keys = [record.key if isinstance(record, Record) else record.code for record in got]
+    device, other = b"default/device_id/d", b"default/device_id/e"
+    assert keys == [device, device, device, other, "bad_context", other, device]
+    libraries = [accepted.decode(record.value).library for record in got if isinstance(record, Record)]
+    assert libraries == ["app", "server", "server", "app", "app", "app"]
+
+
 @pytest.mark.parametrize("occurred_at", [NOW, NOW - timedelta(days=1)])
 @pytest.mark.parametrize("shared", [None, b'{"a":1}'])
 @pytest.mark.parametrize("flag", [True, False])

@@ -89,6 +89,7 @@ def check(raw: bytes, kind: str | None, *, trusted: bool, shared: bytes | None =
             assert context.code in CALL_CODES
             return
     where = receipt(trusted=trusted, shared=shared, context=context)
+    where.sound = text.are_sound(raw, [raw])
     if kind is None:
         got = calls.take(raw, where)
     else:

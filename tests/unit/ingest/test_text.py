@@ -7,32 +7,43 @@ import pytest
 from services.ingest import text
 from services.ingest.codes import Refused
 
-
-@pytest.mark.parametrize(
-    ("raw", "flaw"),
-    [
-        (b'{"a":"b"}', None),
-        (b"[" * 32 + b"]" * 32, None),
-        (b"[" * 33 + b"]" * 33, text.TOO_DEEP),
-        (b'{"a":' * 33 + b"1" + b"}" * 33, text.TOO_DEEP),
-        (b'{"a":[' + b"{}," * 100 + b"{}]}", None),
-        (b'{"a":"' + b"[" * 100 + b'"}', None),
-        (b'{"a":"\\"' + b"[" * 100 + b'"}', None),
-        (b'{"a":"\\\\","b":' + b"[" * 100 + b"]" * 100 + b"}", text.TOO_DEEP),
-        ('{"a":"é"}'.encode(), None),
-        ('{"a":"é"}'.encode("latin-1"), text.NO_UTF8),
-        (b'"\xed\xa0\x80"', text.NO_UTF8),
-        (b'"\xc0\x80"', text.NO_UTF8),
-        (b'{"a":"\\u0000"}', text.BAD_CHARACTER),
-        (b'{"\\u0000":1}', text.BAD_CHARACTER),
-        (b'{"a":"\\\\u0000"}', None),
-        (b'{"a":"\\\\\\u0000"}', text.BAD_CHARACTER),
-        (b'{"a":"\\u00001"}', text.BAD_CHARACTER),
-        (b'{"a":"\\u0001"}', None),
-    ],
+FLAWS: tuple[tuple[bytes, Refused | None], ...] = (
+    (b'{"a":"b"}', None),
+    (b"[" * 32 + b"]" * 32, None),
+    (b"[" * 33 + b"]" * 33, text.TOO_DEEP),
+    (b'{"a":' * 33 + b"1" + b"}" * 33, text.TOO_DEEP),
+    (b'{"a":[' + b"{}," * 100 + b"{}]}", None),
+    (b'{"a":"' + b"[" * 100 + b'"}', None),
+    (b'{"a":"\\"' + b"[" * 100 + b'"}', None),
+    (b'{"a":"\\\\","b":' + b"[" * 100 + b"]" * 100 + b"}", text.TOO_DEEP),
+    ('{"a":"é"}'.encode(), None),
+    ('{"a":"é"}'.encode("latin-1"), text.NO_UTF8),
+    (b'"\xed\xa0\x80"', text.NO_UTF8),
+    (b'"\xc0\x80"', text.NO_UTF8),
+    (b'{"a":"\\u0000"}', text.BAD_CHARACTER),
+    (b'{"\\u0000":1}', text.BAD_CHARACTER),
+    (b'{"a":"\\\\u0000"}', None),
+    (b'{"a":"\\\\\\u0000"}', text.BAD_CHARACTER),
+    (b'{"a":"\\u00001"}', text.BAD_CHARACTER),
+    (b'{"a":"\\u0001"}', None),
 )
+
+
+@pytest.mark.parametrize(("raw", "flaw"), FLAWS)
 def test_flaws(raw: bytes, flaw: Refused | None) -> None:
     assert text.flaw(raw) == flaw
+
+
+@pytest.mark.parametrize(("raw", "flaw"), FLAWS)
+def test_a_batch_is_as_sound_as_its_worst_call(raw: bytes, flaw: Refused | None) -> None:
+    calls = [b"{}", raw, b'{"a":["b"]}']
+    # It may send a call without a flaw to be looked at alone, never the other way round.
+    assert not (text.are_sound(b'{"batch":[%b]}' % b",".join(calls), calls) and flaw)
+
+
+def test_calls_with_escapes_accents_and_some_depth_are_sound_together() -> None:
+    calls = ['{"a":"é \\u00e9 \\"","b":[[{}]]}'.encode()] * 100
+    assert text.are_sound(b'{"batch":[%b]}' % b",".join(calls), calls)
 
 
 @pytest.mark.parametrize(
