@@ -95,7 +95,9 @@ async def alive_by_detector(db: Db) -> dict[str, int]:
 
 
 async def _spend(db: Db, changes: Sequence[Change]) -> None:
-    rows = [(change.alert.detector, cause, change.alert.id) for change in changes for cause in change.causes]
+    rows = [
+        (change.alert.detector, cause, change.alert.id) for change in changes for cause in dict.fromkeys(change.causes)
+    ]
     if rows:
         await db.execute(
             "INSERT INTO alert_cause (detector, cause, alert_id)"

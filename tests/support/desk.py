@@ -13,8 +13,9 @@ from pathline.backtest.simulation import Simulation
 from pathline.contracts import detector_files
 from pathline.domain import alerts as life
 from pathline.domain.alerts import Alert, Move, Moved
-from pathline.domain.identifiers import name_id
+from pathline.domain.identifiers import name_id, touchpoint_id
 from pathline.domain.judging import Change
+from pathline.domain.touchpoint import Touchpoint
 from tests.support.world import START, touchpoint
 
 DETECTORS = detector_files.load()
@@ -34,7 +35,13 @@ class Desk:
         self.simulation = Simulation(DETECTORS, ZoneInfo("UTC"))
         self._numbers = itertools.count(1)
 
-    def tell(
+    def tell(self, event: str, when: datetime, properties: dict[str, Any] | None = None, **more: Any) -> str:
+        """Something happens at `when` and is judged as it `arrives`, at once unless said; returns the message id."""
+        one = self.touchpoint(event, when, properties, **more)
+        self.simulation.happen(one.received_at, [one])
+        return one.message_id
+
+    def touchpoint(
         self,
         event: str,
         when: datetime,
@@ -44,9 +51,11 @@ class Desk:
         user: str | None = None,
         visitor: str | None = None,
         historical: bool = False,
+        source: str = "shop",
+        message_id: str | None = None,
         **things: str,
-    ) -> str:
-        """Something happens at `when` and is judged as it `arrives`, at once unless said; returns the message id."""
+    ) -> Touchpoint:
+        """What `tell` tells, not yet told."""
         number = next(self._numbers)
         people = {kind: name for kind, name in (("user_id", user), ("anonymous_id", visitor)) if name is not None}
         one = touchpoint(
@@ -58,10 +67,12 @@ class Desk:
             properties=properties or {},
             seconds=(when - START).total_seconds(),
             historical=historical,
+            source=source,
         )
-        one = msgspec.structs.replace(one, received_at=arrives or when)
-        self.simulation.happen(arrives or when, [one])
-        return one.message_id
+        named = message_id or one.message_id
+        return msgspec.structs.replace(
+            one, id=touchpoint_id(source, named), message_id=named, received_at=arrives or when
+        )  # fmt: skip
 
     def sleep_until(self, until: datetime) -> None:
         """Let deadlines pass."""

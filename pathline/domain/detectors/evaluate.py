@@ -121,13 +121,22 @@ def _marks(detector: Detector, view: View, now: datetime) -> Verdict:
     if not open_causes:
         first = next(a for a in good if a.at >= causes[-1].at)
         return Verdict(holding=False, resolution=first.resolution, answered_at=first.at)
-    name = _name(view)
-    sparks = tuple(Spark(f"{name}#{c.message_id}", c.at, (c.message_id,)) for c in open_causes)
+    sparks = _sparks(view, open_causes)
     severity, deadlines = _severity(detector.steps, sparks, view.story.zone, now)
     pending = [a.counts_from for a in kept if a.counts_from > now and a.at >= open_causes[0].at]
     if pending:
         deadlines["held"] = min(pending)
     return Verdict(holding=True, severity=severity, causes=sparks, deadlines=deadlines)
+
+
+def _sparks(view: View, causes: Iterable[Fact]) -> tuple[Spark, ...]:
+    """One cause a message id, the earliest: two senders may give one id to two touchpoints of different times."""
+    name = _name(view)
+    sparks: dict[str, Spark] = {}
+    for cause in causes:
+        key = f"{name}#{cause.message_id}"
+        sparks.setdefault(key, Spark(key, cause.at, (cause.message_id,)))
+    return tuple(sparks.values())
 
 
 def _causes(detector: Detector, view: View) -> Iterable[Fact]:

@@ -69,6 +69,31 @@ def test_judging_twice_changes_nothing(desk: Desk) -> None:
     assert desk.simulation.alerts() == before
 
 
+def test_two_touchpoints_with_one_message_id_are_one_cause(desk: Desk) -> None:
+    desk.tell("Payment Failed", at(), order="o", message_id="twin")
+    desk.tell("Payment Failed", at(minutes=5), order="o", message_id="twin", source="bank")
+    desk.tell("Payment Succeeded", at(hours=1), order="o")
+    desk.tell("Payment Failed", at(hours=2), order="o", message_id="again")
+    desk.tell("Payment Failed", at(hours=1, minutes=59), arrives=at(hours=2), order="o", message_id="again", source="b")
+    first, second = desk.episodes("payment_failed", "order", "o")
+    assert (first.why, first.severity, first.opened_at) == (("twin",), "high", at())
+    assert (second.why, second.severity, second.opened_at) == (("again",), "warning", at(hours=1, minutes=59))
+
+
+def test_they_are_one_cause_too_when_they_are_judged_together(desk: Desk) -> None:
+    desk.simulation.happen(
+        at(minutes=5),
+        [
+            desk.touchpoint("Payment Failed", at(minutes=minutes), order="o", message_id="twin", source=source)
+            for minutes, source in ((0, "shop"), (5, "bank"))
+        ],
+    )
+    (alert,) = desk.episodes("payment_failed", "order", "o")
+    story = _story(desk)
+    (change,) = judging.judge(judging.assess(DETECTORS, story, at(minutes=5)), Memory(), _when(days=1))
+    assert (alert.why, len(change.causes), alert.severity) == (("twin",), 1, "warning")
+
+
 class TestAHand:
     def test_resolved_while_the_trouble_lasts_stays_resolved(self, desk: Desk) -> None:
         desk.tell("Order Completed", at(), PROMISED, order="o", user="u")
