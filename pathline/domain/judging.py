@@ -21,7 +21,7 @@ import msgspec
 
 from pathline.domain.alerts import PATHLINE, REASONS, SEVERITIES, Alert, Notice
 from pathline.domain.detectors.compiled import Detector, Detectors
-from pathline.domain.detectors.evaluate import HANDED_OVER, Spark, Verdict, evaluate
+from pathline.domain.detectors.evaluate import HANDED_OVER, Spark, Verdict, evaluate, narrowed
 from pathline.domain.detectors.view import Story, View
 
 Episode = tuple[str, UUID]
@@ -62,6 +62,8 @@ class Assessed(msgspec.Struct, frozen=True):
     detector: Detector
     view: View
     verdict: Verdict
+    at: datetime
+    """The time that was asked for."""
 
     @property
     def episode(self) -> Episode:
@@ -105,7 +107,7 @@ def assess(
             alert = held.get((detector.name, view.id))
             # What has fired stays due, even if a new partition makes `now` step back.
             at = now if alert is None or detector.deadline is None else max(now, alert.opened_at)
-            assessed.append(Assessed(detector, view, evaluate(detector, view, at)))
+            assessed.append(Assessed(detector, view, evaluate(detector, view, at), at))
     return assessed
 
 
@@ -135,7 +137,7 @@ def deadlines(assessed: Iterable[Assessed], alive: Mapping[Episode, Alert]) -> d
     """When the story must be looked at again although nothing happens, by name.
 
     Args:
-        assessed: the story, assessed at some time; every deadline lies after it.
+        assessed: the story, assessed at some time, and what counts of it; every deadline lies after that time.
         alive: its alerts after judging.
     """
     due: dict[str, datetime] = {}
@@ -159,7 +161,7 @@ def next_due(assessed: Sequence[Assessed], memory: Memory, changes: Iterable[Cha
             alive[episode] = change.alert
         else:
             alive.pop(episode, None)
-    return min(deadlines(assessed, alive).values(), default=None)
+    return min(deadlines([_counted(one, memory) for one in assessed], alive).values(), default=None)
 
 
 def alert_id(detector: str, entity_id: UUID, episode: int) -> UUID:
@@ -168,30 +170,60 @@ def alert_id(detector: str, entity_id: UUID, episode: int) -> UUID:
 
 
 def _judge(one: Assessed, memory: Memory, when: Moment) -> Change | None:
-    verdict = one.verdict
     alert = memory.alive.get(one.episode)
-    owners = {c.key: memory.spent.get((one.detector.name, c.key)) for c in verdict.causes}
+    told = _counted(one, memory)
+    fresh = _fresh(told, memory)
     if alert is not None:
-        # A cause that a person has dealt with in an earlier episode keeps no later one alive.
-        mine = any(owner is None or owner.id == alert.id or _reopens(owner, when) for owner in owners.values())
-        fresh = tuple(key for key, owner in owners.items() if owner is None)
-        return _keep(one, alert, fresh, when) if mine else _resolve(one, alert, when)
-    if not verdict.holding:
+        return _keep(told, alert, _keys(fresh), when) if told.verdict.holding else _resolve(told, alert, when)
+    if not told.verdict.holding:
         return None
-    fresh_causes = [cause for cause in verdict.causes if owners[cause.key] is None]
     history = one.view.state.history_until
-    if any(history is None or cause.at > history for cause in fresh_causes):
-        return _open(one, fresh_causes, memory, when)
-    before = [owner for owner in owners.values() if owner is not None and _reopens(owner, when)]
+    if any(history is None or cause.at > history for cause in fresh):
+        return _open(told, fresh, memory, when)
+    before = [owner for owner in _owners(told, memory) if _reopens(owner, when)]
     if before:
-        last = max(before, key=lambda a: a.episode)
-        return _reopen(one, last, tuple(cause.key for cause in fresh_causes), when)
-    return _expire(one, fresh_causes, memory, when) if fresh_causes else None
+        return _reopen(told, max(before, key=lambda a: a.episode), _keys(fresh), when)
+    return _expire(told, fresh, memory, when) if fresh else None
+
+
+def _counted(one: Assessed, memory: Memory) -> Assessed:
+    """The same, told from the causes that count.
+
+    One that raised an episode which a person dealt with, or which was history, opens no other and is no part of its
+    story. One whose episode a fact ended counts again where that fact is overruled.
+    """
+    causes = tuple(cause for cause in one.verdict.causes if _counts(memory.spent.get((one.detector.name, cause.key))))
+    if len(causes) == len(one.verdict.causes):
+        return one
+    return msgspec.structs.replace(one, verdict=narrowed(one.detector, one.view, one.verdict, causes, one.at))
+
+
+def _counts(owner: Alert | None) -> bool:
+    return owner is None or owner.alive or _ended_by_fact(owner)
+
+
+def _fresh(one: Assessed, memory: Memory) -> list[Spark]:
+    """Its causes that raised nothing so far."""
+    return [cause for cause in one.verdict.causes if (one.detector.name, cause.key) not in memory.spent]
+
+
+def _owners(one: Assessed, memory: Memory) -> list[Alert]:
+    """The episodes that its causes raised."""
+    found = (memory.spent.get((one.detector.name, cause.key)) for cause in one.verdict.causes)
+    return [owner for owner in found if owner is not None]
+
+
+def _keys(causes: Iterable[Spark]) -> tuple[str, ...]:
+    return tuple(cause.key for cause in causes)
+
+
+def _ended_by_fact(owner: Alert) -> bool:
+    return owner.state == "resolved" and owner.resolution not in REASONS
 
 
 def _reopens(owner: Alert, when: Moment) -> bool:
     """Whether the alert was ended by a fact, so that it lives again where that fact is overruled."""
-    if owner.state != "resolved" or owner.resolution in REASONS:
+    if not _ended_by_fact(owner):
         return False
     return owner.resolution != HANDED_OVER or owner.resolved_at is None or owner.resolved_at <= when.now
 
@@ -233,13 +265,13 @@ def _new(one: Assessed, memory: Memory, when: Moment, **more: Any) -> Alert:
 def _open(one: Assessed, fresh: Sequence[Spark], memory: Memory, when: Moment) -> Change:
     blind = one.detector.deadline is not None and one.verdict.opened_at > when.sighted
     alert = _new(one, memory, when, state="open", blind=blind)
-    return _change("opened", alert, when, tuple(cause.key for cause in fresh), new=True)
+    return _change("opened", alert, when, _keys(fresh), new=True)
 
 
 def _expire(one: Assessed, fresh: Sequence[Spark], memory: Memory, when: Moment) -> Change:
     """History told of it: kept for the record, sent to nobody."""
     alert = _new(one, memory, when, state="expired", resolution=EXPIRED, resolved_at=when.clock)
-    return Change(alert, None, tuple(cause.key for cause in fresh), new=True)
+    return Change(alert, None, _keys(fresh), new=True)
 
 
 def _reopen(one: Assessed, alert: Alert, fresh: tuple[str, ...], when: Moment) -> Change:

@@ -19,6 +19,8 @@ from pathline.domain.detectors.view import View
 from pathline.domain.facts import Fact
 
 HANDED_OVER: Final = "handed_over"
+HELD: Final = "held"
+"""The deadline at which an answer has held long enough to count."""
 SATURDAY: Final = 5
 
 
@@ -74,6 +76,25 @@ def evaluate(detector: Detector, view: View, now: datetime) -> Verdict:
     return _marks(detector, view, now)
 
 
+def narrowed(detector: Detector, view: View, verdict: Verdict, causes: tuple[Spark, ...], now: datetime) -> Verdict:
+    """The same verdict told from some of its causes only; without any, nothing holds.
+
+    Args:
+        detector: whose verdict it is.
+        view: what it is about.
+        verdict: one that holds.
+        causes: some of its causes, oldest first.
+        now: the time that was asked for.
+    """
+    if not causes:
+        return SILENT
+    if len(causes) == len(verdict.causes):
+        return verdict
+    severity, deadlines = _severity(detector.steps, causes, view.story.zone, now)
+    kept = {name: at for name, at in verdict.deadlines.items() if name in {HANDED_OVER, HELD}}
+    return Verdict(holding=True, severity=severity, causes=causes, deadlines=deadlines | kept)
+
+
 def next_working_day(at: datetime, zone: ZoneInfo) -> datetime:
     """The first midnight that begins a Monday to Friday after the local day of `at`, as an instant in UTC."""
     day = at.astimezone(zone).date() + timedelta(days=1)
@@ -125,7 +146,7 @@ def _marks(detector: Detector, view: View, now: datetime) -> Verdict:
     severity, deadlines = _severity(detector.steps, sparks, view.story.zone, now)
     pending = [a.counts_from for a in kept if a.counts_from > now and a.at >= open_causes[0].at]
     if pending:
-        deadlines["held"] = min(pending)
+        deadlines[HELD] = min(pending)
     return Verdict(holding=True, severity=severity, causes=sparks, deadlines=deadlines)
 
 

@@ -111,6 +111,40 @@ class TestAHand:
         first, second = desk.episodes("payment_failed", "order", "o")
         assert (first.state, second.state, second.episode, second.previous_id) == ("resolved", "open", 2, first.id)
 
+    def test_a_new_episode_tells_of_its_own_causes_alone(self, desk: Desk) -> None:
+        desk.tell("Payment Failed", at(hours=10), order="o")
+        desk.sleep_until(at(hours=10, minutes=20))
+        (first,) = desk.episodes("payment_failed", "order", "o")
+        desk.move(first, Resolve("fixed"), at(hours=10, minutes=20))
+        again = desk.tell("Payment Failed", at(hours=12), order="o")
+        first, second = desk.episodes("payment_failed", "order", "o")
+        assert (first.severity, first.state) == ("high", "resolved")
+        assert (second.severity, second.opened_at, second.why) == ("warning", at(hours=12), (again,))
+        desk.sleep_until(at(hours=12, minutes=14))
+        assert desk.episodes("payment_failed", "order", "o")[1].severity == "warning"
+        desk.sleep_until(at(hours=12, minutes=15))
+        (_, second) = desk.episodes("payment_failed", "order", "o")
+        assert (second.severity, second.opened_at, second.why) == ("high", at(hours=12), (again,))
+
+    def test_what_a_person_dealt_with_raises_no_later_episode(self, desk: Desk) -> None:
+        desk.tell("Payment Failed", at(), order="o")
+        desk.move(desk.episodes("payment_failed", "order", "o")[0], Resolve("fixed"), at(minutes=1))
+        second = desk.tell("Payment Failed", at(minutes=5), order="o")
+        assert [a.severity for a in desk.episodes("payment_failed", "order", "o")] == ["warning", "warning"]
+        third = desk.tell("Payment Failed", at(minutes=6), order="o")
+        last = desk.episodes("payment_failed", "order", "o")[1]
+        assert (last.severity, last.opened_at, last.why) == ("high", at(minutes=5), (second, third))
+
+    def test_a_cause_whose_answer_is_overruled_is_part_of_the_next_episode(self, desk: Desk) -> None:
+        one = desk.tell("Shipment Scanned", at(), {"status": "exception"}, parcel="p")
+        desk.tell("Shipment Scanned", at(hours=1), {"status": "in_transit"}, parcel="p")
+        desk.sleep_until(at(hours=2))
+        two = desk.tell(
+            "Shipment Scanned", at(hours=1, minutes=5), {"status": "delayed"}, arrives=at(hours=3), parcel="p"
+        )  # fmt: skip
+        (_, again) = desk.episodes("delivery_exception", "parcel", "p")
+        assert (again.state, again.opened_at, again.why) == ("open", at(), (one, two))
+
     def test_a_snoozed_alert_opens_by_itself(self, desk: Desk) -> None:
         desk.tell("Order Completed", at(), PROMISED, order="o", user="u")
         desk.sleep_until(DUE)
@@ -171,6 +205,12 @@ class TestHistory:
         assert desk.states("payment_failed", "order", "o") == ["expired"]
         desk.tell("Payment Failed", at(days=3), order="o")
         assert desk.states("payment_failed", "order", "o") == ["expired", "open"]
+
+    def test_a_fresh_cause_after_historical_ones_tells_of_itself_alone(self, desk: Desk) -> None:
+        desk.tell("Payment Failed", at(), arrives=at(days=2), order="o", historical=True)
+        fresh = desk.tell("Payment Failed", at(days=3), order="o")
+        alert = desk.episodes("payment_failed", "order", "o")[1]
+        assert (alert.severity, alert.opened_at, alert.why) == ("warning", at(days=3), (fresh,))
 
     def test_expired_has_no_notice(self, desk: Desk) -> None:
         desk.tell("Payment Failed", at(), arrives=at(days=2), order="o", historical=True)
