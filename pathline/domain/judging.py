@@ -21,7 +21,7 @@ import msgspec
 
 from pathline.domain.alerts import PATHLINE, REASONS, SEVERITIES, Alert, Notice
 from pathline.domain.detectors.compiled import Detector, Detectors
-from pathline.domain.detectors.evaluate import HANDED_OVER, Spark, Verdict, evaluate, narrowed
+from pathline.domain.detectors.evaluate import HANDED_OVER, HELD, Spark, Verdict, evaluate, narrowed
 from pathline.domain.detectors.view import Story, View
 
 Episode = tuple[str, UUID]
@@ -161,7 +161,13 @@ def next_due(assessed: Sequence[Assessed], memory: Memory, changes: Iterable[Cha
             alive[episode] = change.alert
         else:
             alive.pop(episode, None)
-    return min(deadlines([_counted(one, memory) for one in assessed], alive).values(), default=None)
+    counted = [_counted(one, memory) for one in assessed]
+    due = list(deadlines(counted, alive).values())
+    for one in counted:
+        if one.verdict.holding and one.episode not in alive:
+            # It was ended later than the time of this judging; what holds can be told from then on.
+            due += [owner.updated_at for owner in _owners(one, memory) if owner.updated_at > one.at]
+    return min(due, default=None)
 
 
 def alert_id(detector: str, entity_id: UUID, episode: int) -> UUID:
@@ -180,7 +186,7 @@ def _judge(one: Assessed, memory: Memory, when: Moment) -> Change | None:
     history = one.view.state.history_until
     if any(history is None or cause.at > history for cause in fresh):
         return _open(told, fresh, memory, when)
-    before = [owner for owner in _owners(told, memory) if _reopens(owner, when)]
+    before = [owner for owner in _owners(told, memory) if _reopens(told, owner, when)]
     if before:
         return _reopen(told, max(before, key=lambda a: a.episode), _keys(fresh), when)
     return _expire(told, fresh, memory, when) if fresh else None
@@ -221,9 +227,16 @@ def _ended_by_fact(owner: Alert) -> bool:
     return owner.state == "resolved" and owner.resolution not in REASONS
 
 
-def _reopens(owner: Alert, when: Moment) -> bool:
-    """Whether the alert was ended by a fact, so that it lives again where that fact is overruled."""
-    if not _ended_by_fact(owner):
+def _reopens(one: Assessed, owner: Alert, when: Moment) -> bool:
+    """Whether the alert was ended by a fact that is overruled, so that it lives again.
+
+    Where it only seems so because the time is a little earlier than when it ended, it stays as it is; `next_due`
+    then has it looked at again.
+    """
+    if not _ended_by_fact(owner) or owner.updated_at > when.clock:
+        return False
+    held_until = one.verdict.deadlines.get(HELD)
+    if held_until is not None and held_until <= owner.updated_at:
         return False
     return owner.resolution != HANDED_OVER or owner.resolved_at is None or owner.resolved_at <= when.now
 

@@ -253,6 +253,25 @@ class TestTime:
         holding = {one.detector.name: one.verdict.holding for one in assessed}
         assert holding["late_vs_promise"]
 
+    @pytest.mark.parametrize("readers", [timedelta(0), timedelta(minutes=1)])
+    def test_a_held_alert_that_has_ended_lives_no_second_time_when_the_time_steps_back(
+        self, desk: Desk, readers: timedelta
+    ) -> None:
+        """Whether it is the clock that steps back, or only the time up to which everything is read."""
+        desk.tell("Shipment Scanned", at(), {"status": "exception"}, parcel="p")
+        desk.tell("Shipment Scanned", at(hours=1), {"status": "in_transit"}, parcel="p")
+        ends = at(hours=1, minutes=10)
+        desk.sleep_until(ends)
+        (ended,) = desk.episodes("delivery_exception", "parcel", "p")
+        assert (ended.state, ended.updated_at) == ("resolved", ends)
+        before = ends - timedelta(milliseconds=5)
+        when = Moment(before + readers, before, before)
+        assessed = judging.assess(DETECTORS, _story(desk), when.now)
+        memory = Memory({}, {cause: ended for cause in judging.causes_of(assessed)}, {})
+        assert [one.verdict.holding for one in assessed if one.detector.name == ended.detector] == [True]
+        assert judging.judge(assessed, memory, when) == []
+        assert judging.next_due(assessed, memory, []) == ends
+
     def test_the_next_deadline_is_the_least(self, desk: Desk) -> None:
         desk.tell("Order Completed", at(), PROMISED, order="o", user="u")
         assessed = judging.assess(DETECTORS, _story(desk), at(hours=1))
