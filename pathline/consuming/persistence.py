@@ -30,8 +30,11 @@ CONFLICTS: Final = (
 )
 """Another process was in the way: the same work will do on the next try."""
 
+UNIQUE_TRIES: Final = 5
+"""How often work is tried that meets rows which are there already: then no peer is in the way, the work is wrong."""
+
 REFUSALS: Final = (asyncpg.DataError, asyncpg.IntegrityConstraintViolationError, asyncpg.ProgramLimitExceededError)
-"""The database will never take this, unless it is one of CONFLICTS."""
+"""The database will never take this, unless it is one of CONFLICTS and was not tried UNIQUE_TRIES times."""
 
 T = TypeVar("T")
 
@@ -52,6 +55,7 @@ class Persistence:
             asyncpg.PostgresError: one of REFUSALS; no use in trying again.
         """
         pause = RETRY_LEAST_SECONDS
+        violations = 0
         while True:
             try:
                 result = await work(*args)
@@ -63,6 +67,11 @@ class Persistence:
                 if isinstance(error, REFUSALS) and not conflict:
                     raise
                 self._failures.labels("conflict" if conflict else "database").inc()
+                if isinstance(error, asyncpg.UniqueViolationError):
+                    violations += 1
+                    if violations == UNIQUE_TRIES:
+                        log.warning("rows are there already, however often it is tried", table=error.table_name)
+                        raise
                 if not conflict:
                     self._health.set(self._part, f"{type(error).__name__}: {error}"[:200])
                     log.warning("database failed, trying again", error=type(error).__name__, seconds=pause)
