@@ -192,10 +192,12 @@ async def write_strands(db: Db, deltas: Mapping[UUID, State]) -> None:
         held = await _lock_states(db, left)
         if held:
             await db.execute(
-                "UPDATE strand s SET state = c.state, revision = revision + 1"
+                "UPDATE strand s SET state = c.state, revision = revision + 1,"
+                " fold_version = greatest(fold_version, $3)"
                 " FROM unnest($1::uuid[], $2::json[]) AS c (id, state) WHERE s.id = c.id",
                 list(held),
                 [codec.to_json(join(state, left.pop(one))) for one, state in held.items()],
+                FOLD_VERSION,
             )
         # What another process makes between our look and our insert is locked and joined in the next turn.
         for one in await _insert_strands(db, {one: left[one] for one in sorted(left)}) if left else ():
@@ -268,11 +270,13 @@ async def write_entities(db: Db, deltas: Mapping[UUID, EntityDelta]) -> dict[UUI
         if held:
             await db.execute(
                 "UPDATE entity e SET state = c.state, claimant_id = c.claimant_id, claim = c.claim,"
-                " order_id = c.order_id, order_bond = c.order_bond, revision = revision + 1"
+                " order_id = c.order_id, order_bond = c.order_bond, revision = revision + 1,"
+                " fold_version = greatest(fold_version, $7)"
                 " FROM unnest($1::uuid[], $2::json[], $3::uuid[], $4::json[], $5::uuid[], $6::json[])"
                 " AS c (id, state, claimant_id, claim, order_id, order_bond) WHERE e.id = c.id",
                 [delta.identifier.id for delta in held],
                 *_entity_columns(held),
+                FOLD_VERSION,
             )
         missing = [left[one] for one in sorted(left)]
         for one in await _insert_entities(db, missing) if missing else ():
