@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 CONSOLE: Final = "console"
 WEBHOOK: Final = "webhook"
 
+TAKEN_AWAY: Final = "the endpoint was taken away"
+
 MAX_ERROR: Final = 500
 """Characters kept of why a delivery failed."""
 
@@ -114,9 +116,18 @@ async def depths(db: Db) -> dict[str, tuple[int, int]]:
 
 
 async def configure(db: Db, endpoint: str, address: str | None) -> None:
-    """Say where an endpoint is, None for nowhere. A changed address enables it again; an absent one gets no more."""
+    """Say where an endpoint is, None for nowhere. A changed address enables it again; an absent one gets no more.
+
+    What waits for one that is taken away has failed: set again some day, it must not be told of what is long over.
+    """
     if address is None:
         await db.execute("DELETE FROM endpoint WHERE name = $1", endpoint)
+        await db.execute(
+            "UPDATE outbox SET failed_at = clock_timestamp(), last_error = $2"
+            " WHERE endpoint = $1 AND failed_at IS NULL",
+            endpoint,
+            TAKEN_AWAY,
+        )
         return
     await db.execute(
         "INSERT INTO endpoint (name, address) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE"
@@ -143,8 +154,8 @@ async def disable(db: Db, endpoint: str, now: datetime, reason: str) -> None:
 
 
 async def prune(db: Db, before: datetime) -> int:
-    """Forget notices that were given up before then; returns how many."""
-    rows = await db.fetch("DELETE FROM outbox WHERE failed_at < $1 RETURNING id", before)
+    """Forget notices that were given up or written before then; returns how many."""
+    rows = await db.fetch("DELETE FROM outbox WHERE failed_at < $1 OR created_at < $1 RETURNING id", before)
     return len(rows)
 
 

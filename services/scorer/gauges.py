@@ -21,7 +21,7 @@ log = get_logger(__name__)
 REFRESH_SECONDS: Final = 5.0
 
 KEPT: Final = timedelta(days=28)
-"""How long a notice that was given up is kept to be seen. Under 30 days, so that the outbox forgets with the log."""
+"""How long a notice is kept, to be seen where it was given up. Under 30 days, so that the outbox forgets with the log."""
 
 
 async def refresh(pool: asyncpg.Pool[Any], metrics: ScorerMetrics, stop: asyncio.Event) -> None:
@@ -43,7 +43,7 @@ async def _once(pool: asyncpg.Pool[Any], metrics: ScorerMetrics) -> None:
         depths = await outbox.depths(db)
         off = await outbox.disabled(db)
     if pruned:
-        log.warning("notices that were given up are forgotten", count=pruned, after_days=KEPT.days)
+        log.warning("old notices are forgotten", count=pruned, after_days=KEPT.days)
     for detector in alive.keys() | metrics.detectors:
         metrics.alive.labels(detector).set(alive.get(detector, 0))
     metrics.pending.set(pending)

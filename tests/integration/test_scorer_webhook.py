@@ -285,3 +285,17 @@ async def test_a_sender_that_dies_between_post_and_note_leaves_it_to_the_next_wi
     run(sender(receiver.url))
     await until(lambda: emptied(pool))
     assert [headers["webhook-id"] for headers, _ in receiver.got] == [f"{one.id}:1"] * 2
+
+
+async def test_one_that_was_taken_away_and_is_set_again_is_not_told_of_what_is_long_over(
+    pool: asyncpg.Pool[Any], receiver: Receiver, run: Callable[..., Running]
+) -> None:
+    await tell(pool, alert())
+    await delivering.configure(pool, None)
+    assert await left(pool) == [(True, outbox.TAKEN_AWAY)]
+    await delivering.configure(pool, receiver.url)
+    fresh = alert()
+    await tell(pool, fresh)
+    run(sender(receiver.url))
+    await until(lambda: _is(left(pool), [(True, outbox.TAKEN_AWAY)]))
+    assert [headers["webhook-id"] for headers, _ in receiver.got] == [f"{fresh.id}:1"]
