@@ -92,13 +92,12 @@ class Judge:
             asyncpg.UniqueViolationError: a peer alerted the same meanwhile; roll back, and judge again.
         """
         await fences.lock(db, topic, moves)
-        when = await self._moment(db)
         wanted = things_of(hints)
         around = set() if alone else await self._around(db, hints)
         if len(around) >= self._neighbours:
             raise TooManyNeighboursError
         keys = await stories.keys_of(db, wanted.keys() | around)
-        judged = await self._lock_and_judge(db, set(keys.values()), when) if keys else Judged()
+        judged = await self._lock_and_judge(db, set(keys.values())) if keys else Judged()
         for one, at in wanted.items():
             held = judged.received.get(keys[one])
             judged.received[keys[one]] = at if held is None else min(held, at)
@@ -107,18 +106,20 @@ class Judge:
 
     async def elsewhere(self, db: Db, hint: Hint) -> Judged:
         """Judge what the customers of one hint have elsewhere, as much of it as is judged at a time."""
-        when = await self._moment(db)
         around = await self._around(db, [hint])
         keys = await stories.keys_of(db, around)
-        judged = await self._lock_and_judge(db, set(keys.values()), when) if keys else Judged()
+        judged = await self._lock_and_judge(db, set(keys.values())) if keys else Judged()
         judged.cut = len(around) >= self._neighbours
         return judged
 
+    async def elsewhere_keys(self, db: Db, hint: Hint) -> set[UUID]:
+        """Which stories `elsewhere` would judge now."""
+        return set((await stories.keys_of(db, await self._around(db, [hint]))).values())
+
     async def due(self, db: Db, limit: int) -> Judged:
         """Judge up to `limit` stories whose deadline has passed, those that no peer is judging."""
-        when = await self._moment(db)
-        keys = await watch.take_due(db, when.now, limit)
-        judged = await self._judge(db, keys, when) if keys else Judged()
+        keys = await self.due_keys(db, limit)
+        judged = await self._judge(db, keys) if keys else Judged()
         judged.taken = len(keys)
         return judged
 
@@ -128,7 +129,7 @@ class Judge:
 
     async def stories(self, db: Db, keys: Collection[UUID]) -> Judged:
         """Judge these stories."""
-        return await self._lock_and_judge(db, keys, await self._moment(db))
+        return await self._lock_and_judge(db, keys)
 
     async def _moment(self, db: Db) -> Moment:
         clock, through = await judgements.clocks(db, self._touchpoints)
@@ -147,11 +148,13 @@ class Judge:
                     people.add(hint.subject)
         return set(await stories.neighbours(db, people, things, self._neighbours)) if people or things else set()
 
-    async def _lock_and_judge(self, db: Db, keys: Collection[UUID], when: Moment) -> Judged:
+    async def _lock_and_judge(self, db: Db, keys: Collection[UUID]) -> Judged:
         await watch.lock(db, keys)
-        return await self._judge(db, keys, when)
+        return await self._judge(db, keys)
 
-    async def _judge(self, db: Db, keys: Collection[UUID], when: Moment) -> Judged:
+    async def _judge(self, db: Db, keys: Collection[UUID]) -> Judged:
+        # After the lock, which may take a while to get, and before the reading: what was told by then is in it.
+        when = await self._moment(db)
         gathered = await stories.gather(db, keys, self._zone)
         told = gathered.stories
         alive = await judgements.alive(db, {view.id for story in told.values() for view in story.views()})

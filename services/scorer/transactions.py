@@ -149,13 +149,22 @@ class Transactions:
         return judged
 
     async def _apart(self, batch: Batch) -> None:
-        """Judge each story of a batch by itself: the database refuses something of one of them."""
+        """Judge each story of a batch, and of its customers', by itself: the database refuses something of one."""
         wanted = things_of(batch.hints)
         await self._one_by_one(sorted(set((await self._persistence.run(self._keys, wanted)).values())))
+        for one in batch.hints:
+            try:
+                self._tell(await self._persistence.run(self._elsewhere, one))
+            except REFUSALS:
+                await self._one_by_one(sorted(await self._persistence.run(self._elsewhere_keys, one)))
 
     async def _keys(self, ids: Collection[UUID]) -> dict[UUID, UUID]:
         async with self._pool.acquire() as db:
             return await stories.keys_of(db, ids)
+
+    async def _elsewhere_keys(self, hint: Hint) -> set[UUID]:
+        async with self._pool.acquire() as db:
+            return await self._judge.elsewhere_keys(db, hint)
 
     async def _one_by_one(self, keys: Sequence[UUID]) -> None:
         for key in keys:

@@ -6,15 +6,17 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import asyncpg
+import msgspec
 import pytest
 
+from pathline.domain.detectors.compiled import Detectors
 from pathline.domain.facts import FOLD_VERSION
-from pathline.storage import alerts, outbox
+from pathline.storage import alerts, outbox, stitching
 from pathline.storage.fences import FenceLostError
 from pathline.storage.stitching import NewerStateError
 from services.scorer.judgement import things_of
 from services.scorer.transactions import RevokedError
-from tests.support.scoring import LONG_AGO, NOW, in_hand, judge, late, metric, placed, scorer, states_of
+from tests.support.scoring import DETECTORS, LONG_AGO, NOW, in_hand, judge, late, metric, placed, scorer, states_of
 from tests.support.stitching import read_through, stitch
 from tests.support.world import START, touchpoint
 
@@ -129,3 +131,56 @@ async def test_what_was_given_up_long_ago_is_forgotten(pool: asyncpg.Pool[Any]) 
     )
     async with pool.acquire() as db:
         assert await outbox.prune(db, datetime.now(UTC) - timedelta(days=28, hours=1)) == 2
+
+
+async def test_a_refused_story_keeps_nobody_from_what_its_customer_has_elsewhere(pool: asyncpg.Pool[Any]) -> None:
+    """The order's own alert is refused; the checkout that it answers is answered all the same."""
+    topic = "refused elsewhere"
+    await read_through(pool, topic, NOW)
+    start = (LONG_AGO - START).total_seconds()
+    left = touchpoint(
+        1, event="Checkout Started", people={"user_id": "buyer of elsewhere"}, things={"checkout": "elsewhere"},
+        seconds=start,
+    )  # fmt: skip
+    files = dict(DETECTORS.files)
+    files["late_vs_promise"] = msgspec.structs.replace(files["late_vs_promise"], title="Late" + chr(0))
+    transactions = scorer(pool, topic, Detectors([*files.values()]))
+    await judge(pool, transactions, [left])
+    checkout = left.things[0].id
+    assert await states_of(pool, [checkout]) == ["open"]
+    ordered = placed("elsewhere", NOW - timedelta(days=1), at=LONG_AGO + timedelta(minutes=1), number=2)
+    partitions, batch = in_hand(pool, topic, await stitch(pool, [ordered]))
+    await transactions.batch(batch, partitions)
+    assert metric(transactions, "failures", "story") == 1
+    assert partitions.owned[0].committed == 1
+    assert await states_of(pool, [checkout]) == ["resolved"]
+
+
+@pytest.mark.parametrize("table", ["entity", "strand"])
+async def test_a_state_says_which_version_wrote_it_last(
+    pool: asyncpg.Pool[Any], monkeypatch: pytest.MonkeyPatch, table: str
+) -> None:
+    name = f"version of {table}"
+    ordered = touchpoint(1, event="Order Completed", people={"user_id": name}, things={"order": name})
+    surveyed = touchpoint(
+        2, event="Survey Answered", people={"user_id": name}, properties={"survey": "nps", "score": 9}
+    )
+    again = [msgspec.structs.replace(one, message_id=f"{one.message_id} again") for one in (ordered, surveyed)]
+    await stitch(pool, [ordered, surveyed])
+    monkeypatch.setattr(stitching, "FOLD_VERSION", FOLD_VERSION + 1)
+    await stitch(pool, again)
+    written = {"entity": ordered.things[0].id, "strand": surveyed.people[0].id}[table]
+    assert await pool.fetchval(f"SELECT fold_version FROM {table} WHERE id = $1", written) == FOLD_VERSION + 1
+    monkeypatch.undo()
+    await pool.execute(f"UPDATE {table} SET fold_version = {FOLD_VERSION} WHERE id = $1", written)
+
+
+async def test_a_notice_that_waits_for_too_long_is_forgotten_too(pool: asyncpg.Pool[Any]) -> None:
+    await pool.execute(
+        "INSERT INTO outbox (endpoint, delivery_id, alert_id, payload, created_at, next_attempt_at)"
+        " SELECT 'webhook', 'wait ' || days, gen_random_uuid(), '{}', now() - days * interval '1 day', now()"
+        " FROM generate_series(27, 30) AS days"
+    )
+    async with pool.acquire() as db:
+        assert await outbox.prune(db, datetime.now(UTC) - timedelta(days=28, hours=1)) == 2
+    await pool.execute("DELETE FROM outbox WHERE delivery_id LIKE 'wait %'")

@@ -226,3 +226,21 @@ async def test_wakers_share_what_is_due_and_fire_each_once(
 
 async def _fired(pool: asyncpg.Pool[Any], orders: Sequence[Touchpoint], count: int) -> bool:
     return len(await late(pool, orders)) >= count
+
+
+async def test_a_story_that_waited_for_a_peer_is_judged_by_the_time_it_is_judged_at(pool: asyncpg.Pool[Any]) -> None:
+    topic = "waited"
+    due = NOW - timedelta(seconds=30)
+    order = placed("waited", due)
+    await read_through(pool, topic, due - timedelta(seconds=1))
+    keys = set(things_of(await stitch(pool, [order])))
+    async with pool.acquire() as db:
+        transaction = db.transaction()
+        await transaction.start()
+        await watch.lock(db, keys)
+        waiting = asyncio.create_task(scorer(pool, topic).stories(keys))
+        await until(lambda: _blocked(pool))
+        await read_through(pool, topic, due + timedelta(seconds=1))
+        await transaction.commit()
+    await waiting
+    assert len(await late(pool, [order])) == 1
