@@ -11,6 +11,7 @@ from typing import Any
 import uvicorn
 import uvloop
 
+from pathline.kit.door import Door
 from pathline.kit.settings import split_address
 
 _SECOND_SIGNAL_STATUS = 130
@@ -69,20 +70,21 @@ async def serve(
     stop: asyncio.Event,
     drain_seconds: int = 10,
     keep_alive_seconds: int = 20,
-    connections_max: int | None = None,
     started: asyncio.Event | None = None,
-    http: Any = "httptools",
+    door: Door | None = None,
     proxy_headers: bool = True,
 ) -> None:
     """Serve the ASGI `app` on `address` in this loop until `stop`, then let running requests end.
 
-    `drain_seconds` bounds that end. `started` is set once connections are taken. `http` may be a protocol of our own;
-    without `proxy_headers` the peer is who it is, whatever X-Forwarded-For says. Raises AddressTakenError.
+    `drain_seconds` bounds that end. `started` is set once connections are taken. `door` has the limits of connections,
+    the defaults where none is given. Without `proxy_headers` the peer is who it is, whatever X-Forwarded-For says.
+    Raises AddressTakenError.
     """
+    door = door or Door()
     listener = bind(address)
     config = uvicorn.Config(
         app,
-        http=http,
+        http=door.protocol,  # type: ignore[arg-type]
         ws="none",
         lifespan="off",
         log_config=None,
@@ -92,11 +94,11 @@ async def serve(
         date_header=True,
         timeout_keep_alive=keep_alive_seconds,
         timeout_graceful_shutdown=drain_seconds,
-        limit_concurrency=connections_max,
     )
     server = _Server(config, started or asyncio.Event())
     serving = asyncio.create_task(server.serve(sockets=[listener]))
     stopping = asyncio.create_task(stop.wait())
+    watching = asyncio.create_task(door.watch())
     try:
         await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
         server.should_exit = True
@@ -104,6 +106,7 @@ async def serve(
     finally:
         server.should_exit = True
         stopping.cancel()
+        watching.cancel()
         listener.close()
         if not serving.done():
             serving.cancel()

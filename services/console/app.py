@@ -20,6 +20,7 @@ from pathline.config import STAGES_FILE
 from pathline.contracts import detector_files
 from pathline.domain.stages import Stages
 from pathline.kit import draining, kafka, lifecycle, logging
+from pathline.kit.door import KIBIBYTE, Door, Limits
 from pathline.kit.health import Health, health_routes
 from services.console.api import router as api_router
 from services.console.context import DATABASE_ERRORS, Context, Database
@@ -35,6 +36,12 @@ from services.console.sessions import Sessions
 from services.console.settings import ConsoleSettings
 
 log = logging.get_logger(__name__)
+
+HEADER_BYTES_MAX: Final = 64 * KIBIBYTE
+"""Of a request's line and headers: the id that a stream resumes from names every partition."""
+
+OTHER_CONNECTIONS_MAX: Final = 1_000
+"""Open connections besides those of live streams."""
 
 REQUESTS_SECONDS: Final = 6
 """How long requests under way may take at the end."""
@@ -64,7 +71,11 @@ async def main(stop: asyncio.Event) -> None:
     work = _together(
         stop,
         lifecycle.serve(
-            create_app(context, health, registry), settings.console, stop=stop, drain_seconds=REQUESTS_SECONDS
+            create_app(context, health, registry),
+            settings.console,
+            stop=stop,
+            drain_seconds=REQUESTS_SECONDS,
+            door=Door(Limits(settings.console_streams + OTHER_CONNECTIONS_MAX, HEADER_BYTES_MAX)),
         ),
         context.database.keep(dsn, settings.console_connections, health, stop),
         reader.run(stop),

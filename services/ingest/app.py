@@ -16,11 +16,11 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from pathline.kit import kafka, lifecycle, logging
+from pathline.kit.door import Door, Limits
 from pathline.kit.health import Health, health_routes
 from services.ingest.codes import Refused, refusal
 from services.ingest.collector import Collector, HotRoutes
 from services.ingest.document import document
-from services.ingest.door import BoundedProtocol, Door
 from services.ingest.keyring import Keyring
 from services.ingest.lanes import GROUP_BYTES
 from services.ingest.metrics import IngestMetrics
@@ -28,8 +28,14 @@ from services.ingest.script import Script
 from services.ingest.settings import IngestSettings
 from services.ingest.store import Store
 
+log = logging.get_logger(__name__)
+
 DRAIN_SECONDS: Final = 8
 """What running requests get to end in; all of them wait for an ack, and no wait is longer than that."""
+
+TRACE_LENGTH: Final = 64
+PATH_LENGTH: Final = 100
+"""Characters kept of what a sender chose, in the log."""
 
 _NOT_FOUND: Final = Refused("not_found", "there is no such address")
 _NO_METHOD: Final = Refused("method_not_allowed", "the address does not take this method")
@@ -47,14 +53,13 @@ async def main(stop: asyncio.Event) -> None:
     make = partial(kafka.make_producer, settings.bootstrap(), client_id="pathline-ingest", max_batch_size=GROUP_BYTES)
     store = Store(make, topic, ack_seconds=settings.ack_seconds, metrics=metrics, health=health)
     keyring = Keyring(metrics)
-    door = Door(settings, metrics)
+    door = _door(settings, metrics)
     app = create_app(Collector(settings, keyring, store, metrics), Script(), health, registry)
     leave, served = asyncio.Event(), asyncio.Event()
     try:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(store.run(served))
             tasks.create_task(keyring.keep(settings.dsn(), settings.keys_seconds, health, served))
-            tasks.create_task(door.watch(served))
             tasks.create_task(_leave(stop, leave, health, settings.leave_seconds))
             try:
                 await lifecycle.serve(
@@ -62,7 +67,7 @@ async def main(stop: asyncio.Event) -> None:
                     settings.collector,
                     stop=leave,
                     drain_seconds=DRAIN_SECONDS,
-                    http=partial(BoundedProtocol, door=door),
+                    door=door,
                     proxy_headers=False,
                 )
             finally:
@@ -70,6 +75,13 @@ async def main(stop: asyncio.Event) -> None:
                 served.set()
     except* lifecycle.AddressTakenError as taken:
         raise taken.exceptions[0] from None
+
+
+def _door(settings: IngestSettings, metrics: IngestMetrics) -> Door:
+    limits = Limits(settings.connections_max, settings.header_bytes_max, settings.headers_max, settings.request_seconds)
+    door = Door(limits, partial(metrics.answered, "other"))
+    metrics.connections.set_function(lambda: len(door.open))
+    return door
 
 
 async def _leave(stop: asyncio.Event, leave: asyncio.Event, health: Health, seconds: float) -> None:
@@ -98,5 +110,8 @@ async def _unrouted(_request: Request, error: Exception) -> Response:
     return Response(refusal(refused), refused.status, error.headers, "application/json")
 
 
-async def _broken(_request: Request, _error: Exception) -> Response:
+async def _broken(request: Request, error: Exception) -> Response:
+    # The server logs the traceback, and knows no trace: Starlette raises the error again after the answer.
+    trace = request.headers.get("traceparent", "")[:TRACE_LENGTH]
+    log.error("a request failed", path=request.url.path[:PATH_LENGTH], error=type(error).__name__, traceparent=trace)
     return Response(refusal(_BROKEN), _BROKEN.status, media_type="application/json")

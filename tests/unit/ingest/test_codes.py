@@ -8,12 +8,13 @@ from pathlib import Path
 
 from pathline.contracts import api
 from pathline.embedded.trouble import Code
+from pathline.kit import door
 from services.ingest import codes
 from services.ingest.metrics import STATUSES
 
 ROOT = Path(__file__).parents[3]
 PAGE = (ROOT / "docs" / "errors.md").read_text(encoding="utf-8")
-WRITTEN = re.compile(r'Refused\(\s*"(\w+)"')
+WRITTEN = re.compile(r'Refus(?:ed|al)\(\s*"(\w+)"')
 
 
 def rows(heading: str) -> list[list[str]]:
@@ -39,7 +40,7 @@ def test_the_page_tells_the_commands_codes() -> None:
 def test_every_code_is_given_somewhere_and_none_is_given_that_is_not_told() -> None:
     written = {
         code
-        for file in (ROOT / "services" / "ingest").glob("*.py")
+        for file in (*(ROOT / "services" / "ingest").glob("*.py"), ROOT / "pathline" / "kit" / "door.py")
         for code in WRITTEN.findall(file.read_text("utf-8"))
     }
     assert written == set(codes.CODES)
@@ -49,3 +50,9 @@ def test_a_status_of_a_code_is_one_of_the_metric_s() -> None:
     assert set(codes.STATUS) <= set(codes.CODES)
     assert {str(int(status)) for status in codes.STATUS.values()} <= set(STATUSES)
     assert codes.Refused("bad_gzip", "").status == HTTPStatus.BAD_REQUEST
+
+
+def test_the_door_says_what_the_collector_says_of_a_code() -> None:
+    for refusal in (door.BAD_REQUEST, door.TOO_SLOW, door.HEADERS_TOO_LARGE, door.TOO_MANY):
+        assert refusal.status == codes.Refused(refusal.code, "").status
+    assert door.RETRY_AFTER_SECONDS == codes.RETRY_AFTER_SECONDS

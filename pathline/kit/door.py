@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import suppress
-from typing import Any, Final
+from collections.abc import Callable
+from http import HTTPStatus
+from typing import Any, Final, NamedTuple
 
 import httptools
+import orjson
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
-from services.ingest.codes import RETRY_AFTER_SECONDS, Refused, refusal
-from services.ingest.metrics import IngestMetrics
-from services.ingest.settings import IngestSettings
+KIBIBYTE: Final = 1_024
 
 LINGER_SECONDS: Final = 1.0
 LINGER_BYTES_MAX: Final = 4_194_304
@@ -20,36 +20,69 @@ LINGER_BYTES_MAX: Final = 4_194_304
 LOOKS_PER_LIMIT: Final = 8
 """How often within the time that a request has, the door looks for those that took it all."""
 
-BAD_REQUEST: Final = Refused("bad_request", "this is no HTTP request")
-TOO_SLOW: Final = Refused("body_timeout", "the request did not arrive in time")
-HEADERS_TOO_LARGE: Final = Refused("headers_too_large", "the request line and headers are larger than is read here")
-TOO_MANY: Final = Refused("too_many_connections", "as many connections are open as may be; try again")
+RETRY_AFTER_SECONDS: Final = 2
+"""What one who is turned away for want of room is asked to wait."""
+
+
+class Refusal(NamedTuple):
+    """Why a connection is turned away."""
+
+    code: str
+    status: HTTPStatus
+    message: str
+
+
+BAD_REQUEST: Final = Refusal("bad_request", HTTPStatus.BAD_REQUEST, "this is no HTTP request")
+TOO_SLOW: Final = Refusal("body_timeout", HTTPStatus.REQUEST_TIMEOUT, "the request did not arrive in time")
+HEADERS_TOO_LARGE: Final = Refusal(
+    "headers_too_large",
+    HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
+    "the request line and headers are larger than is read here",
+)
+TOO_MANY: Final = Refusal(
+    "too_many_connections", HTTPStatus.SERVICE_UNAVAILABLE, "as many connections are open as may be; try again"
+)
 
 
 _OF_UPGRADES: Final = frozenset({b"connection", b"upgrade", b"http2-settings"})
 
 
+class Limits(NamedTuple):
+    """What a server takes. The defaults are for one that people and probes ask."""
+
+    connections_max: int = 500
+    """Open connections."""
+    header_bytes_max: int = 16 * KIBIBYTE
+    """Bytes of a request's line and headers."""
+    headers_max: int = 100
+    """Headers of a request."""
+    request_seconds: float = 10.0
+    """From a request's first byte, or from the connection's beginning, to its last byte."""
+
+
+def _count_nothing(_status: HTTPStatus) -> None:
+    pass
+
+
 class Door:
     """The limits, and the connections that are held to them."""
 
-    def __init__(self, settings: IngestSettings, metrics: IngestMetrics) -> None:
-        """Take the limits from `settings`."""
-        self.connections_max = settings.connections_max
-        self.header_bytes_max = settings.header_bytes_max
-        self.headers_max = settings.headers_max
-        self.request_seconds = settings.request_seconds
-        self.metrics = metrics
+    def __init__(self, limits: Limits | None = None, on_refusal: Callable[[HTTPStatus], None] = _count_nothing) -> None:
+        """Hold connections to `limits`; `on_refusal` hears the status of each that is turned away with an answer."""
+        self.limits = limits or Limits()
+        self.on_refusal = on_refusal
         self.open: set[BoundedProtocol] = set()
-        metrics.connections.set_function(lambda: len(self.open))
 
-    async def watch(self, stop: asyncio.Event) -> None:
-        """Turn away those whose request does not come to its end, until `stop`."""
+    def protocol(self, *args: Any, **more: Any) -> BoundedProtocol:
+        """One connection, as uvicorn makes it."""
+        return BoundedProtocol(*args, door=self, **more)
+
+    async def watch(self) -> None:
+        """Turn away those whose request does not come to its end, until cancelled."""
         loop = asyncio.get_running_loop()
-        while not stop.is_set():
-            with suppress(TimeoutError):
-                async with asyncio.timeout(self.request_seconds / LOOKS_PER_LIMIT):
-                    await stop.wait()
-            before = loop.time() - self.request_seconds
+        while True:
+            await asyncio.sleep(self.limits.request_seconds / LOOKS_PER_LIMIT)
+            before = loop.time() - self.limits.request_seconds
             for connection in [one for one in self.open if one.begun is not None and one.begun < before]:
                 connection.turn_away(TOO_SLOW)
 
@@ -63,7 +96,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._door = door
         self._in_head = True
         self._head_bytes = 0
-        self._why: Refused | None = None
+        self._why: Refusal | None = None
         self._upgrading = False
         self._turned_away = False
         self._ignored_bytes = 0
@@ -75,7 +108,7 @@ class BoundedProtocol(HttpToolsProtocol):
         super().connection_made(transport)
         self.begun = self.loop.time()
         self._door.open.add(self)
-        if len(self._door.open) > self._door.connections_max:
+        if len(self._door.open) > self._door.limits.connections_max:
             self.turn_away(TOO_MANY)
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -99,8 +132,16 @@ class BoundedProtocol(HttpToolsProtocol):
         except httptools.HttpParserError:
             self.turn_away(self._why or BAD_REQUEST)
         else:
-            if self._in_head and self._head_bytes > self._door.header_bytes_max:
-                self.turn_away(HEADERS_TOO_LARGE)
+            if self._in_head:
+                self._look_at_head()
+
+    def _look_at_head(self) -> None:
+        """Between requests, or in the head of one."""
+        if self._head_bytes > self._door.limits.header_bytes_max:
+            self.turn_away(HEADERS_TOO_LARGE)
+        elif self.begun is None and self.cycle.response_complete:
+            # Empty lines begin no request, but have ended the wait for one.
+            self.begun = self.loop.time()
 
     def _feed(self, data: bytes) -> None:
         """Parse. Java's client asks for HTTP/2 on every first request; it is answered as if it had not."""
@@ -125,9 +166,9 @@ class BoundedProtocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         """Its head is there: look at it before anybody works on it."""
         self._in_head = False
-        too_many = len(self.headers) > self._door.headers_max
+        too_many = len(self.headers) > self._door.limits.headers_max
         # The bytes seen so far may be those of the body, too: count only where they could be too many.
-        if too_many or (self._head_bytes > self._door.header_bytes_max and self._is_head_too_large()):
+        if too_many or (self._head_bytes > self._door.limits.header_bytes_max and self._is_head_too_large()):
             self._why = HEADERS_TOO_LARGE
             raise ValueError(HEADERS_TOO_LARGE.message)
         self._upgrading = self.parser.should_upgrade()
@@ -136,7 +177,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def _is_head_too_large(self) -> bool:
         size = len(self.url) + sum(len(name) + len(value) for name, value in self.headers)
-        return size > self._door.header_bytes_max
+        return size > self._door.limits.header_bytes_max
 
     def on_message_complete(self) -> None:
         """All of it is there."""
@@ -147,35 +188,38 @@ class BoundedProtocol(HttpToolsProtocol):
         self._in_head = True
         self._head_bytes = 0
 
-    def turn_away(self, refused: Refused) -> None:
+    def turn_away(self, refusal: Refusal) -> None:
         """Answer, where no answer was begun, and close soon."""
         self.begun = None
         if self._turned_away or self.transport.is_closing():
             return
         self._turned_away = True
         if not self._may_answer():
-            if self.cycle.more_body:
+            if self.cycle.more_body or self.cycle.response_complete:
                 self.transport.close()
             # Else an answer is under way, and ends the line.
             self.cycle.keep_alive = False
             return
-        self.transport.write(_raw(refused))
-        self._door.metrics.answered("other", refused.status)
+        self.transport.write(_raw(refusal))
+        self._door.on_refusal(refusal.status)
         self.transport.write_eof()
         self.loop.call_later(LINGER_SECONDS, self.transport.close)
 
     def _may_answer(self) -> bool:
         """Whether an answer here would not stand in the middle of another."""
         cycle: RequestResponseCycle | None = self.cycle
-        if cycle is None or cycle.response_complete:
+        if cycle is None:
             return True
+        if cycle.response_complete:
+            # One who was answered before all of the body was there gets no second answer to it.
+            return self._in_head
         return not cycle.response_started and cycle.more_body and not self.pipeline
 
 
-def _raw(refused: Refused) -> bytes:
+def _raw(refusal: Refusal) -> bytes:
     """A whole HTTP answer."""
-    content = refusal(refused)
-    status = int(refused.status)
-    retry = f"retry-after: {RETRY_AFTER_SECONDS}\r\n" if status == 503 else ""  # noqa: PLR2004 - the status by its name
+    content = orjson.dumps({"success": False, "code": refusal.code, "message": refusal.message})
+    again = refusal.status is HTTPStatus.SERVICE_UNAVAILABLE
+    retry = f"retry-after: {RETRY_AFTER_SECONDS}\r\n" if again else ""
     head = f"content-type: application/json\r\ncontent-length: {len(content)}\r\n{retry}connection: close\r\n\r\n"
-    return STATUS_LINE[status] + head.encode() + content
+    return STATUS_LINE[refusal.status] + head.encode() + content

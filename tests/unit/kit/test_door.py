@@ -1,0 +1,148 @@
+"""Every server turns away what is too large, too slow or too much, and leaves alone what is only long."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, StreamingResponse
+from starlette.routing import Route
+
+from pathline.embedded.ports import free_port
+from pathline.kit import lifecycle
+from pathline.kit.door import KIBIBYTE, Door, Limits
+from tests.support.records import until
+
+HALF = b"POST %b HTTP/1.1\r\nhost: x\r\ncontent-length: 9\r\n\r\nhalf"
+
+SECONDS = 0.3
+"""What a request has to arrive in where a test is about that."""
+
+
+async def _hello(_request: Request) -> PlainTextResponse:
+    return PlainTextResponse("hello")
+
+
+async def _read(request: Request) -> PlainTextResponse:
+    return PlainTextResponse(str(len(await request.body())))
+
+
+class Server:
+    """A served app, and what the door heard."""
+
+    def __init__(self, door: Door | None) -> None:
+        self.port = free_port()
+        self.statuses: list[int] = []
+        self.door = door
+        self.go_on = asyncio.Event()
+
+    async def ask(self, sent: bytes) -> bytes:
+        """All that is answered to these bytes until the line is closed from there."""
+        reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
+        writer.write(sent)
+        async with asyncio.timeout(10):
+            answered = await reader.read()
+        writer.close()
+        return answered
+
+    async def slowly(self, _request: Request) -> StreamingResponse:
+        """A stream whose second word comes when the test says so."""
+
+        async def words() -> AsyncIterator[str]:
+            yield "begun "
+            await self.go_on.wait()
+            yield "ended"
+
+        return StreamingResponse(words())
+
+
+@asynccontextmanager
+async def _serving(limits: Limits | None = None) -> AsyncIterator[Server]:
+    server = Server(None)
+    if limits is not None:
+        server.door = Door(limits, lambda status: server.statuses.append(int(status)))
+    stop, started = asyncio.Event(), asyncio.Event()
+    app = Starlette(
+        routes=[Route("/", _hello), Route("/read", _read, methods=["POST"]), Route("/stream", server.slowly)]
+    )
+    task = asyncio.create_task(
+        lifecycle.serve(app, f"127.0.0.1:{server.port}", stop=stop, started=started, door=server.door)
+    )
+    await started.wait()
+    yield server
+    stop.set()
+    await task
+
+
+async def test_a_head_without_end_is_refused_by_every_server() -> None:
+    async with _serving() as server:
+        answer = await server.ask(b"GET / HTTP/1.1\r\nhost: x\r\nx: " + b"y" * (64 * KIBIBYTE))
+        assert answer.startswith(b"HTTP/1.1 431 ")
+        assert b'"code":"headers_too_large"' in answer
+        many = b"".join(b"x%d: y\r\n" % number for number in range(200))
+        assert (await server.ask(b"GET / HTTP/1.1\r\n" + many + b"\r\n")).startswith(b"HTTP/1.1 431 ")
+
+
+async def test_a_request_that_does_not_come_to_its_end_is_closed() -> None:
+    async with _serving(Limits(request_seconds=SECONDS)) as server:
+        for half in (b"", b"GET / HT", HALF % b"/read"):
+            assert (await server.ask(half)).startswith(b"HTTP/1.1 408 ")
+        assert server.statuses == [408, 408, 408]
+
+
+async def test_who_was_answered_before_all_was_there_gets_no_second_answer() -> None:
+    async with _serving(Limits(request_seconds=SECONDS)) as server:
+        answer = await server.ask(HALF % b"/")
+        assert answer.startswith(b"HTTP/1.1 405 ")
+        assert answer.count(b"HTTP/1.1") == 1
+
+
+async def test_empty_lines_between_requests_do_not_hold_a_connection() -> None:
+    async with _serving(Limits(request_seconds=SECONDS)) as server:
+        reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+        writer.write(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n")
+        assert (await reader.readuntil(b"hello")).startswith(b"HTTP/1.1 200 ")
+        writer.write(b"\r\n")
+        async with asyncio.timeout(10):
+            assert (await reader.read()).startswith(b"HTTP/1.1 408 ")
+        writer.close()
+
+
+async def test_a_connection_too_many_is_told_when_to_come_again() -> None:
+    async with _serving(Limits(connections_max=1)) as server:
+        door = server.door
+        assert door is not None
+        _, holding = await asyncio.open_connection("127.0.0.1", server.port)
+
+        async def held() -> bool:
+            return len(door.open) == 1
+
+        await until(held)
+        answer = await server.ask(b"")
+        assert answer.startswith(b"HTTP/1.1 503 ")
+        assert b"retry-after: 2\r\n" in answer
+        holding.close()
+
+
+async def test_what_is_no_http_is_said_to_be_none() -> None:
+    async with _serving() as server:
+        answer = await server.ask(b"\x16\x03\x01 hello\r\n\r\n")
+        assert answer.startswith(b"HTTP/1.1 400 ")
+        assert b'{"success":false,"code":"bad_request"' in answer
+
+
+async def test_a_stream_stays_open_longer_than_a_request_may_take_to_arrive() -> None:
+    async with _serving(Limits(request_seconds=SECONDS)) as server:
+        reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+        writer.write(b"GET /stream HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")
+        await reader.readuntil(b"begun ")
+        # One who came later and says nothing has been turned away: the door has looked at this stream, too.
+        assert (await server.ask(b"")).startswith(b"HTTP/1.1 408 ")
+        server.go_on.set()
+        async with asyncio.timeout(10):
+            assert b"ended" in await reader.read()
+        assert server.statuses == [408]
+        writer.close()
