@@ -38,6 +38,8 @@ class Fact(msgspec.Struct, frozen=True, array_like=True, gc=False):
     at: datetime
     message_id: str
     value: Any = None
+    imported_at: datetime | None = None
+    """When it was received, of what only history told; None of what was told live. States of before lack it."""
 
 
 EARLIEST_FACTS: Final = frozenset(
@@ -90,8 +92,6 @@ class State(msgspec.Struct, omit_defaults=True, gc=False):
     """Of these, how many on each channel."""
     first_seen_at: datetime | None = None
     last_seen_at: datetime | None = None
-    history_until: datetime | None = None
-    """When the last historical touchpoint about it was received; what was due before that alerts nobody."""
     facts: dict[str, Fact] = {}
     marks: dict[str, tuple[Fact, ...]] = {}
 
@@ -119,8 +119,7 @@ class State(msgspec.Struct, omit_defaults=True, gc=False):
 def merge(rule: Rule, a: Fact, b: Fact) -> Fact:
     """The one of two facts that the rule keeps."""
     if (a.at, a.message_id) == (b.at, b.message_id):
-        # One message of two sources, or one told twice: any fixed choice will do, so it is by the text.
-        return max(a, b, key=_text)
+        return _same(a, b)
     b_is_later = (b.at, b.message_id) > (a.at, a.message_id)
     return b if b_is_later == (rule is Rule.LATEST) else a
 
@@ -131,7 +130,7 @@ def newest(facts: Iterable[Fact]) -> tuple[Fact, ...]:
     unique: list[Fact] = []
     for fact in ordered:
         if unique and (unique[-1].at, unique[-1].message_id) == (fact.at, fact.message_id):
-            unique[-1] = max(unique[-1], fact, key=_text)
+            unique[-1] = _same(unique[-1], fact)
         else:
             unique.append(fact)
     return tuple(unique[-MAX_MARKS:])
@@ -155,10 +154,19 @@ def join(a: State, b: State) -> State:
         channels=channels,
         first_seen_at=_least(a.first_seen_at, b.first_seen_at),
         last_seen_at=_greatest(a.last_seen_at, b.last_seen_at),
-        history_until=_greatest(a.history_until, b.history_until),
         facts=facts,
         marks=marks,
     )
+
+
+def _same(a: Fact, b: Fact) -> Fact:
+    """One of two facts of one time and message id: one message of two sources, or one told twice.
+
+    Any fixed choice of the value will do, so it is by the text. It is history only if both are, received last.
+    """
+    told = max(a, b, key=_text)
+    imported_at = None if a.imported_at is None or b.imported_at is None else max(a.imported_at, b.imported_at)
+    return told if told.imported_at == imported_at else msgspec.structs.replace(told, imported_at=imported_at)
 
 
 def _text(fact: Fact) -> bytes:

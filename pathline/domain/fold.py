@@ -14,9 +14,9 @@ import msgspec
 
 from pathline.domain import bonds
 from pathline.domain.bonds import Bond, Pointer
-from pathline.domain.facts import STAGE_PREFIX, Fact, State
+from pathline.domain.facts import STAGE_PREFIX, State
 from pathline.domain.identifiers import Identifier, person
-from pathline.domain.recording import record
+from pathline.domain.recording import fact_of, record
 from pathline.domain.stages import Stages
 from pathline.domain.touchpoint import Touchpoint
 
@@ -86,10 +86,7 @@ class Changes:
         record(touchpoint, self.states)
         if stage is not None:
             staged = touchpoint.named("order") or (touchpoint.things[0] if touchpoint.things else subject)
-            fact = Fact(touchpoint.occurred_at, touchpoint.message_id)
-            self.states[staged].tell(STAGE_PREFIX + stage, fact)
-        if touchpoint.historical:
-            self._date_history(touchpoint, subject)
+            self.states[staged].tell(STAGE_PREFIX + stage, fact_of(touchpoint))
         entities = tuple(t.id for t in touchpoint.things)
         self.stitched.append(Stitched(touchpoint, subject.id, entities, stage, moment))
 
@@ -138,12 +135,6 @@ class Changes:
                 _least(self.claims, thing, bonds.claim(touchpoint, thing, claimant))
             if order is not None and thing.kind != "order":
                 _least(self.orders, thing, bonds.order_bond(touchpoint, order))
-
-    def _date_history(self, touchpoint: Touchpoint, subject: Identifier) -> None:
-        for name in {subject, *touchpoint.things}:
-            state = self.states[name]
-            if state.history_until is None or touchpoint.received_at > state.history_until:
-                state.history_until = touchpoint.received_at
 
 
 def join_of(touchpoint: Touchpoint) -> Join | None:

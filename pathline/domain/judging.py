@@ -181,31 +181,33 @@ def _judge(one: Assessed, memory: Memory, when: Moment) -> Change | None:
     fresh = _fresh(told, memory)
     if alert is not None:
         return _keep(told, alert, _keys(fresh), when) if told.verdict.holding else _resolve(told, alert, when)
-    if not told.verdict.holding:
-        return None
-    history = one.view.state.history_until
-    if any(history is None or cause.at > history for cause in fresh):
-        return _open(told, fresh, memory, when)
-    before = [owner for owner in _owners(told, memory) if _reopens(told, owner, when)]
-    if before:
-        return _reopen(told, max(before, key=lambda a: a.episode), _keys(fresh), when)
-    return _expire(told, fresh, memory, when) if fresh else None
+    if told.verdict.holding:
+        if fresh:
+            return _open(told, fresh, memory, when)
+        before = [owner for owner in _owners(told, memory) if _reopens(told, owner, when)]
+        return _reopen(told, max(before, key=lambda a: a.episode), when) if before else None
+    history = _fresh(one, memory)
+    return _expire(_narrowed(one, history), history, memory, when) if history else None
 
 
 def _counted(one: Assessed, memory: Memory) -> Assessed:
     """The same, told from the causes that count.
 
-    One that raised an episode which a person dealt with, or which was history, opens no other and is no part of its
-    story. One whose episode a fact ended counts again where that fact is overruled.
+    History does not, nor does what raised an episode that a person dealt with: such causes open no other episode and
+    are no part of its story. One whose episode a fact ended counts again where that fact is overruled.
     """
-    causes = tuple(cause for cause in one.verdict.causes if _counts(memory.spent.get((one.detector.name, cause.key))))
+    spent = memory.spent
+    return _narrowed(one, [c for c in one.verdict.causes if _counts(c, spent.get((one.detector.name, c.key)))])
+
+
+def _narrowed(one: Assessed, causes: Sequence[Spark]) -> Assessed:
     if len(causes) == len(one.verdict.causes):
         return one
-    return msgspec.structs.replace(one, verdict=narrowed(one.detector, one.view, one.verdict, causes, one.at))
+    return msgspec.structs.replace(one, verdict=narrowed(one.detector, one.view, one.verdict, tuple(causes), one.at))
 
 
-def _counts(owner: Alert | None) -> bool:
-    return owner is None or owner.alive or _ended_by_fact(owner)
+def _counts(cause: Spark, owner: Alert | None) -> bool:
+    return not cause.history if owner is None else owner.alive or _ended_by_fact(owner)
 
 
 def _fresh(one: Assessed, memory: Memory) -> list[Spark]:
@@ -287,11 +289,11 @@ def _expire(one: Assessed, fresh: Sequence[Spark], memory: Memory, when: Moment)
     return Change(alert, None, _keys(fresh), new=True)
 
 
-def _reopen(one: Assessed, alert: Alert, fresh: tuple[str, ...], when: Moment) -> Change:
+def _reopen(one: Assessed, alert: Alert, when: Moment) -> Change:
     again = _next(
         alert, when, state="open", severity=one.verdict.severity, resolved_at=None, resolution=None, **_told(one)
     )  # fmt: skip
-    return _change("reopened", again, when, fresh, {"was": alert.resolution})
+    return _change("reopened", again, when, (), {"was": alert.resolution})
 
 
 def _resolve(one: Assessed, alert: Alert, when: Moment) -> Change:

@@ -117,6 +117,12 @@ def scalar(value: Any) -> str | int | float | bool | None:
     return value if isinstance(value, int | float) else None
 
 
+def fact_of(touchpoint: Touchpoint, value: Any = None) -> Fact:
+    """What a touchpoint tells as a fact, of its own time."""
+    imported_at = touchpoint.received_at if touchpoint.historical else None
+    return Fact(touchpoint.occurred_at, touchpoint.message_id, value, imported_at)
+
+
 def target_of(touchpoint: Touchpoint, kinds: Iterable[str]) -> Identifier | None:
     """The first of these that the touchpoint names."""
     for kind in kinds:
@@ -147,10 +153,10 @@ def record(touchpoint: Touchpoint, state_of: Mapping[Identifier, State]) -> None
         reached = _REACHED.get(str(touchpoint.properties.get("status")))
         target = target_of(touchpoint, _SHIPPED)
         if reached and target:
-            state_of[target].tell(reached, Fact(touchpoint.occurred_at, touchpoint.message_id))
+            state_of[target].tell(reached, fact_of(touchpoint))
     checkout = touchpoint.named("checkout")
     if checkout is not None:
-        state_of[checkout].tell("active", Fact(touchpoint.occurred_at, touchpoint.message_id))
+        state_of[checkout].tell("active", fact_of(touchpoint))
     if touchpoint.people and not touchpoint.report:
         _record_person(touchpoint, state_of[touchpoint.people[0]])
 
@@ -160,7 +166,7 @@ def _tell(touchpoint: Touchpoint, line: Told, state: State) -> None:
     if line.prop is not None and (value is None or value is False or value == ""):
         return
     for name in line.facts:
-        state.tell(name, Fact(touchpoint.occurred_at, touchpoint.message_id, value))
+        state.tell(name, fact_of(touchpoint, value))
 
 
 def _mark(touchpoint: Touchpoint, line: Marked, state: State) -> None:
@@ -171,7 +177,7 @@ def _mark(touchpoint: Touchpoint, line: Marked, state: State) -> None:
             value[prop] = told
     if line.mark == "promises" and not value:
         return
-    state.mark(line.mark, Fact(touchpoint.occurred_at, touchpoint.message_id, value))
+    state.mark(line.mark, fact_of(touchpoint, value))
 
 
 def _record_person(touchpoint: Touchpoint, state: State) -> None:
@@ -181,14 +187,14 @@ def _record_person(touchpoint: Touchpoint, state: State) -> None:
             str(traits[part]) for part in ("first_name", "firstName", "last_name", "lastName") if traits.get(part)
         )
         if name:
-            state.tell("name", Fact(touchpoint.occurred_at, touchpoint.message_id, str(name)[:MAX_TEXT]))
+            state.tell("name", fact_of(touchpoint, str(name)[:MAX_TEXT]))
         segments = traits.get("segments", traits.get("segment"))
         if segments:
             listed = segments if isinstance(segments, list) else [segments]
             texts = sorted({str(scalar(s)) for s in listed[:MAX_SEGMENTS]})
-            state.tell("segments", Fact(touchpoint.occurred_at, touchpoint.message_id, texts))
+            state.tell("segments", fact_of(touchpoint, texts))
     if touchpoint.account is not None:
-        state.mark("accounts", Fact(touchpoint.occurred_at, touchpoint.message_id, {"account": touchpoint.account}))
+        state.mark("accounts", fact_of(touchpoint, {"account": touchpoint.account}))
 
 
 MAX_SEGMENTS: Final = 20

@@ -30,6 +30,9 @@ class Spark(msgspec.Struct, frozen=True, gc=False):
     key: str
     at: datetime
     message_ids: tuple[str, ...]
+    history: bool = False
+    """Whether it is from an import, and so alerts nobody: a mark that only history told, or a deadline that had passed
+    when what sets it was imported."""
 
 
 class Verdict(msgspec.Struct, frozen=True, kw_only=True):
@@ -121,7 +124,8 @@ def _deadline(detector: Detector, rule: Deadline, view: View, now: datetime) -> 
     if due > now:
         return Verdict(holding=False, resolution=rule.moved, deadlines={"due": due})
     told = tuple(dict.fromkeys(one for found in (*needs, base) if found is not None for one in found.message_ids))
-    cause = Spark(f"{_name(view)}@{base.at.isoformat()}", due, told)
+    history = base.imported_at is not None and due <= base.imported_at
+    cause = Spark(f"{_name(view)}@{base.at.isoformat()}", due, told, history)
     severity, deadlines = _severity(detector.steps, (cause,), view.story.zone, now)
     if end is not None:
         deadlines[HANDED_OVER] = end.at
@@ -156,7 +160,9 @@ def _sparks(view: View, causes: Iterable[Fact]) -> tuple[Spark, ...]:
     sparks: dict[str, Spark] = {}
     for cause in causes:
         key = f"{name}#{cause.message_id}"
-        sparks.setdefault(key, Spark(key, cause.at, (cause.message_id,)))
+        held = sparks.get(key)
+        history = cause.imported_at is not None and (held is None or held.history)
+        sparks[key] = Spark(key, cause.at if held is None else held.at, (cause.message_id,), history)
     return tuple(sparks.values())
 
 

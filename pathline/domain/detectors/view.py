@@ -55,6 +55,8 @@ class Instant(NamedTuple):
 
     at: datetime
     message_ids: tuple[str, ...] = ()
+    imported_at: datetime | None = None
+    """When what tells it was received, where only history told it."""
 
 
 class Money(NamedTuple):
@@ -174,7 +176,7 @@ class Offer(NamedTuple):
 
 
 def _instant(fact: Fact | None) -> Instant | None:
-    return None if fact is None else Instant(fact.at, (fact.message_id,))
+    return None if fact is None else Instant(fact.at, (fact.message_id,), fact.imported_at)
 
 
 def _fact(name: str) -> Callable[[View], Instant | None]:
@@ -185,16 +187,19 @@ def _own_marks(name: str) -> Callable[[View], tuple[Fact, ...]]:
     return lambda view: view.state.marks.get(name, ())
 
 
+def _end(until: datetime | None, told: Fact | None) -> Instant | None:
+    """The end of a promise, and what told it."""
+    return None if until is None or told is None else Instant(until, (told.message_id,), told.imported_at)
+
+
 def _promised_until(view: View) -> Instant | None:
     purchase = view.story.purchase
-    end = None if purchase is None else purchase.promised_until
-    return None if end is None else Instant(end, (view.state.facts["promised"].message_id,))
+    return None if purchase is None else _end(purchase.promised_until, view.state.facts.get("promised"))
 
 
 def _first_promised_until(view: View) -> Instant | None:
     purchase = view.story.purchase
-    end = None if purchase is None else purchase.first_promised_until
-    return None if end is None else Instant(end, (view.state.facts["promised_first"].message_id,))
+    return None if purchase is None else _end(purchase.first_promised_until, view.state.facts.get("promised_first"))
 
 
 def _reached(name: str) -> Callable[[View], Instant | None]:

@@ -145,6 +145,7 @@ facts = st.builds(
     at=st.integers(min_value=0, max_value=9).map(lambda second: START + timedelta(seconds=second)),
     message_id=st.sampled_from("abc"),
     value=st.sampled_from(("x", "y", None, 1, {"status": "delivered"})),
+    imported_at=st.sampled_from((None, START, START + timedelta(days=1))),
 )
 times = st.none() | facts.map(lambda fact: fact.at)
 states = st.builds(
@@ -153,7 +154,6 @@ states = st.builds(
     channels=st.dictionaries(st.sampled_from(("web", "app")), st.integers(min_value=1, max_value=9)),
     first_seen_at=times,
     last_seen_at=times,
-    history_until=times,
     facts=st.dictionaries(st.sampled_from(sorted(EARLIEST_FACTS | LATEST_FACTS)), facts, max_size=5),
     marks=st.dictionaries(
         st.sampled_from(sorted(MARKS)), st.lists(facts, min_size=1, max_size=40).map(newest), max_size=2

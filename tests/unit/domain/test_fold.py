@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
 
-from pathline.domain.facts import Fact
+from pathline.domain.facts import Fact, State
 from pathline.domain.fold import Changes, Stitched, join_of
 from pathline.domain.identifiers import Identifier
 from pathline.domain.touchpoint import Touchpoint
@@ -70,16 +73,18 @@ def test_a_stage_is_entered_by_the_order_else_by_the_first_thing_else_by_the_per
     assert "stage.awareness" in page.states[ANN].facts
 
 
-def test_history_is_dated_by_its_receipt_wherever_it_tells_of() -> None:
-    things = {"parcel": "1", "order": "1"}
-    old = touchpoint(1, event="Something Else", people={"user_id": "ann"}, things=things, historical=True, seconds=5)
-    new = touchpoint(2, event="Something Else", people={"user_id": "bob"}, things=things, seconds=9)
-    states = fold(old, new).states
-    assert {name.value: states[name].history_until for name in (ANN, PARCEL, ORDER)} == {
-        "ann": old.received_at,
-        "1": old.received_at,
-    }
-    assert states[Identifier("default", "user_id", "bob")].history_until is None
+def test_history_is_dated_by_its_receipt_in_every_fact_it_tells_and_in_no_other() -> None:
+    scan: dict[str, Any] = {"event": "Shipment Scanned", "things": {"parcel": "1"}}
+    old = touchpoint(1, **scan, properties={"status": "exception"}, historical=True, seconds=5)
+    new = touchpoint(2, **scan, properties={"status": "in_transit"}, seconds=9)
+    state = fold(old, new).states[PARCEL]
+    assert [fact.imported_at for fact in state.marks["scans"]] == [old.received_at, None]
+    assert state.facts["status"].imported_at is None
+
+
+def test_a_state_of_before_facts_were_dated_can_be_read() -> None:
+    held = b"""{"history_until":"2026-01-01T00:00:00Z","facts":{"placed":["2026-01-01T00:00:00Z","m",null]}}"""
+    assert msgspec.json.decode(held, type=State).facts == {"placed": Fact(datetime(2026, 1, 1, tzinfo=UTC), "m")}
 
 
 def test_the_earliest_alias_of_a_pair_is_kept_whoever_was_who() -> None:

@@ -212,6 +212,35 @@ class TestHistory:
         alert = desk.episodes("payment_failed", "order", "o")[1]
         assert (alert.severity, alert.opened_at, alert.why) == ("warning", at(days=3), (fresh,))
 
+    def test_news_about_what_was_imported_is_no_history(self, desk: Desk) -> None:
+        desk.tell("Shipment Created", at(hours=8), arrives=at(hours=12), parcel="p", historical=True)
+        scan = {"status": "exception"}
+        told = desk.tell("Shipment Scanned", at(hours=10), scan, arrives=at(hours=13), parcel="p")
+        (alert,) = desk.episodes("delivery_exception", "parcel", "p")
+        assert (alert.state, alert.opened_at, alert.why) == ("open", at(hours=10), (told,))
+
+    def test_a_live_promise_of_an_order_that_is_imported_again_is_no_history(self, desk: Desk) -> None:
+        desk.tell("Order Completed", at(), {}, arrives=at(days=2), order="o", user="u", historical=True)
+        desk.tell("Delivery Promised", at(hours=1), PROMISED, arrives=at(days=2, hours=1), order="o")
+        assert late(desk) == [("open", None)]
+
+    def test_history_is_no_part_of_a_live_alert(self, desk: Desk) -> None:
+        live = desk.tell("Payment Failed", at(minutes=5), order="o")
+        desk.tell("Payment Failed", at(), arrives=at(minutes=6), order="o", historical=True)
+        (alert,) = desk.episodes("payment_failed", "order", "o")
+        assert (alert.state, alert.severity, alert.why) == ("open", "warning", (live,))
+
+    def test_an_order_imported_after_its_alert_leaves_the_alert_open(self, desk: Desk) -> None:
+        desk.tell("Order Completed", at(), PROMISED, order="o", user="u")
+        desk.sleep_until(DUE)
+        desk.tell("Order Updated", at(hours=1), PROMISED, arrives=at(days=3), order="o", historical=True)
+        assert late(desk) == [("open", None)]
+
+    def test_what_was_told_live_and_imported_is_live(self, desk: Desk) -> None:
+        for source, historical in (("shop", False), ("import", True)):
+            desk.tell("Payment Failed", at(), order="o", message_id="m", source=source, historical=historical)
+        assert desk.states("payment_failed", "order", "o") == ["open"]
+
     def test_expired_has_no_notice(self, desk: Desk) -> None:
         desk.tell("Payment Failed", at(), arrives=at(days=2), order="o", historical=True)
         story = desk.simulation.world.story(desk.simulation.alerts()[0].story_id, ZoneInfo("UTC"))
@@ -267,7 +296,7 @@ class TestTime:
         before = ends - timedelta(milliseconds=5)
         when = Moment(before + readers, before, before)
         assessed = judging.assess(DETECTORS, _story(desk), when.now)
-        memory = Memory({}, {cause: ended for cause in judging.causes_of(assessed)}, {})
+        memory = Memory({}, dict.fromkeys(judging.causes_of(assessed), ended), {})
         assert [one.verdict.holding for one in assessed if one.detector.name == ended.detector] == [True]
         assert judging.judge(assessed, memory, when) == []
         assert judging.next_due(assessed, memory, []) == ends
