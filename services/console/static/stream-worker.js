@@ -23,6 +23,7 @@ class Stream {
   }
 
   open() {
+    this.source?.close();
     const url = new URL(this.url, self.location.origin);
     if (this.lastId) url.searchParams.set("last_id", this.lastId);
     const source = new EventSource(url);
@@ -37,7 +38,7 @@ class Stream {
     this.lastId = event.lastEventId || this.lastId;
     this.pauseMs = FIRST_PAUSE_MS;
     this.say("live");
-    if (name !== "heartbeat") this.tell({ name, data: event.data });
+    this.tell({ name, data: event.data });
   }
 
   lost() {
@@ -50,16 +51,27 @@ class Stream {
 
   async again() {
     // An EventSource does not say why it failed; a session that has ended is told from a network that has.
-    const answer = await fetch(this.url, { method: "HEAD", cache: "no-store" }).catch(() => null);
-    if (!streams.has(this.url)) return;
+    if (this.asking) return;
+    this.asking = true;
+    const asked = { method: "HEAD", cache: "no-store", signal: AbortSignal.timeout(LONGEST_PAUSE_MS) };
+    const answer = await fetch(this.url, asked).catch(() => null);
+    this.asking = false;
+    if (streams.get(this.url) !== this) return;
     if (answer?.status === 401) this.say("ended");
     else if (answer) this.open();
     else this.lost();
   }
 
+  renew() {
+    // Whoever listens may have changed: the server is asked again who that is.
+    clearTimeout(this.timer);
+    this.source.close();
+    this.again();
+  }
+
   watch(now) {
-    if (this.state === "live" && now - this.heardAt > this.silenceMs) this.lost();
-    if (this.state === "connecting" && now - this.openedAt > this.silenceMs) this.lost();
+    const since = Math.max(this.heardAt, this.openedAt);
+    if (this.source.readyState !== EventSource.CLOSED && now - since > this.silenceMs) this.lost();
   }
 
   say(state) {
@@ -87,24 +99,33 @@ function leave(port) {
   }
 }
 
+function join(port, url, heartbeat) {
+  const stream = streams.get(url) ?? new Stream(url, heartbeat);
+  streams.set(url, stream);
+  const joined = !stream.ports.has(port);
+  stream.ports.add(port);
+  // Somebody may have signed in since.
+  if (stream.state === "ended") stream.renew();
+  port.postMessage({ url, state: stream.state, heardAt: stream.heardAt, joined });
+}
+
 function attach(port) {
-  ports.set(port, Date.now());
   port.onmessage = ({ data }) => {
     if (data.bye) return leave(port);
     ports.set(port, Date.now());
-    if (!data.open) return undefined;
-    const stream = streams.get(data.open) ?? new Stream(data.open, data.heartbeat);
-    streams.set(data.open, stream);
-    stream.ports.add(port);
-    return port.postMessage({ url: stream.url, state: stream.state, heardAt: stream.heardAt });
+    if (data.renew) for (const stream of streams.values()) stream.renew();
+    if (data.open) join(port, data.open, data.heartbeat);
+    return undefined;
   };
 }
 
-setInterval(() => {
+function sweep() {
   const now = Date.now();
   for (const [port, at] of ports) if (now - at > PORT_SECONDS * 1000) leave(port);
   for (const stream of streams.values()) stream.watch(now);
-}, SWEEP_MS);
+}
+
+setInterval(sweep, SWEEP_MS);
 
 if ("onconnect" in self) self.onconnect = (event) => attach(event.ports[0]);
 else attach(self);
