@@ -5,6 +5,7 @@ const lists = (() => {
   const HOVER_MS = 8000; // and so long while a pointer rests on it
   const SCROLLED_PX = 120;
   const MOST_ROWS = 500;
+  const MOST_IDS = 1000;
   let touchedAt = -Infinity;
   const waiting = new Map(); // row id -> row
 
@@ -81,6 +82,7 @@ const lists = (() => {
       } else if (busy(list)) {
         waiting.set(row.id, row);
       } else {
+        waiting.delete(row.id);
         insert(list, row);
       }
     }
@@ -112,5 +114,12 @@ const lists = (() => {
     release();
     window.scrollTo({ top: 0 });
   });
-  return { release };
+
+  // The alerts that are shown or wait to be, the newest.
+  function ids() {
+    const list = document.getElementById("alerts");
+    return [...waiting.values(), ...keyed(list)].slice(0, MOST_IDS).map((row) => row.dataset.alert);
+  }
+
+  return { release, ids };
 })();
