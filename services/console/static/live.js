@@ -9,50 +9,86 @@
   }
   const PAUSE_MS = { inbox: 250, alert: 600, customer: 600, search: 60000 }[page] ?? 600;
   const MOST_IDS = 100; // as the address takes
+  const LONGEST_PAUSE_MS = 15000; // between reads that fail
+  const SILENCE_MS = Math.max(2000, Number(heartbeat) * 2500); // two and a half heartbeats
   const PING_MS = 20000;
   const HIDDEN_MS = 60000; // a page nobody sees gives its own stream back after this
   const live = document.getElementById("live");
-  const changed = new Set();
+  const changed = new Set(); // what the stream told of
+  const unsure = new Set(); // rows that are shown, and may have changed while nobody told
   let everything = false;
   let running = false;
+  let failures = 0;
+  let failedAt = 0;
   let timer = null;
   let state = "connecting";
   let heardAt = Date.now();
 
   // -- what to read again -------------------------------------------------------------------------------------------
 
-  function request() {
+  // Takes what there is to read, so that what comes meanwhile is read after it.
+  function take() {
+    const all = everything || (page === "inbox" && changed.size > MOST_IDS);
+    if (all && page === "inbox") for (const id of lists.ids()) unsure.add(id);
+    const ids = all ? [] : [...changed, ...unsure].slice(0, MOST_IDS);
+    everything = false;
+    if (all) changed.clear();
+    for (const id of ids) {
+      changed.delete(id);
+      unsure.delete(id);
+    }
+    return { all, ids };
+  }
+
+  function giveBack({ all, ids }) {
+    everything ||= all;
+    for (const id of ids) changed.add(id);
+  }
+
+  function request({ all, ids }) {
     if (page === "inbox") {
       const query = new URLSearchParams(document.getElementById("alerts").dataset.query);
-      if (!everything && changed.size <= MOST_IDS) query.set("ids", [...changed].join(","));
+      if (!all) query.set("ids", ids.join(","));
       return [`/inbox/live?${query}`, { source: live, target: live, swap: "none" }];
     }
     const swap = live.getAttribute("hx-swap");
     return [live.dataset.refresh, { source: live, target: live.getAttribute("hx-target") ?? live, swap }];
   }
 
+  // htmx keeps its promise also where the answer is an error; this is whether it was what was asked for.
+  let answered = false;
+  live?.addEventListener("htmx:beforeOnLoad", (event) => {
+    answered = event.detail.xhr.status < 300;
+    // Nobody asked for it by hand: the lamp tells, and no line at the edge of the page, nor the way to the door.
+    if (!answered) event.preventDefault();
+  });
+
+  const due = () => everything || changed.size > 0 || unsure.size > 0;
+
   async function read() {
     timer = null;
-    if (running || !live || !(everything || changed.size)) return;
+    if (running || !live || !due()) return;
     running = true;
-    const [address, how] = request();
-    everything = false;
-    changed.clear();
-    try {
-      await htmx.ajax("GET", address, how);
-    } catch {
-      // The stream says that it is lost, and everything is read when it is back.
-    } finally {
-      running = false;
-      if (everything || changed.size) soon();
+    answered = false;
+    const taken = take();
+    await htmx.ajax("GET", ...request(taken)).catch(() => {});
+    running = false;
+    if (answered) failures = 0;
+    else {
+      giveBack(taken);
+      failedAt = failures ? failedAt : Date.now();
+      failures += 1;
     }
+    show();
+    if (due() && state !== "ended") soon();
   }
 
   function soon() {
-    timer ??= setTimeout(read, PAUSE_MS);
+    timer ??= setTimeout(read, failures ? Math.min(PAUSE_MS * 2 ** failures, LONGEST_PAUSE_MS) : PAUSE_MS);
   }
 
   function concerns({ name, data }) {
+    if (name === "heartbeat") return false;
     if (name === "reset") everything = true;
     else if (page === "inbox") changed.add(JSON.parse(data).alert.id);
     else if (page === "customer" || page === "alert") {
@@ -76,14 +112,19 @@
   document.body.append(bar);
 
   function show() {
-    status.dataset.state = state;
-    status.querySelector(".text").textContent = words[state];
-    bar.hidden = state === "live" || state === "connecting";
+    // A page that hears what changes and can't read it is not live.
+    const seen = state === "live" && failures ? "lost" : state;
+    if (status.dataset.state !== seen) status.dataset.state = seen;
+    const text = status.querySelector(".text");
+    if (text.textContent !== words[seen]) text.textContent = words[seen];
+    bar.hidden = seen === "live" || seen === "connecting";
     if (bar.hidden) return;
-    const text = state === "ended" ? "Your sign-in has ended." : "Reconnecting";
-    if (said.textContent !== text) said.textContent = text;
-    since.textContent = state === "ended" ? "" : `, last update ${times.span(Math.max(1, (Date.now() - heardAt) / 1000))} ago`;
-    if (state === "ended" && !bar.querySelector("a")) {
+    const sentence = state === "ended" ? "Your sign-in has ended." : "Reconnecting";
+    if (said.textContent !== sentence) said.textContent = sentence;
+    const last = failures ? Math.min(heardAt, failedAt) : heardAt;
+    since.textContent = state === "ended" ? "" : `, last update ${times.span(Math.max(1, (Date.now() - last) / 1000))} ago`;
+    if (state !== "ended") bar.querySelector("a")?.remove();
+    else if (!bar.querySelector("a")) {
       const link = bar.appendChild(document.createElement("a"));
       link.href = `/sign-in?next=${encodeURIComponent(location.pathname + location.search)}`;
       link.textContent = " Sign in again";
@@ -93,15 +134,17 @@
   function hear({ data: message }) {
     if (message.url !== url) return;
     heardAt = message.heardAt ?? Date.now();
-    if (message.state) {
-      // Between the page's making and the stream's opening something may have happened; read once more.
-      if (message.state === "live" && state === "connecting") {
-        everything = true;
-        soon();
-      }
-      state = message.state;
-      show();
-    } else if (concerns(message)) soon();
+    if (message.joined) state = "connecting";
+    const told = message.state ?? "live"; // an event comes from a stream that lives
+    if (told === "live" && Date.now() - heardAt > SILENCE_MS) return; // what the worker knew before a sleep
+    // What happened while the page did not listen, nobody tells it; read once more.
+    if (told === "live" && state !== "live") {
+      everything = true;
+      soon();
+    }
+    if (message.name && concerns(message)) soon();
+    state = told;
+    show();
   }
 
   // -- the stream ---------------------------------------------------------------------------------------------------
@@ -113,10 +156,23 @@
   let joined = false;
   let hiding = null;
 
+  // Also says that the page is there: a worker that has forgotten it, over a long sleep, takes it in again.
+  function open() {
+    port.postMessage({ open: url, heartbeat: Number(heartbeat) });
+  }
+
   function join() {
     if (joined) return;
     joined = true;
-    port.postMessage({ open: url, heartbeat: Number(heartbeat) });
+    open();
+  }
+
+  function watch() {
+    if (joined && state === "live" && Date.now() - heardAt > SILENCE_MS) {
+      state = "lost";
+      open();
+    }
+    show();
   }
 
   function leave() {
@@ -127,8 +183,8 @@
 
   join();
   show();
-  setInterval(() => joined && port.postMessage({ ping: true }), PING_MS);
-  setInterval(show, 1000);
+  setInterval(() => joined && open(), PING_MS);
+  setInterval(watch, 1000);
   addEventListener("pagehide", leave);
   addEventListener("pageshow", join);
   document.addEventListener("visibilitychange", () => {
@@ -137,6 +193,9 @@
     else if (!url.includes("events=alert")) hiding = setTimeout(leave, HIDDEN_MS);
   });
 
+  document.addEventListener("htmx:beforeOnLoad", ({ detail }) => {
+    if (detail.pathInfo.requestPath === "/sign-out" && detail.xhr.status < 300) port.postMessage({ renew: true });
+  });
   document.addEventListener("htmx:oobAfterSwap", () => {
     const open = document.getElementById("filters")?.dataset.open;
     if (page === "inbox" && open !== undefined) {

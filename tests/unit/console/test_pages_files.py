@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from services.console.pages import render, signing, words
+from services.console.pages import inbox, render, signing, words
 from services.console.pages.listing import Filter
 
 CONSOLE = render.FOLDER
@@ -54,6 +54,11 @@ def test_every_icon_that_a_template_draws_is_in_the_sprite() -> None:
 def test_the_script_and_the_server_say_now_for_the_same_times() -> None:
     script = (render.STATIC / "times.js").read_text(encoding="utf-8")
     assert f"const NOW_SECONDS = {words.NOW_SECONDS};" in script
+
+
+def test_the_script_asks_for_as_many_alerts_as_the_server_answers() -> None:
+    script = (render.STATIC / "live.js").read_text(encoding="utf-8")
+    assert f"const MOST_IDS = {inbox.MAX_ASKED};" in script
 
 
 @pytest.mark.parametrize("path", [None, "", "//evil.example", "/\\evil.example", "https://evil.example", "/a\nb"])
