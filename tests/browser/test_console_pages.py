@@ -166,6 +166,7 @@ async def test_a_long_journey_comes_a_page_at_a_time(site: Site, sign_in: SignIn
     await page.goto(f"{site.url}/search?q=walker")
     rows = page.locator("#touchpoints > .touchpoint")
     await expect(rows).to_have_count(50)
+    await expect(page.locator("figcaption")).to_contain_text(f"the newest 50 of {MANY} touchpoints")
     for shown in (100, MANY):
         await page.get_by_role("button", name="Older").click()
         await expect(rows).to_have_count(shown)

@@ -61,6 +61,8 @@ class Timeline(msgspec.Struct, frozen=True):
     marks: list[Mark]
     ticks: list[Tick]
     height: int
+    touchpoints: int
+    """How many of the marks are touchpoints; the others are pains."""
     brief: bool
     """Whether all of it happened within BRIEF, so that its times need seconds and no day."""
 
@@ -97,7 +99,7 @@ def draw(touchpoints: Sequence[Stored], alerts: Sequence[Alert] = (), causes: Co
         for a in pains
     ]
     height = len(lanes) * LANE_HEIGHT + AXIS_HEIGHT
-    return Timeline(lanes, marks, _ticks(times, places), height, brief=times[-1] - times[0] < BRIEF)
+    return Timeline(lanes, marks, _ticks(times, places), height, len(told), brief=times[-1] - times[0] < BRIEF)
 
 
 def _lanes(channels: Collection[str], *, pains: bool) -> list[Lane]:
