@@ -178,6 +178,27 @@ async def test_a_snoozed_alert_is_among_the_snoozed_and_not_a_problem_among_the_
     await expect(row(page, "2060")).to_have_count(0)
 
 
+async def test_an_alert_is_handed_to_somebody_and_put_off_until_a_date(site: Site, sign_in: SignIn) -> None:
+    alert = await pained(site, "flo", "2065")
+    page = await sign_in("Mara")
+    await page.goto(f"{site.url}/alerts/{alert['id']}")
+    await page.get_by_label("Whose it is to be").fill("Uma")
+    await page.get_by_role("button", name="Hand over").click()
+    await expect(page.locator("article .state")).to_have_text("Uma")
+    await expect(page.get_by_label("Whose it is to be")).to_have_value("")
+    await page.get_by_role("button", name="Snooze").click()
+    day = (datetime.now(UTC) + timedelta(days=3)).replace(hour=14, minute=30, second=0, microsecond=0)
+    await page.get_by_label("Or until").fill(day.strftime("%Y-%m-%dT%H:%M"))
+    await page.locator("#snooze-date").get_by_role("button").click()
+    await expect(page.locator("article .state")).to_contain_text("Until")
+    stands = site.api(f"/alerts/{alert['id']}")
+    there = await page.evaluate("text => new Date(text).toISOString()", day.strftime("%Y-%m-%dT%H:%M"))
+    assert stands["assignee"] == "Uma"
+    assert datetime.fromisoformat(stands["snoozed_until"]) == datetime.fromisoformat(there)
+    await page.get_by_role("button", name="Resolve").click()
+    await expect(page.get_by_role("button", name="Hand over")).to_be_hidden()
+
+
 async def test_a_journey_grows_while_one_looks(site: Site, sign_in: SignIn) -> None:
     alert = await pained(site, "gus", "2070", "Gus Lind")
     page = await sign_in("Mara")

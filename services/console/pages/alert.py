@@ -28,6 +28,7 @@ from services.console.pages.forms import form_of
 from services.console.pages.listing import Filter, Row, rows_of
 from services.console.pages.render import fragment, joined, page, toast
 from services.console.pages.timeline import draw
+from services.console.sessions import one_line
 
 if TYPE_CHECKING:
     from pathline.storage.connection import Db
@@ -69,6 +70,7 @@ def _snooze(form: dict[str, str]) -> Move:
 
 MOVES: Final[dict[str, Callable[[dict[str, str]], Move]]] = {
     "acknowledge": lambda _form: Acknowledge(),
+    "assign": lambda form: Assign(one_line(form.get("assignee", ""))),
     "release": lambda _form: Assign(None),
     "snooze": _snooze,
     "resolve": _resolve,
@@ -77,7 +79,7 @@ MOVES: Final[dict[str, Callable[[dict[str, str]], Move]]] = {
 """What a form asks for, by the last word of its address."""
 
 DONE: Final = {
-    "acknowledge": "You have it.", "release": "It is everyone's again.", "snooze": "Snoozed.",
+    "acknowledge": "You have it.", "assign": "Handed over.", "release": "It is everyone's again.", "snooze": "Snoozed.",
     "resolve": "Resolved.", "note": "Noted.",
 }  # fmt: skip
 

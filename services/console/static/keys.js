@@ -58,7 +58,7 @@
     return at.toISOString();
   }
 
-  function snooze(choice) {
+  function snooze(at) {
     document.getElementById("snooze-dialog").close();
     const { post, from } = snoozing.dataset;
     const target = snoozing.closest("[data-alert]");
@@ -66,7 +66,7 @@
       source: target,
       target,
       swap: "morph:outerHTML",
-      values: { until: until(choice.dataset), from },
+      values: { until: at, from },
     }).catch(() => {}); // a toast has said why
   }
 
@@ -77,11 +77,18 @@
     else if (button?.dataset.act === "snooze") {
       snoozing = button;
       open("snooze-dialog");
-    } else if (button?.closest("#snooze-dialog .choices")) snooze(button);
+    } else if (button?.closest("#snooze-dialog .choices")) snooze(until(button.dataset));
     else if (target?.matches(".toast")) target.remove();
     else if (target?.closest("[data-row]")) show(target.closest("[data-row]").dataset.row);
     const menu = document.getElementById("person");
     if (menu?.open && !menu.contains(target)) menu.removeAttribute("open");
+  });
+
+  document.addEventListener("submit", (event) => {
+    if (event.target.id !== "snooze-date") return;
+    event.preventDefault();
+    // What was typed is in the reader's own zone.
+    snooze(new Date(document.getElementById("snooze-until").value).toISOString());
   });
 
   // A mark of the timeline leads to its row in the list.
