@@ -47,7 +47,10 @@ def backtest(
         ),
     ] = None,
     overrides: Annotated[
-        Path | None, typer.Option(help="File of other thresholds.", envvar="PATHLINE_DETECTOR_OVERRIDES")
+        Path | None,
+        typer.Option(
+            help="File of other thresholds; - is standard input.", envvar="PATHLINE_DETECTOR_OVERRIDES", allow_dash=True
+        ),
     ] = None,
     namespace: Annotated[str, typer.Option(help="The namespace whose thresholds count.")] = "default",
     until: Annotated[
@@ -61,6 +64,9 @@ def backtest(
     lines_most: Annotated[int, typer.Option(min=1, help="Lines held in memory, at most.")] = LINES_MOST,
 ) -> None:
     """Run files of history through the detectors, each touchpoint at its own time: no servers, nobody is alerted."""
+    if STANDARD in files and overrides == detector_files.STANDARD_INPUT:
+        message = "standard input holds either the calls or the thresholds"
+        raise typer.BadParameter(message, param_hint="--overrides")
     zone = ZoneInfo(Settings.load().zone)
     say = Console(stderr=True, soft_wrap=True)
 
@@ -110,7 +116,7 @@ def collector(namespace: str) -> Accept:
 def _until(told: str | None, zone: ZoneInfo) -> datetime | None:
     until = promise_end(told, zone)
     if told is not None and until is None:
-        message = f"{told!r} is neither a date nor a time"
+        message = f"{told!r} is neither a date nor a time between 1970 and 2200"
         raise typer.BadParameter(message, param_hint="--until")
     return until
 

@@ -18,6 +18,11 @@ import phonenumbers
 MAX_VALUE_BYTES: Final = 200
 """Longest identifier value, in bytes of UTF-8. A longer one is refused as a name; its touchpoint is kept."""
 
+_SURELY_SHORT: Final = MAX_VALUE_BYTES // 4
+"""So many characters fit, whichever they are."""
+
+_QUOTES: Final = "\"'"
+
 PERSON_KINDS: Final = ("user_id", "email", "phone", "anonymous_id", "device_id")
 """Kinds of identifiers, strongest first. The position in this tuple is the strength, 0 the strongest."""
 
@@ -72,21 +77,19 @@ def usable(value: object) -> str | None:
     Numbers are written as text; a NUL becomes U+FFFD (PostgreSQL stores none), the text is put
     into NFC so that one name has one spelling.
     """
-    if isinstance(value, bool) or value is None:
-        return None
-    if isinstance(value, int):
+    if type(value) is int:
         value = str(value)
-    if not isinstance(value, str):
+    if type(value) is not str:
         return None
     text = value.strip()
     if not text.isascii():
         text = unicodedata.normalize("NFC", text).encode("utf-8", "replace").decode()
     if "\0" in text:
         text = text.replace("\0", "�")
-    bare = text.strip("\"'").strip().casefold()
+    bare = text.strip(_QUOTES).strip().casefold()
     if bare in REFUSED_VALUES or not bare.strip("0"):
         return None
-    return text if len(text.encode()) <= MAX_VALUE_BYTES else None
+    return text if len(text) <= _SURELY_SHORT or len(text.encode()) <= MAX_VALUE_BYTES else None
 
 
 def usable_email(value: object) -> str | None:

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from typing import Any, Final, NamedTuple
+from zoneinfo import ZoneInfo
 
 from pathline.domain.facts import MAX_TEXT, Fact, State
 from pathline.domain.identifiers import Identifier
+from pathline.domain.story import promise_end
 from pathline.domain.touchpoint import Touchpoint
 
 PERSON: Final = "person"
@@ -106,6 +108,11 @@ RECORDING: Final[dict[str, tuple[Told | Marked, ...]]] = {
     "Survey Answered": (Marked(_ASKED, "surveys", ("survey", "score", "scale")),),
 }
 
+TIMES: Final = frozenset({"promised_at", "estimated_at", "ship_by", "next_attempt_at"})
+"""Properties that are a date or a time; what is neither tells nothing, and so replaces no good one."""
+
+_UTC: Final = ZoneInfo("UTC")
+
 _REACHED: Final = {"delivered": "delivered", "out_for_delivery": "out_for_delivery"}
 """Scan statuses that are facts of their own: the earliest scan of each counts, and no later one undoes it."""
 
@@ -121,6 +128,12 @@ def fact_of(touchpoint: Touchpoint, value: Any = None) -> Fact:
     """What a touchpoint tells as a fact, of its own time."""
     imported_at = touchpoint.received_at if touchpoint.historical else None
     return Fact(touchpoint.occurred_at, touchpoint.message_id, value, imported_at)
+
+
+def told_of(touchpoint: Touchpoint, prop: str) -> str | int | float | bool | None:
+    """What it tells by this property, as a fact may keep it; None for nothing, and for a time that is none."""
+    value = scalar(touchpoint.properties.get(prop))
+    return None if prop in TIMES and promise_end(value, _UTC) is None else value
 
 
 def target_of(touchpoint: Touchpoint, kinds: Iterable[str]) -> Identifier | None:
@@ -162,7 +175,7 @@ def record(touchpoint: Touchpoint, state_of: Mapping[Identifier, State]) -> None
 
 
 def _tell(touchpoint: Touchpoint, line: Told, state: State) -> None:
-    value = scalar(touchpoint.properties.get(line.prop)) if line.prop else None
+    value = told_of(touchpoint, line.prop) if line.prop else None
     if line.prop is not None and (value is None or value is False or value == ""):
         return
     for name in line.facts:
@@ -172,7 +185,7 @@ def _tell(touchpoint: Touchpoint, line: Told, state: State) -> None:
 def _mark(touchpoint: Touchpoint, line: Marked, state: State) -> None:
     value: dict[str, Any] = dict(line.constants)
     for prop in line.props:
-        told = scalar(touchpoint.properties.get(prop))
+        told = told_of(touchpoint, prop)
         if told is not None and told != "":
             value[prop] = told
     if line.mark == "promises" and not value:

@@ -15,7 +15,9 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from pathline.domain.entities import Entity
 from pathline.domain.facts import Fact
 
-DATE_LENGTH = len("2026-01-31")
+PROMISE_MOST = datetime(2200, 1, 1, tzinfo=UTC)
+PROMISE_LEAST = datetime(1970, 1, 1, tzinfo=UTC)
+"""Between these an instant is one that somebody can have meant; the year 1 is a field that nobody filled."""
 
 MAX_MONEY_DIGITS = 18
 """Digits of a sum before the point and after it; 1e131071 is a number, but no money, and fills a page."""
@@ -35,23 +37,38 @@ def promise_end(told: object, zone: ZoneInfo) -> datetime | None:
     """The instant until which a promise can be kept, in UTC.
 
     Args:
-        told: a date, meaning the end of that day where the parcel goes; or a time, whose own zone
-            counts (a time without one is in `zone`).
+        told: a date (2026-01-31 or 20260131), meaning the end of that day where the parcel goes; or a time, whose own
+            zone counts (a time without one is in `zone`). Numbers are nothing: whether of seconds or of
+            milliseconds, they do not say.
         zone: the zone of the delivery.
+
+    Returns:
+        None for what is no time, and for one before PROMISE_LEAST or after PROMISE_MOST.
     """
     if not isinstance(told, str):
         return None
     try:
-        if len(told) == DATE_LENGTH:
-            day = date.fromisoformat(told) + timedelta(days=1)
-            # Built from the wall clock and then made an instant, so that a night without a midnight is no trap.
-            return datetime.combine(day, time(), tzinfo=zone).astimezone(UTC)
-        instant = datetime.fromisoformat(told)
-        if instant.tzinfo is None:
-            instant = instant.replace(tzinfo=zone)
-        return instant.astimezone(UTC)
+        end = _end_of_day(told, zone) or _instant(told, zone)
     except (ValueError, OverflowError):
         return None
+    return end if PROMISE_LEAST <= end <= PROMISE_MOST else None
+
+
+def _end_of_day(told: str, zone: ZoneInfo) -> datetime | None:
+    """The end of a date; None where it is not one, but may be a time."""
+    try:
+        day = date.fromisoformat(told) + timedelta(days=1)
+    except ValueError:
+        return None
+    # Built from the wall clock and then made an instant, so that a night without a midnight is no trap.
+    return datetime.combine(day, time(), tzinfo=zone).astimezone(UTC)
+
+
+def _instant(told: str, zone: ZoneInfo) -> datetime:
+    instant = datetime.fromisoformat(told)
+    if instant.tzinfo is None:
+        instant = instant.replace(tzinfo=zone)
+    return instant.astimezone(UTC)
 
 
 def amount(value: object) -> Decimal | None:

@@ -22,6 +22,7 @@ HANDED_OVER: Final = "handed_over"
 HELD: Final = "held"
 """The deadline at which an answer has held long enough to count."""
 SATURDAY: Final = 5
+END_OF_TIME: Final = datetime.max.replace(tzinfo=UTC)
 
 
 class Spark(msgspec.Struct, frozen=True, gc=False):
@@ -99,11 +100,17 @@ def narrowed(detector: Detector, view: View, verdict: Verdict, causes: tuple[Spa
 
 
 def next_working_day(at: datetime, zone: ZoneInfo) -> datetime:
-    """The first midnight that begins a Monday to Friday after the local day of `at`, as an instant in UTC."""
-    day = at.astimezone(zone).date() + timedelta(days=1)
-    while day.weekday() >= SATURDAY:
-        day += timedelta(days=1)
-    return datetime.combine(day, time(), tzinfo=zone).astimezone(UTC)
+    """The first midnight that begins a Monday to Friday after the local day of `at`, as an instant in UTC.
+
+    Where the calendar ends before that, the end of time.
+    """
+    try:
+        day = at.astimezone(zone).date() + timedelta(days=1)
+        while day.weekday() >= SATURDAY:
+            day += timedelta(days=1)
+        return datetime.combine(day, time(), tzinfo=zone).astimezone(UTC)
+    except OverflowError:
+        return END_OF_TIME
 
 
 def _deadline(detector: Detector, rule: Deadline, view: View, now: datetime) -> Verdict:
@@ -216,4 +223,4 @@ def _plus(at: datetime, span: timedelta) -> datetime:
     try:
         return at + span
     except OverflowError:
-        return datetime.max.replace(tzinfo=UTC) if span > timedelta(0) else datetime.min.replace(tzinfo=UTC)
+        return END_OF_TIME if span > timedelta(0) else datetime.min.replace(tzinfo=UTC)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
 
+from pathline.domain.detectors.evaluate import next_working_day
 from pathline.domain.identifiers import name_id
 from tests.support.desk import Desk, at
 
@@ -39,6 +41,26 @@ class TestLateVsPromise:
         (after,) = desk.episodes("late_vs_promise", "order", "o")
         assert (before.severity, after.severity) == ("high", "critical")
         assert (after.id, after.episode, after.opened_at) == (before.id, 1, before.opened_at)
+
+    @pytest.mark.parametrize("told", ["0001-01-01T00:00:00Z", "tomorrow", 1767398400000, 1767398400, "99991231"])
+    def test_what_is_no_time_is_no_promise_and_moves_none(self, desk: Desk, told: object) -> None:
+        desk.tell("Order Completed", at(), {**ORDER, "promised_at": told}, order="o", user="u")
+        desk.sleep_until(at(days=9))
+        assert desk.states("late_vs_promise", "order", "o") == []
+        desk.tell("Delivery Promised", at(days=9), ORDER, order="o")
+        desk.tell("Delivery Promised", at(days=10), {"promised_at": told}, order="o")
+        (alert,) = desk.episodes("late_vs_promise", "order", "o")
+        assert (alert.state, alert.opened_at) == ("open", PROMISE_ENDS)
+
+    def test_a_date_without_hyphens_lasts_to_its_end(self, desk: Desk) -> None:
+        desk.tell("Order Completed", at(), {**ORDER, "promised_at": "20260102"}, order="o", user="u")
+        desk.sleep_until(PROMISE_ENDS)
+        assert [a.opened_at for a in desk.episodes("late_vs_promise", "order", "o")] == [PROMISE_ENDS]
+
+    @pytest.mark.parametrize("end", [datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)])
+    @pytest.mark.parametrize("zone", ["America/New_York", "Pacific/Apia"])
+    def test_beyond_the_calendar_no_working_day_begins(self, end: datetime, zone: str) -> None:
+        assert next_working_day(end, ZoneInfo(zone)).year in {1, 9999}
 
     @pytest.mark.parametrize(
         ("event", "properties", "resolution"),

@@ -185,6 +185,33 @@ def test_of_more_marks_than_are_kept_the_oldest_go() -> None:
     assert [mark.value["code"] for mark in order.state.marks["payments"]] == [str(n) for n in range(5, MAX_MARKS + 5)]
 
 
+@pytest.mark.parametrize(
+    "told",
+    ["0001-01-01T00:00:00Z", "tomorrow", 1769817600000, 1769817600, "", None, True, ["2026-01-09"], "9999-12-31"],
+)
+@pytest.mark.parametrize(
+    ("event", "kind", "prop", "facts"),
+    [
+        ("Delivery Promised", "order", "promised_at", ("promised", "promised_first")),
+        ("Order Completed", "order", "ship_by", ("ship_by",)),
+        ("Shipment Scanned", "parcel", "estimated_at", ("estimated", "estimated_first")),
+        ("Invoice Payment Failed", "invoice", "next_attempt_at", ("next_attempt",)),
+    ],
+)
+def test_a_time_that_is_none_replaces_no_good_one(
+    event: str, kind: str, prop: str, facts: tuple[str, ...], told: Any
+) -> None:
+    log = [
+        touchpoint(n, event=event, things={kind: "1"}, seconds=n, properties={prop: value})
+        for n, value in enumerate((told, "2026-01-05", told))
+    ]
+    (thing,) = stitched([log]).entities().values()
+    assert {thing.state.value(name) for name in facts} == {"2026-01-05"}
+    assert [mark.value for mark in thing.state.marks.get("promises", ())] == [{prop: "2026-01-05"}] * (
+        kind == "order" and "promised" in facts
+    )
+
+
 @given(st.recursive(st.none() | st.booleans() | st.integers() | st.floats() | st.text(), st.lists, max_leaves=3))
 def test_a_fact_keeps_scalars_only_and_short_ones(value: Any) -> None:
     kept = scalar(value)

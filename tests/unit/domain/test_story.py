@@ -38,6 +38,10 @@ ZONES = [
         # Half past two is told twice in that night; the first is meant.
         ("2026-10-25T02:30:00", "Europe/Berlin", "2026-10-25T00:30:00+00:00"),
         ("2024-02-29", "UTC", "2024-03-01T00:00:00+00:00"),
+        ("20260131", "UTC", "2026-02-01T00:00:00+00:00"),
+        ("20260131T100000Z", "UTC", "2026-01-31T10:00:00+00:00"),
+        ("1970-01-01T00:00:00Z", "America/New_York", "1970-01-01T00:00:00+00:00"),
+        ("2199-12-31", "UTC", "2200-01-01T00:00:00+00:00"),
     ],
 )
 def test_a_promise_lasts_to_the_end_of_its_day_where_it_goes_or_to_its_instant(told: str, zone: str, end: str) -> None:
@@ -46,7 +50,11 @@ def test_a_promise_lasts_to_the_end_of_its_day_where_it_goes_or_to_its_instant(t
 
 @pytest.mark.parametrize(
     "told",
-    [None, 5, True, [], "", "soon", "2026-02-30", "2026-13-01", "9999-12-31", "0001-01-01T00:00:00+10:00", "x" * 10],
+    [
+        *(None, 5, True, [], "", "soon", "tomorrow", "2026-02-30", "20260230", "2026-13-01", "x" * 10, "2026"),
+        *("9999-12-31", "0001-01-01", "0001-01-01T00:00:00Z", "0001-01-01T00:00:00+10:00", "2200-01-01"),
+        *("1969-12-31T23:59:59Z", 1769817600, 1769817600000, 1769817600.5, "1769817600", "1769817600000"),
+    ],
 )
 def test_what_is_no_promise_is_none(told: object) -> None:
     assert promise_end(told, UTC_ZONE) is None
