@@ -85,6 +85,7 @@ touchpoint = Table(
     Column("entities", ARRAY(Uuid), nullable=False),
     Column("body", JSON, nullable=False),
     Index("touchpoint_subject", "subject", "occurred_at", "id"),
+    Index("touchpoint_received", "received_at", postgresql_using="brin"),
     postgresql_partition_by="RANGE (received_at)",
 )
 

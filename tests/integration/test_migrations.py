@@ -3,12 +3,13 @@
 import asyncio
 import sys
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 
 import asyncpg
 import pytest
 
 from pathline.embedded.trouble import Code, TroubleError
-from pathline.storage import keys, migrate
+from pathline.storage import keys, migrate, partitions
 from pathline.supervisor import first_run
 from tests.conftest import Stack
 
@@ -39,6 +40,40 @@ async def test_a_column_too_many_is_drift(empty: str) -> None:
     await connection.execute("ALTER TABLE write_key ADD COLUMN surplus text")
     await connection.close()
     assert [change[0] for change in await migrate.drift(empty)] == ["remove_column"]
+
+
+async def test_partitions_that_were_there_before_and_come_later_have_the_index_of_the_map(empty: str) -> None:
+    await migrate.upgrade(empty)
+    connection = await asyncpg.connect(empty)
+    try:
+        # As the version before left it, but for one partition that a run cut short has done.
+        await partitions.ensure(connection, datetime(2026, 1, 5, tzinfo=UTC))
+        await connection.execute("DROP INDEX touchpoint_received")
+        await connection.execute("CREATE INDEX touchpoint_received ON ONLY touchpoint USING brin (received_at)")
+        await connection.execute(
+            'CREATE INDEX "touchpoint_2026_01_05_received" ON touchpoint_2026_01_05 USING brin (received_at)'
+        )
+        await connection.execute("UPDATE alembic_version SET version_num = '0003'")
+        await migrate.upgrade(empty)
+        await partitions.ensure(connection, datetime(2027, 1, 4, tzinfo=UTC))
+        tables = await connection.fetchval("SELECT count(*) FROM pg_inherits WHERE inhparent = 'touchpoint'::regclass")
+        indexed = await connection.fetchval(
+            "SELECT count(*) FROM pg_inherits WHERE inhparent = 'touchpoint_received'::regclass"
+        )
+        valid = await connection.fetchval(
+            "SELECT indisvalid FROM pg_index WHERE indexrelid = 'touchpoint_received'::regclass"
+        )
+        assert indexed == tables > 2 * partitions.WEEKS_AHEAD
+        assert valid
+        # The map's window: not the whole week.
+        await connection.execute("SET enable_seqscan = off")
+        plan = await connection.fetch(
+            "EXPLAIN SELECT subject FROM touchpoint WHERE received_at >= '2026-01-06' AND received_at < '2026-01-07'"
+        )
+        assert any("Bitmap Index Scan on touchpoint_2026_01_05_received" in row[0] for row in plan), plan
+    finally:
+        await connection.close()
+    assert await migrate.drift(empty) == []
 
 
 async def test_two_processes_that_migrate_at_once_do_not_race(empty: str) -> None:
