@@ -54,12 +54,10 @@ class Identity(msgspec.Struct, frozen=True):
         return f"{self.head}-{self.size}"
 
 
-class _Id(msgspec.Struct, rename="camel"):
-    message_id: str | int | None = None
-
+_NO_ID: Final = (b"null", b'""')
+"""Message ids that are none. Any other value is passed on as it is: what is wrong with it the collector says."""
 
 _object: Final = msgspec.json.Decoder(dict[str, msgspec.Raw])
-_id: Final = msgspec.json.Decoder(_Id)
 
 
 def identify(path: str) -> Identity | None:
@@ -116,12 +114,11 @@ def _line(number: int, start: int, end: int, text: bytes) -> Line | BadLine:
     try:
         text.decode()  # the decoder below does not look into strings
         fields = _object.decode(text)
-        named = _id.decode(text).message_id if MESSAGE_ID in fields else None
     except msgspec.ValidationError as error:
         return BadLine(number, end, "not_an_object", str(error))
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         return BadLine(number, end, "not_json", str(error))
-    if named is None or named == "":
+    if bytes(fields.get(MESSAGE_ID, _NO_ID[0])) in _NO_ID:
         digest = blake2b(b"%d:%b" % (start, text), digest_size=12).hexdigest()
         fields[MESSAGE_ID] = msgspec.Raw(b'"import-%b"' % digest.encode())
         text = msgspec.json.encode(fields)

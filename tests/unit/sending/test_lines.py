@@ -33,7 +33,6 @@ def test_calls_pass_as_they_are_and_empty_lines_are_passed_over() -> None:
         (b'{"a":"\xff"}', "not_json"),
         (b"[1]", "not_an_object"),
         (b"null", "not_an_object"),
-        (b'{"messageId":{"a":1}}', "not_an_object"),
         (b'{"a":' + b"[" * 5_000 + b"]" * 5_000 + b"}", "not_json"),
     ],
 )
@@ -50,6 +49,14 @@ def test_a_call_without_an_id_gets_the_same_one_every_time() -> None:
     ids = {json.loads(line.call)["messageId"] for line in once if isinstance(line, Line)}
     assert len(ids) == 3, "equal calls at other places are other calls"
     assert not any(line.named for line in once if isinstance(line, Line))
+
+
+@pytest.mark.parametrize("named", ['{"a":1}', "[]", "true", "1.5", "7", '"x"'])
+def test_an_id_of_any_kind_is_passed_on_as_it_is_for_the_collector_to_judge(named: str) -> None:
+    call = b'{"messageId": %b, "event":"A"}' % named.encode()
+    (line,) = read(call + b"\n")
+    assert isinstance(line, Line) and line.named
+    assert line.call == call
 
 
 def test_a_long_line_is_not_kept() -> None:
