@@ -21,6 +21,7 @@ from pathline.backtest.run import LINES_MOST, Outcome, run
 from pathline.contracts import detector_files
 from pathline.contracts.accepted import Envelope
 from pathline.domain.detectors.rules import DetectorError
+from pathline.domain.judging import Stumble
 from pathline.domain.story import promise_end
 from pathline.kit.settings import Settings
 from services.ingest.calls import Receipt, Record, take
@@ -73,6 +74,10 @@ def backtest(
     def on_bad(bad: Bad) -> None:
         say.print(f"{bad.file}:{bad.line}: {bad.code}: {bad.message}", markup=False, highlight=False)
 
+    def on_stumble(one: Stumble) -> None:
+        about = f"{one.view.kind} {one.view.identifier.value}"
+        say.print(f"{one.detector} stumbled over {about}: {one.error!r}", markup=False, highlight=False)
+
     try:
         with say.status(f"running {', '.join(files)} in event time"):
             outcome = run(
@@ -83,6 +88,7 @@ def backtest(
                 until=_until(until, zone),
                 lines_most=lines_most,
                 on_bad=on_bad,
+                on_stumble=on_stumble,
             )
         _write(out, outcome.episodes)
     except (DetectorError, TooManyLinesError, EOFError, OSError, zlib.error) as problem:
@@ -92,7 +98,7 @@ def backtest(
         raise typer.Exit(INTERRUPTED) from None
     say.print(_table(outcome.rows))
     say.print(_sentence(outcome), markup=False, highlight=False)
-    raise typer.Exit(SOME_REFUSED if outcome.refused else 0)
+    raise typer.Exit(SOME_REFUSED if outcome.refused or outcome.stumbles else 0)
 
 
 def collector(namespace: str) -> Accept:
@@ -116,7 +122,7 @@ def collector(namespace: str) -> Accept:
 def _until(told: str | None, zone: ZoneInfo) -> datetime | None:
     until = promise_end(told, zone)
     if told is not None and until is None:
-        message = f"{told!r} is neither a date nor a time between 1970 and 2200"
+        message = f"{told!r} is neither a date nor a time"
         raise typer.BadParameter(message, param_hint="--until")
     return until
 
@@ -158,6 +164,7 @@ def _sentence(outcome: Outcome) -> str:
         (outcome.duplicates, "were duplicates"),
         (outcome.refused, "could not be used"),
         (outcome.after, "happened after the end"),
+        (sum(outcome.stumbles.values()), "times a detector stumbled"),
     ):
         if count:
             parts.append(f"{count:,} {words}")

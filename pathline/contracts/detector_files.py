@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, Final
 
@@ -14,6 +16,8 @@ from pathline.domain.detectors.rules import DetectorError, DetectorFile, Overrid
 
 BUILT_IN: Final = Path(__file__).parent.parent / "config" / "detectors"
 
+STANDARD_INPUT: Final = Path("-")
+
 MAX_FILES: Final = 500
 MAX_BYTES: Final = 65_536
 """Size of one file."""
@@ -24,7 +28,8 @@ def load(folder: Path | None = None, overrides: Path | None = None) -> Detectors
 
     Args:
         folder: a folder with further `*.yaml` files.
-        overrides: a YAML file, `overrides: [{detector: ..., namespace: ..., a threshold: ...}]`.
+        overrides: a YAML file, or `-` for standard input:
+            `overrides: [{detector: ..., namespace: ..., a threshold: ...}]`.
 
     Raises:
         DetectorError: it names the file and the field.
@@ -68,9 +73,11 @@ def _paths(folder: Path) -> Iterable[Path]:
 
 def _yaml(path: Path) -> Any:
     try:
-        if path.stat().st_size > MAX_BYTES:
+        with nullcontext(sys.stdin.buffer) if path == STANDARD_INPUT else path.open("rb") as file:
+            data = file.read(MAX_BYTES + 1)
+        if len(data) > MAX_BYTES:
             raise DetectorError(_where(path, f"larger than {MAX_BYTES} bytes"))
-        return yaml.safe_load(path.read_text(encoding="utf-8"))
+        return yaml.safe_load(data.decode())
     except OSError as error:
         raise DetectorError(_where(path, error.strerror)) from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:

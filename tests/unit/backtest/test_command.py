@@ -13,6 +13,10 @@ from typer.testing import CliRunner, Result
 
 from pathline.cli import make_app
 from pathline.demo.history import history
+from pathline.domain import judging
+from pathline.domain.detectors.compiled import Detector
+from pathline.domain.detectors.evaluate import Verdict
+from pathline.domain.detectors.view import View
 
 APP = make_app(["backtest"])
 START = datetime(2026, 3, 1, tzinfo=UTC)
@@ -125,6 +129,7 @@ def test_bad_lines_are_told_and_counted_and_stop_nobody() -> None:
         ndjson([call("Order Completed", 5, "2026-03-02T09:00:00Z", {}, userId="ann")]),
         ndjson([call("Product Viewed", 6, "yesterday", {}, userId="ann")]),
         ndjson([call("Product Viewed", 7, "2026-03-02T09:00:00Z", {}, userId="null")]),
+        ndjson([{**PLACED, "messageId": {"a": 1}}]),
     ]
     result = run("-", stdin=b"".join(bad) + ndjson(STORY))
     assert result.exit_code == 1
@@ -138,8 +143,9 @@ def test_bad_lines_are_told_and_counted_and_stop_nobody() -> None:
         ["-:5", "missing_property"],
         ["-:6", "bad_timestamp"],
         ["-:7", "no_subject"],
+        ["-:8", "bad_message_id"],
     ]
-    assert "9 lines, 2 touchpoints, 7 could not be used" in result.stderr
+    assert "10 lines, 2 touchpoints, 8 could not be used" in result.stderr
 
 
 def test_a_doubled_line_counts_once() -> None:
@@ -194,9 +200,23 @@ def test_thresholds_are_those_of_the_namespace() -> None:
     assert one["opened_at"] == "2026-03-02T09:01:00Z"
 
 
+def test_thresholds_come_from_standard_input_too(tmp_path: Path) -> None:
+    file = tmp_path / "calls.ndjson"
+    left = [
+        call("Checkout Started", 1, "2026-03-02T09:00:00Z", {"checkout_id": "c"}, userId="ann"),
+        call("Product Viewed", 2, "2026-03-02T09:30:00Z", {}, userId="ann"),
+    ]
+    file.write_bytes(ndjson(left))
+    assert episodes(run(file)) == []
+    thresholds = b"overrides: [{detector: checkout_abandoned, namespace: default, idle: 5m}]"
+    (one,) = episodes(run(file, "--overrides", "-", stdin=thresholds))
+    assert one["opened_at"] == "2026-03-02T09:05:00Z"
+
+
 @pytest.mark.parametrize(
     ("arguments", "word"),
     [
+        (["-", "--overrides", "-"], "standard input holds"),
         (["/nowhere/at/all"], "No such file"),
         (["-", "--detectors", "/nowhere/at/all"], "/nowhere/at/all"),
         (["-", "--until", "soon"], "neither a date nor a time"),
@@ -227,3 +247,18 @@ def test_an_empty_file_has_no_episodes() -> None:
     result = run("-", stdin=b"\n")
     assert (result.exit_code, result.stdout) == (0, "")
     assert "0 lines, 0 touchpoints" in result.stderr
+
+
+def test_a_detector_that_stumbles_is_named_once_and_ends_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    well = judging.evaluate
+
+    def broken(detector: Detector, view: View, now: datetime) -> Verdict:
+        if detector.name == "delivery_at_risk":
+            raise OverflowError
+        return well(detector, view, now)
+
+    monkeypatch.setattr(judging, "evaluate", broken)
+    result = run("-", stdin=ndjson(STORY))
+    assert result.exit_code == 1
+    assert result.stderr.count("delivery_at_risk stumbled over order A1: OverflowError()") == 1
+    assert episodes(result) == [LATE]
