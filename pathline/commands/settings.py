@@ -2,7 +2,7 @@
 
 import importlib
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from pydantic import SecretStr
 from pydantic.fields import FieldInfo
@@ -13,6 +13,17 @@ SERVICE_MODULES = (
     *(f"services.{name}.settings" for name in ("ingest", "stitcher", "scorer", "console")),
     "pathline.demo.settings",
 )
+_OF_COMMANDS: Final = (
+    (
+        "PATHLINE_CACHE",
+        "",
+        "",
+        "Folder of downloads, for every home of this user; unset: `pathline` in the user's cache directory.",
+    ),
+    ("PATHLINE_WRITE_KEY", "demo", "", "A server's write key for `pathline import`."),
+)
+"""What is read where no settings class is: before there is a home, or by one command alone."""
+
 _BOUNDS = {"ge": "from {}", "le": "to {}", "gt": "above {}", "lt": "below {}", "pattern": "{}", "max_length": "{} long"}
 
 
@@ -26,13 +37,13 @@ class Setting(NamedTuple):
 
 
 def all_settings() -> list[Setting]:
-    """The common settings first, then each service's own."""
+    """The common settings first, then each service's own, then those of single commands."""
     seen: dict[str, Setting] = {}
     for kind in _classes():
         for name, field in kind.model_fields.items():
             variable = f"{kind.model_config.get('env_prefix', '')}{name}".upper()
             seen.setdefault(variable, Setting(variable, _default(field), _bounds(field), field.description or ""))
-    return list(seen.values())
+    return [*seen.values(), *(Setting(*told) for told in _OF_COMMANDS)]
 
 
 def check_all() -> None:

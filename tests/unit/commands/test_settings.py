@@ -1,9 +1,14 @@
 """`pathline settings`: every variable, once, with its bounds and a word on what it is for."""
 
+import re
+from pathlib import Path
+
 import pytest
 from pydantic import ValidationError
 
 from pathline.commands import settings
+
+NAME = re.compile(r"\bPATHLINE_[A-Z_]*[A-Z]\b")
 
 
 def test_every_setting_is_said_what_it_is_for_and_each_number_has_bounds() -> None:
@@ -18,6 +23,18 @@ def test_every_setting_is_said_what_it_is_for_and_each_number_has_bounds() -> No
 def test_the_services_have_theirs() -> None:
     variables = {setting.variable for setting in settings.all_settings()}
     assert {"PATHLINE_HOME", "PATHLINE_KAFKA", "PATHLINE_COLLECTOR", "PATHLINE_STITCHER_BATCH"} <= variables
+
+
+def test_every_variable_that_the_product_or_its_docs_name_is_listed() -> None:
+    root = Path(__file__).parents[3]
+    files = [
+        *root.glob("pathline/**/*.py"),
+        *root.glob("services/**/*.py"),
+        *root.glob("docs/*.md"),
+        root / "README.md",
+    ]
+    named = {name for file in files for name in NAME.findall(file.read_text("utf-8"))}
+    assert named <= {setting.variable for setting in settings.all_settings()}
 
 
 def test_a_bad_one_of_a_service_is_found_without_starting_it(monkeypatch: pytest.MonkeyPatch) -> None:
