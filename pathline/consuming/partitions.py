@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import asyncpg
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
+from aiokafka.errors import UnknownTopicOrPartitionError
 
 from pathline.kit.logging import get_logger
 from pathline.storage import fences
@@ -18,19 +18,27 @@ if TYPE_CHECKING:
 
 log = get_logger(__name__)
 
+NO_PARTITION: Final = "no partition taken yet"
+"""Why a consumer is not ready, from joining its group until that has given it its part."""
+
+UNTOLD: Final = -1
+"""Stands before every offset."""
+
 
 class Ownership:
     """A partition that we hold."""
 
-    __slots__ = ("committed", "epoch", "position")
+    __slots__ = ("committed", "epoch", "position", "told")
 
-    def __init__(self, epoch: int, next_offset: int) -> None:
-        """Stand at `next_offset`, under the fence's `epoch`."""
+    def __init__(self, epoch: int, next_offset: int, *, told: bool = True) -> None:
+        """Stand at `next_offset`, under the fence's `epoch`; `told` says whether all hints of before were sent."""
         self.epoch = epoch
         self.committed = next_offset
         """Next offset by the database."""
         self.position = next_offset
         """Next offset to be read; ahead of `committed` by what is in hand."""
+        self.told = next_offset if told else UNTOLD
+        """All hints of what lies before this offset were sent."""
 
 
 Shares = Mapping[int, tuple[Ownership, Sequence[Any]]]
@@ -69,12 +77,18 @@ class Partitions:
         self.topic = topic
         self._cluster_id = cluster_id
         self.owned: dict[int, Ownership] = {}
+        self._covered: frozenset[int] = frozenset()
         self.joined = False
         """Whether the group has given us our part, which may be none where peers have it all."""
 
     def subscribe(self) -> None:
         """Join the group."""
         self._consumer.subscribe([self.topic], listener=_Listener(self))
+
+    @property
+    def missing(self) -> list[TopicPartition]:
+        """What the group gave us and we have not taken yet."""
+        return sorted(tp for tp in self._consumer.assignment() if tp.partition not in self.owned)
 
     async def take_assigned(self) -> list[bytes]:
         """Take the partitions that the group gave us since the last look, and go where the table says.
@@ -85,18 +99,16 @@ class Partitions:
         Raises:
             OtherClusterError: what the table says was not read from this topic.
         """
-        missing = [tp for tp in self._consumer.assignment() if tp.partition not in self.owned]
+        missing = self.missing
         if not missing:
             return []
         async with self._pool.acquire() as db:
-            taken = {
-                tp: await fences.take(db, self.topic, tp.partition, self._cluster_id)
-                for tp in sorted(missing, key=lambda tp: tp.partition)
-            }
+            await self.cover(db)
+            taken = {tp: await fences.take(db, self.topic, tp.partition, self._cluster_id) for tp in missing}
         await self._check_offsets({tp: held.next_offset for tp, held in taken.items()})
         for tp, held in taken.items():
             self._consumer.seek(tp, held.next_offset)
-            self.owned[tp.partition] = Ownership(held.epoch, held.next_offset)
+            self.owned[tp.partition] = Ownership(held.epoch, held.next_offset, told=held.hints is None)
             log.info("partition taken", partition=tp.partition, epoch=held.epoch, next_offset=held.next_offset)
         return [held.hints for held in taken.values() if held.hints is not None]
 
@@ -134,7 +146,7 @@ class Partitions:
     def moves(shares: Shares) -> list[Advance]:
         """How the partitions move on once these are handled."""
         return [
-            Advance(partition, own.epoch, own.committed, records[-1].offset + 1, received(records[-1]))
+            Advance(partition, own.epoch, own.committed, records[-1].offset + 1)
             for partition, (own, records) in sorted(shares.items(), key=lambda item: item[0])
         ]
 
@@ -144,23 +156,34 @@ class Partitions:
         for own, records in shares.values():
             own.committed = records[-1].offset + 1
 
+    def all_told(self) -> None:
+        """Whatever hints the handled records gave were sent."""
+        for own in self.owned.values():
+            own.told = own.committed
+
     async def committed(self, db: Db, moves: Sequence[Advance]) -> bool:
         """A connection lost during COMMIT leaves it open whether it happened; the table tells."""
         rows = await fences.positions(db, self.topic)
         return all(rows.get(move.partition) == (move.epoch, move.next_offset) for move in moves)
 
-    async def waiting(self) -> int:
-        """How many records of our partitions are not handled yet."""
-        held = {p: own.committed for p, own in self.owned.items()}
-        ends = await self.ends()
-        return sum(max(0, ends[p] - committed) for p, committed in held.items() if p in ends)
+    async def cover(self, db: Db) -> None:
+        """See to it that the fence's table has a row for each partition of the topic that Kafka told us of."""
+        known = self._known()
+        if not known <= self._covered:
+            await fences.cover(db, self.topic, known, self._cluster_id)
+            self._covered = known
 
     async def ends(self) -> dict[int, int]:
-        """Where each of our partitions ends now."""
-        asked = await self._consumer.end_offsets([TopicPartition(self.topic, p) for p in self.owned])
+        """Where each partition of the topic ends now, whoever holds it.
+
+        Raises:
+            KafkaError: it does not say, or we were not told yet which partitions there are.
+        """
+        known = self._known()
+        if not known:
+            raise UnknownTopicOrPartitionError(self.topic)
+        asked = await self._consumer.end_offsets([TopicPartition(self.topic, p) for p in sorted(known)])
         return {tp.partition: end for tp, end in asked.items()}
 
-
-def received(record: Any) -> datetime:
-    """When the record was written, by its writer's clock."""
-    return datetime.fromtimestamp(record.timestamp / 1_000, UTC)
+    def _known(self) -> frozenset[int]:
+        return frozenset(self._consumer.partitions_for_topic(self.topic) or ())

@@ -6,7 +6,7 @@ back. Order of use: `take` once on assignment, then in every transaction `lock` 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -40,9 +40,37 @@ class Advance(msgspec.Struct, frozen=True):
     epoch: int
     expected: int
     next_offset: int
-    through: datetime
-    """When the last record of the batch was received; the partition is read up to there."""
     hints: bytes | None = None
+
+
+class Standing(msgspec.Struct, frozen=True):
+    """How far a partition is handled."""
+
+    next_offset: int
+    unsent: bool
+    """Whether hints of its last batch may not have been sent."""
+
+
+class Sighting(msgspec.Struct, frozen=True):
+    """What the holder of a partition says of it between batches."""
+
+    partition: int
+    epoch: int
+    told: int
+    """All hints of what lies before this offset were sent."""
+    through: datetime | None
+    """By the database's clock: everything that Kafka held by then has been read. None where it can't be said."""
+
+
+async def cover(db: Db, topic: str, partitions: Collection[int], cluster_id: str) -> None:
+    """See to it that each partition of the topic has a row: one that nobody ever read holds `through` back."""
+    await db.execute(
+        "INSERT INTO fence (topic, partition, epoch, next_offset, through, cluster_id)"
+        " SELECT $1, partition, 0, 0, 'epoch', $3 FROM unnest($2::int[]) AS t (partition) ON CONFLICT DO NOTHING",
+        topic,
+        sorted(partitions),
+        cluster_id,
+    )
 
 
 async def take(db: Db, topic: str, partition: int, cluster_id: str) -> Held:
@@ -51,13 +79,7 @@ async def take(db: Db, topic: str, partition: int, cluster_id: str) -> Held:
     Raises:
         OtherClusterError: the row was made with another Kafka cluster.
     """
-    await db.execute(
-        "INSERT INTO fence (topic, partition, epoch, next_offset, through, cluster_id)"
-        " VALUES ($1, $2, 0, 0, 'epoch', $3) ON CONFLICT DO NOTHING",
-        topic,
-        partition,
-        cluster_id,
-    )
+    await cover(db, topic, [partition], cluster_id)
     row = await db.fetchrow(
         "UPDATE fence SET epoch = epoch + 1 WHERE topic = $1 AND partition = $2 AND cluster_id = $3"
         " RETURNING epoch, next_offset, hints",
@@ -101,13 +123,12 @@ async def lock(db: Db, topic: str, moves: Sequence[Advance]) -> None:
 async def advance(db: Db, topic: str, moves: Sequence[Advance]) -> None:
     """Move the locked partitions on; part of the transaction that writes what they said."""
     await db.execute(
-        "UPDATE fence f SET next_offset = m.next_offset, through = greatest(f.through, m.through), hints = m.hints"
-        " FROM unnest($2::int[], $3::bigint[], $4::timestamptz[], $5::bytea[])"
-        " AS m (partition, next_offset, through, hints) WHERE f.topic = $1 AND f.partition = m.partition",
+        "UPDATE fence f SET next_offset = m.next_offset, hints = m.hints"
+        " FROM unnest($2::int[], $3::bigint[], $4::bytea[]) AS m (partition, next_offset, hints)"
+        " WHERE f.topic = $1 AND f.partition = m.partition",
         topic,
         [move.partition for move in moves],
         [move.next_offset for move in moves],
-        [move.through for move in moves],
         [move.hints for move in moves],
     )
 
@@ -124,26 +145,26 @@ async def clock(db: Db) -> datetime:
     return now
 
 
-async def read_through(db: Db, topic: str, ends: dict[int, int], epochs: dict[int, int], at: datetime) -> None:
-    """Say that partitions are read up to `at`, those whose every record up to their end offset is handled.
+async def standing(db: Db, topic: str) -> dict[int, Standing]:
+    """How far each partition of the topic is handled, by whomever."""
+    rows = await db.fetch(
+        "SELECT partition, next_offset, hints IS NOT NULL AS unsent FROM fence WHERE topic = $1", topic
+    )
+    return {row["partition"]: Standing(row["next_offset"], row["unsent"]) for row in rows}
 
-    Args:
-        db: a connection.
-        topic: whose partitions.
-        ends: end offset of each partition, asked after `at`.
-        epochs: the epoch under which we hold each.
-        at: a time of the database's clock.
-    """
-    partitions = sorted(ends.keys() & epochs.keys())
+
+async def note(db: Db, topic: str, sightings: Sequence[Sighting]) -> None:
+    """Write these down, each where its epoch still holds. `through` goes back, too, where the clock does."""
     await db.execute(
-        "UPDATE fence f SET through = greatest(f.through, $5)"
-        " FROM unnest($2::int[], $3::bigint[], $4::bigint[]) AS m (partition, ending, epoch)"
-        " WHERE f.topic = $1 AND f.partition = m.partition AND f.epoch = m.epoch AND f.next_offset >= m.ending",
+        "UPDATE fence f SET through = coalesce(m.through, f.through),"
+        " hints = CASE WHEN f.next_offset = m.told THEN NULL ELSE f.hints END"
+        " FROM unnest($2::int[], $3::bigint[], $4::bigint[], $5::timestamptz[]) AS m (partition, epoch, told, through)"
+        " WHERE f.topic = $1 AND f.partition = m.partition AND f.epoch = m.epoch",
         topic,
-        partitions,
-        [ends[p] for p in partitions],
-        [epochs[p] for p in partitions],
-        at,
+        [one.partition for one in sightings],
+        [one.epoch for one in sightings],
+        [one.told for one in sightings],
+        [one.through for one in sightings],
     )
 
 

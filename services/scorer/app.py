@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections.abc import Coroutine
 from contextlib import AsyncExitStack
@@ -15,7 +16,8 @@ from aiokafka.errors import KafkaError
 from prometheus_client import CollectorRegistry
 from starlette.applications import Starlette
 
-from pathline.consuming.partitions import Partitions
+from pathline.consuming.lookout import UNANSWERED, Lookout
+from pathline.consuming.partitions import NO_PARTITION, Partitions
 from pathline.consuming.patience import insist, pause
 from pathline.consuming.persistence import Persistence
 from pathline.contracts import detector_files
@@ -55,7 +57,7 @@ async def main(stop: asyncio.Event) -> None:
     detectors = detector_files.load(settings.detectors, settings.detector_overrides)
     registry = CollectorRegistry()
     metrics = ScorerMetrics(registry, kafka.topics(settings.topic_prefix).journeys, detectors.files)
-    health = Health(partitions="no partition taken yet")
+    health = Health(partitions=NO_PARTITION)
     app = Starlette(routes=health_routes(health, registry))
     async with asyncio.TaskGroup() as tasks, AsyncExitStack() as stack:
         serving = tasks.create_task(lifecycle.serve(app, settings.scorer, stop=stop))
@@ -135,6 +137,8 @@ async def _one_life(
     halt: asyncio.Event,
 ) -> None:
     """Join the group, judge, leave it: until `halt`, or until a peer has taken what was ours."""
+    health.set("partitions", NO_PARTITION)
+    metrics.lag.set(math.nan)
     consumer = kafka.make_consumer(
         settings.bootstrap(),
         client_id="pathline-scorer",
@@ -149,7 +153,7 @@ async def _one_life(
         partitions = Partitions(consumer, pool, kafka.topics(settings.topic_prefix).journeys, cluster_id)
         worker = Worker(settings, partitions, transactions, persistence, metrics, health)
         working = asyncio.create_task(worker.run(halt))
-        ticking = asyncio.create_task(_tick(worker, settings, metrics, health))
+        ticking = asyncio.create_task(_tick(worker, Lookout(partitions, pool, health), settings, metrics, health))
         try:
             await asyncio.wait({ticking, working}, return_when=asyncio.FIRST_COMPLETED)
         finally:
@@ -171,19 +175,22 @@ async def _one_life(
         await kafka.stop_consumer(consumer)
 
 
-async def _tick(worker: Worker, settings: ScorerSettings, metrics: ScorerMetrics, health: Health) -> None:
-    """Measure the lag, and watch for a stall."""
+async def _tick(
+    worker: Worker, lookout: Lookout, settings: ScorerSettings, metrics: ScorerMetrics, health: Health
+) -> None:
+    """Measure the lag, and watch for a stall; while the database fails nobody can judge, and waiting is right."""
     while True:
         await asyncio.sleep(TICK_SECONDS)
         try:
-            waiting = await worker.waiting()
-        except (KafkaError, OSError, TimeoutError) as error:
-            health.set("kafka", f"{type(error).__name__}: {error}"[:200])
+            seen = await lookout.look()
+        except UNANSWERED as error:
             log.warning("lag not measured", error=type(error).__name__)
+            metrics.lag.set(math.nan)
             worker.progressed_at = time.monotonic()
             continue
-        health.set("kafka", None)
-        metrics.lag.set(waiting)
-        if time.monotonic() - worker.progressed_at > settings.stall_seconds:
-            message = f"{waiting} records wait and none was judged for {settings.stall_seconds} s"
+        metrics.lag.set(seen.waiting)
+        if seen.ours == 0 or "database" in health.reasons:
+            worker.progressed_at = time.monotonic()
+        elif time.monotonic() - worker.progressed_at > settings.stall_seconds:
+            message = f"{seen.ours} records wait and none was judged for {settings.stall_seconds} s"
             raise StalledError(message)

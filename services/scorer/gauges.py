@@ -21,7 +21,7 @@ log = get_logger(__name__)
 REFRESH_SECONDS: Final = 5.0
 
 KEPT: Final = timedelta(days=28)
-"""How long a notice is kept, to be seen where it was given up. Under 30 days, so that the outbox forgets with the log."""
+"""How long a notice is kept, to be seen where it was given up. Under 30 days: the outbox forgets with the log."""
 
 
 async def refresh(pool: asyncpg.Pool[Any], metrics: ScorerMetrics, stop: asyncio.Event) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from typing import Final
 
@@ -81,6 +82,7 @@ class ScorerMetrics:
         self.partitions = Gauge("pathline_scorer_partitions", "Partitions held.", registry=registry)
         self._lag = Gauge("pathline_consumer_lag", "Records not yet handled.", ["topic"], registry=registry)
         self.lag = self._lag.labels(topic)
+        self.lag.set(math.nan)  # Until it is measured: 0 would say that all is done.
         self._initialise(names)
 
     def _initialise(self, detectors: tuple[str, ...]) -> None:

@@ -55,7 +55,9 @@ class Worker:
             await self._judge(shares, stop)
 
     async def _take_assigned(self) -> None:
-        await self._persistence.run(self._partitions.take_assigned)
+        # Only where there is something to take: else a database that is away would be said to be there.
+        if self._partitions.missing:
+            await self._persistence.run(self._partitions.take_assigned)
         self._metrics.partitions.set(len(self._partitions.owned))
         if self._partitions.joined:
             self._health.set("partitions", None)
@@ -70,10 +72,3 @@ class Worker:
             except RevokedError:
                 await self._judge(self._partitions.still_ours(batch.shares), stop)
             self.progressed_at = time.monotonic()
-
-    async def waiting(self) -> int:
-        """How many records wait to be judged."""
-        waiting = await self._partitions.waiting()
-        if waiting == 0:
-            self.progressed_at = time.monotonic()
-        return waiting

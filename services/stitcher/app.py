@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Any, Final
@@ -14,7 +15,8 @@ from prometheus_client import CollectorRegistry
 from starlette.applications import Starlette
 
 from pathline.config import STAGES_FILE
-from pathline.consuming.partitions import Partitions
+from pathline.consuming.lookout import UNANSWERED, Lookout
+from pathline.consuming.partitions import NO_PARTITION, Partitions
 from pathline.consuming.patience import insist, pause
 from pathline.consuming.persistence import Persistence
 from pathline.domain.stages import Stages
@@ -22,7 +24,8 @@ from pathline.kit import draining, kafka, lifecycle, logging
 from pathline.kit.database import DATABASE_ERRORS, close_pool, create_pool
 from pathline.kit.health import Health, health_routes
 from pathline.kit.producer import LastingProducer
-from pathline.storage import fences, partitions
+from pathline.storage import fences
+from pathline.storage import partitions as days
 from pathline.storage.fences import FenceLostError, OtherClusterError
 from pathline.storage.stitching import NewerStateError
 from services.stitcher.hints import HintPublisher
@@ -64,7 +67,7 @@ async def main(stop: asyncio.Event) -> None:
     topics = kafka.topics(settings.topic_prefix)
     registry = CollectorRegistry()
     metrics = StitcherMetrics(registry, topics.touchpoints)
-    health = Health(partitions="no partition taken yet")
+    health = Health(partitions=NO_PARTITION)
     app = Starlette(routes=health_routes(health, registry))
     async with asyncio.TaskGroup() as tasks, AsyncExitStack() as stack:
         serving = tasks.create_task(lifecycle.serve(app, settings.stitcher, stop=stop))
@@ -115,6 +118,8 @@ async def _one_life(
     stop: asyncio.Event,
 ) -> None:
     """Join the group, stitch, leave it: until `stop`, or until a peer has taken what was ours."""
+    health.set("partitions", NO_PARTITION)
+    metrics.lag.set(math.nan)
     consumer = kafka.make_consumer(
         settings.bootstrap(),
         client_id="pathline-stitcher",
@@ -126,19 +131,21 @@ async def _one_life(
         cluster_id = await kafka.cluster_id(settings.bootstrap())
         await consumer.start()
         health.set("kafka", None)
+        partitions = Partitions(consumer, pool, topic, cluster_id)
         worker = Worker(
-            settings=settings, pool=pool, partitions=Partitions(consumer, pool, topic, cluster_id),
+            settings=settings, pool=pool, partitions=partitions,
             persistence=Persistence(health, metrics.failures), publisher=publisher, stages=stages, metrics=metrics,
             health=health,
         )  # fmt: skip
         ended = asyncio.Event()
-        ticking = asyncio.create_task(_tick(worker, settings, metrics, stop, ended))
+        ticking = asyncio.create_task(_tick(worker, Lookout(partitions, pool, health), settings, metrics, ended))
         maintaining = asyncio.create_task(_maintain(pool, ended))
         working = asyncio.create_task(worker.run(stop))
         await asyncio.wait({ticking, working}, return_when=asyncio.FIRST_COMPLETED)
         ended.set()
         if not working.done():
             working.cancel()
+        ticking.cancel()
         maintaining.cancel()
         results = await asyncio.gather(working, ticking, maintaining, return_exceptions=True)
         for result in results:
@@ -161,22 +168,24 @@ async def _one_life(
 
 
 async def _tick(
-    worker: Worker, settings: StitcherSettings, metrics: StitcherMetrics, stop: asyncio.Event, ended: asyncio.Event
+    worker: Worker, lookout: Lookout, settings: StitcherSettings, metrics: StitcherMetrics, ended: asyncio.Event
 ) -> None:
     """Note how far we have read, twice a second also when nothing comes, and watch for a stall."""
-    while not stop.is_set() and not ended.is_set():
+    while not ended.is_set():
         await pause(ended, settings.tick_ms / 1_000)
         try:
-            waiting = await worker.tick()
-        except (KafkaError, *DATABASE_ERRORS) as error:
+            seen = await lookout.look()
+            await lookout.note()
+        except UNANSWERED as error:
             log.warning("tick failed", error=type(error).__name__)
+            metrics.lag.set(math.nan)
             worker.progressed_at = time.monotonic()
             continue
-        metrics.lag.set(waiting)
-        if waiting == 0:
+        metrics.lag.set(seen.waiting)
+        if seen.ours == 0:
             worker.progressed_at = time.monotonic()
         elif time.monotonic() - worker.progressed_at > settings.stall_seconds:
-            message = f"{waiting} records wait and none was stitched for {settings.stall_seconds} s"
+            message = f"{seen.ours} records wait and none was stitched for {settings.stall_seconds} s"
             raise StalledError(message)
 
 
@@ -184,7 +193,7 @@ async def _maintain(pool: asyncpg.Pool[Any], ended: asyncio.Event) -> None:
     while not ended.is_set():
         try:
             async with pool.acquire() as db:
-                await partitions.ensure(db, await fences.clock(db))
+                await days.ensure(db, await fences.clock(db))
         except DATABASE_ERRORS as error:
             log.warning("partitions not made", error=type(error).__name__)
         await pause(ended, MAINTENANCE_SECONDS)

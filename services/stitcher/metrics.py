@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Final, Literal
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
@@ -49,6 +50,7 @@ class StitcherMetrics:
         self.partitions = Gauge("pathline_stitcher_partitions", "Partitions held.", registry=registry)
         self._lag = Gauge("pathline_consumer_lag", "Records not yet handled.", ["topic"], registry=registry)
         self.lag = self._lag.labels(topic)
+        self.lag.set(math.nan)  # Until it is measured: 0 would say that all is done.
         for outcome in OUTCOMES:
             self.touchpoints.labels(outcome)
         for reason in FAILURES:

@@ -89,8 +89,11 @@ class Worker:
                 await asyncio.gather(ahead, return_exceptions=True)
 
     async def _take_assigned(self) -> None:
-        for left in await self._persistence.run(self._partitions.take_assigned):
-            await self._send(hint.decode(left).hints)
+        # Only where there is something to take: else a database that is away would be said to be there.
+        if self._partitions.missing:
+            for left in await self._persistence.run(self._partitions.take_assigned):
+                await self._send(hint.decode(left).hints)
+            self._partitions.all_told()
         self._metrics.partitions.set(len(self._partitions.owned))
         if self._partitions.joined:
             self._health.set("partitions", None)
@@ -113,12 +116,14 @@ class Worker:
         except REFUSALS as refusal:
             if batch.size == 1:
                 await self._persistence.run(self._stitch, ours, refused(batch, str(refusal)))
+                self._partitions.all_told()
                 return
             for half in halves(batch.records):
                 share = {p: (ours[p][0], records) for p, records in half.items()}
                 await self._finish(share, _decode(share))
         else:
             await self._send(done.hints)
+            self._partitions.all_told()
 
     async def _stitch(self, shares: Shares, batch: Batch) -> Stitch:
         started = time.perf_counter()
@@ -154,12 +159,12 @@ class Worker:
                 await self._publisher.send(hints)
             except (KafkaError, TimeoutError) as error:
                 self._metrics.failures.labels("kafka").inc()
-                self._health.set("kafka", f"hints can't be sent: {type(error).__name__}")
+                self._health.set("hints", f"hints can't be sent: {type(error).__name__}")
                 log.warning("hints not sent, trying again", error=type(error).__name__, seconds=pause)
                 await asyncio.sleep(pause)
                 pause = min(pause * 2, RETRY_MOST_SECONDS)
             else:
-                self._health.set("kafka", None)
+                self._health.set("hints", None)
                 return
 
     def _observe(self, batch: Batch, done: Stitch, seconds: float) -> None:
@@ -177,16 +182,6 @@ class Worker:
         while len(self._known) > self._settings.stitcher_known_people:
             self._known.pop(next(iter(self._known)))
         self._metrics.known.set(len(self._known))
-
-    async def tick(self) -> int:
-        """Note how far every partition is read, also where nothing comes; return how many records wait."""
-        async with self._pool.acquire() as db:
-            at = await fences.clock(db)
-            held = {p: (own.epoch, own.committed) for p, own in self._partitions.owned.items()}
-            ends = await self._partitions.ends()
-            epochs = {p: epoch for p, (epoch, _) in held.items()}
-            await fences.read_through(db, self._partitions.topic, ends, epochs, at)
-        return sum(max(0, ends[p] - committed) for p, (_, committed) in held.items() if p in ends)
 
 
 def _decode(shares: Shares) -> Batch:

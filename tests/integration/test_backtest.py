@@ -58,7 +58,7 @@ class Live:
         self.pool = pool
         self.topic = topic
         self.judge = Clocked(DETECTORS, UTC_ZONE, topic, timedelta(minutes=5), 1_000)
-        self.at = Advance(0, 1, 0, 0, START)
+        self.at = Advance(0, 1, 0, 0)
 
     async def run(self, log: Sequence[Touchpoint]) -> None:
         async with self.pool.acquire() as db:
@@ -72,7 +72,7 @@ class Live:
         offsets = {t.id: (0, self.at.next_offset + n) for n, t in enumerate(together)}
         batch = Batch({0: []}, {t.id: t for t in together}, offsets, {}, [], len(together))
         ends = self.at.next_offset + len(together)
-        self.at = Advance(0, 1, self.at.next_offset, ends, at)
+        self.at = Advance(0, 1, self.at.next_offset, ends)
         async with self.pool.acquire() as db, db.transaction():
             stitched = await stitch(db, self.topic, batch, [self.at], STAGES, {})
         self.judge.now = at
