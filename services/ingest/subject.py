@@ -7,20 +7,16 @@ subject it would refuse as well, and never the other way round: a property test 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import lru_cache
 from typing import Any, Final
 
 from murmurhash2 import murmurhash2
 
-from pathline.domain.identifiers import MAX_VALUE_BYTES, THING_KINDS, usable, usable_email, usable_phone
+from pathline.domain.identifiers import THING_KINDS, usable, usable_email, usable_phone
 from pathline.domain.vocabulary import THING_PROPERTIES
 
 Fields = Mapping[str, Any]
 
 NOTHING: Final[Fields] = {}
-
-NAMES_KNOWN: Final = 32_768
-"""Names remembered with their keys, at most: people come back within a visit. About 0.5 KB each."""
 
 JAVA_SEED: Final = 0x9747B28C
 _POSITIVE: Final = 0x7FFFFFFF
@@ -31,21 +27,13 @@ Subject = tuple[bytes, int]
 
 
 def subject(namespace: str, kind: str, value: object) -> Subject | None:
-    """The person that a raw value names, or None where it can't be used. Those who come back are remembered."""
-    if type(value) is str and len(value) <= MAX_VALUE_BYTES:
-        return _remembered(namespace, kind, value)
-    return _made(namespace, kind, value)
-
-
-def _made(namespace: str, kind: str, value: object) -> Subject | None:
+    """The person or thing that a raw value names, or None where it can't be used."""
+    # Nothing is remembered: to find one name among the thousands that pass takes longer than to make its key again.
     text = usable(value)
     if text is None:
         return None
     key = f"{namespace}/{kind}/{text}".encode()
     return key, murmurhash2(key, JAVA_SEED) & _POSITIVE
-
-
-_remembered = lru_cache(maxsize=NAMES_KNOWN)(_made)
 
 
 def person_named(namespace: str, anonymous_id: object, places: tuple[Fields, ...], device: object) -> Subject | None:
@@ -72,7 +60,6 @@ def person_named(namespace: str, anonymous_id: object, places: tuple[Fields, ...
 def thing_named(namespace: str, properties: Fields) -> Subject | None:
     """The first thing a track call names, or None."""
     for kind, name in _THINGS:
-        # Not remembered: there are more things than people, and each is met a few times in all.
-        if name in properties and (named := _made(namespace, kind, properties[name])) is not None:
+        if name in properties and (named := subject(namespace, kind, properties[name])) is not None:
             return named
     return None
