@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Final
@@ -14,6 +15,7 @@ from pathline.backtest.calls import Accept, Bad, Calls
 from pathline.backtest.report import Episode, Row
 from pathline.backtest.simulation import Simulation
 from pathline.domain.detectors.compiled import Detectors
+from pathline.domain.judging import Stumble
 from pathline.domain.people import MAX_JOINED
 
 LINES_MOST: Final = 1_000_000
@@ -34,6 +36,8 @@ class Outcome(msgspec.Struct, frozen=True):
     refused: int
     after: int
     """Touchpoints left out because they happened after the end."""
+    stumbles: dict[str, int]
+    """By detector, how often it broke off; what it would have said of those things is missing."""
 
 
 def run(
@@ -45,6 +49,7 @@ def run(
     until: datetime | None = None,
     lines_most: int = LINES_MOST,
     on_bad: Callable[[Bad], None],
+    on_stumble: Callable[[Stumble], None],
 ) -> Outcome:
     """Run the detectors over the files in event time.
 
@@ -56,6 +61,7 @@ def run(
         until: deadlines up to then pass and later touchpoints are left out; None: the last touchpoint's time.
         lines_most: lines read, at most.
         on_bad: is told of each line that cannot be used.
+        on_stumble: is told of each detector that breaks off, once.
 
     Raises:
         OSError: a file cannot be read.
@@ -64,7 +70,14 @@ def run(
     calls = Calls(accept, most=lines_most, on_bad=on_bad)
     for file in files:
         calls.read(file)
-    simulation = Simulation(detectors, zone)
+    stumbles: Counter[str] = Counter()
+
+    def stumble(one: Stumble) -> None:
+        stumbles[one.detector] += 1
+        if stumbles[one.detector] == 1:
+            on_stumble(one)
+
+    simulation = Simulation(detectors, zone, on_stumble=stumble)
     end = calls.last if until is None else until
     touchpoints = after = 0
     for at, group in calls.instants():
@@ -89,4 +102,5 @@ def run(
         duplicates=calls.duplicates,
         refused=calls.refused,
         after=after,
+        stumbles=dict(stumbles),
     )

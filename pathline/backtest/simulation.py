@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import Final
 from uuid import UUID
@@ -15,7 +15,7 @@ from pathline.domain.alerts import Alert
 from pathline.domain.detectors.compiled import Detectors
 from pathline.domain.detectors.view import CUSTOMER_EVENTS, Story
 from pathline.domain.fold import Stitched
-from pathline.domain.judging import Assessed, Change, Episode, Memory, Moment
+from pathline.domain.judging import Assessed, Change, Episode, Memory, Moment, Stumble
 from pathline.domain.stages import Stage, StageFile, Stages
 from pathline.domain.touchpoint import Touchpoint
 
@@ -29,8 +29,22 @@ NO_STAGES: Final = Stages(StageFile((Stage("any", ()),)))
 class Simulation:
     """Touchpoints happen one instant after the other; between them deadlines pass."""
 
-    def __init__(self, detectors: Detectors, zone: ZoneInfo, world: World | None = None) -> None:
-        """Judge by these `detectors`; `zone` is meant where an order does not say where it goes."""
+    def __init__(
+        self,
+        detectors: Detectors,
+        zone: ZoneInfo,
+        world: World | None = None,
+        on_stumble: Callable[[Stumble], None] | None = None,
+    ) -> None:
+        """Judge by these `detectors`.
+
+        Args:
+            detectors: all of them.
+            zone: meant where an order does not say where it goes.
+            world: what is known so far.
+            on_stumble: is told of a detector that breaks off; without it, that ends the simulation.
+        """
+        self._on_stumble = on_stumble
         self.world = World(NO_STAGES) if world is None else world
         self._detectors = detectors
         self._zone = zone
@@ -119,16 +133,19 @@ class Simulation:
             for view in story.views()
             for detector, alert in self._alive.get(view.id, {}).items()
         }
-        assessed = judging.assess(self._detectors, story, when.now, alive)
+        assessed = self._assess(story, when.now, alive)
         unknown = judging.unknown_owners(assessed)
         if unknown:
             knowing = story.knowing({one: self.world.customer(one) for one in unknown})
-            assessed = judging.assess(self._detectors, knowing, when.now, alive)
+            assessed = self._assess(knowing, when.now, alive)
         memory = Memory(alive, self._spent_of(assessed), self._latest)
         changes = judging.judge(assessed, memory, when)
         for change in changes:
             self._keep(change)
         self._schedule(story.id, judging.next_due(assessed, memory, changes))
+
+    def _assess(self, story: Story, now: datetime, alive: Mapping[Episode, Alert]) -> list[Assessed]:
+        return judging.assess(self._detectors, story, now, alive, on_stumble=self._on_stumble)
 
     def _spent_of(self, assessed: Iterable[Assessed]) -> dict[tuple[str, str], Alert]:
         causes = judging.causes_of(assessed)

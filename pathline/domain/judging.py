@@ -11,7 +11,7 @@ against memory. The steps, in both:
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from hashlib import blake2b
 from typing import Any, Final
@@ -96,10 +96,32 @@ class Change(msgspec.Struct, frozen=True):
         return "kept" if self.notice is None else self.notice.change
 
 
+class Stumble(msgspec.Struct, frozen=True):
+    """A detector that broke off over one thing: a fault of ours, or of its file."""
+
+    detector: str
+    view: View
+    error: Exception
+
+
 def assess(
-    detectors: Detectors, story: Story, now: datetime, alive: Mapping[Episode, Alert] | None = None
+    detectors: Detectors,
+    story: Story,
+    now: datetime,
+    alive: Mapping[Episode, Alert] | None = None,
+    *,
+    on_stumble: Callable[[Stumble], None] | None = None,
 ) -> list[Assessed]:
-    """Run every detector over everything in the story that it concerns."""
+    """Run every detector over everything in the story that it concerns.
+
+    Args:
+        detectors: all of them.
+        story: what is judged together.
+        now: the time.
+        alive: the alerts of everything in it that last.
+        on_stumble: is told of a detector that breaks off, which keeps no other from its verdict. Without it, what the
+            detector raised is raised.
+    """
     held = alive or {}
     assessed = []
     for view in story.views():
@@ -107,7 +129,12 @@ def assess(
             alert = held.get((detector.name, view.id))
             # What has fired stays due, even if a new partition makes `now` step back.
             at = now if alert is None or detector.deadline is None else max(now, alert.opened_at)
-            assessed.append(Assessed(detector, view, evaluate(detector, view, at), at))
+            try:
+                assessed.append(Assessed(detector, view, evaluate(detector, view, at), at))
+            except Exception as error:
+                if on_stumble is None:
+                    raise
+                on_stumble(Stumble(detector.name, view, error))
     return assessed
 
 

@@ -14,7 +14,7 @@ from pathline.contracts.hint import Hint
 from pathline.domain import judging
 from pathline.domain.detectors.compiled import Detectors
 from pathline.domain.detectors.view import CUSTOMER_EVENTS, Story
-from pathline.domain.judging import Assessed, Change, Episode, Memory, Moment
+from pathline.domain.judging import Assessed, Change, Episode, Memory, Moment, Stumble
 from pathline.kit.logging import get_logger
 from pathline.storage import fences, judgements, stories, watch
 from pathline.storage.fences import Advance
@@ -166,7 +166,8 @@ class Judge:
         for key, listed in assessed.items():
             changes = judging.judge(listed, memory, when)
             judged.changes += changes
-            due[key] = self._next_due(key, judging.next_due(listed, memory, changes), when)
+            wakes = (self._next_due(key, judging.next_due(listed, memory, changes), when), due[key])
+            due[key] = min((at for at in wakes if at is not None), default=None)
         if judged.changes:
             await judgements.keep(db, judged.changes)
         await watch.schedule(db, due)
@@ -188,11 +189,18 @@ class Judge:
         judged: Judged,
         due: dict[UUID, datetime | None],
     ) -> dict[UUID, list[Assessed]]:
-        """Assess each story; one that a detector stumbles over holds up no other."""
+        """Assess each story. A detector that stumbles over one is asked again later, and holds up nothing else."""
         assessed: dict[UUID, list[Assessed]] = {}
+
+        def stumble(one: Stumble) -> None:
+            story = one.view.story.id
+            log.error("a detector stumbled", story=str(story), detector=one.detector, exc_info=one.error)
+            judged.failed += 1
+            due[story] = when.clock + AGAIN_AFTER
+
         for story in told:
             try:
-                assessed[story.id] = judging.assess(self._detectors, story, when.now, alive)
+                assessed[story.id] = judging.assess(self._detectors, story, when.now, alive, on_stumble=stumble)
             except Exception:
                 log.exception("a story could not be judged", story=str(story.id))
                 judged.failed += 1

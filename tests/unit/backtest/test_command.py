@@ -13,9 +13,8 @@ from typer.testing import CliRunner, Result
 
 from pathline.cli import make_app
 from pathline.demo.history import history
-from pathline.domain import judging
 from pathline.domain.detectors.compiled import Detector
-from pathline.domain.detectors.evaluate import Verdict
+from pathline.domain.detectors.evaluate import Verdict, evaluate
 from pathline.domain.detectors.view import View
 
 APP = make_app(["backtest"])
@@ -250,14 +249,13 @@ def test_an_empty_file_has_no_episodes() -> None:
 
 
 def test_a_detector_that_stumbles_is_named_once_and_ends_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    well = judging.evaluate
 
     def broken(detector: Detector, view: View, now: datetime) -> Verdict:
         if detector.name == "delivery_at_risk":
             raise OverflowError
-        return well(detector, view, now)
+        return evaluate(detector, view, now)
 
-    monkeypatch.setattr(judging, "evaluate", broken)
+    monkeypatch.setattr("pathline.domain.judging.evaluate", broken)
     result = run("-", stdin=ndjson(STORY))
     assert result.exit_code == 1
     assert result.stderr.count("delivery_at_risk stumbled over order A1: OverflowError()") == 1

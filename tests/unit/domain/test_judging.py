@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
 
 from pathline.domain import judging
 from pathline.domain.alerts import Acknowledge, Resolve, Snooze
-from pathline.domain.detectors.view import Story
+from pathline.domain.detectors.compiled import Detector
+from pathline.domain.detectors.evaluate import Verdict, evaluate
+from pathline.domain.detectors.view import Story, View
 from pathline.domain.identifiers import name_id
 from pathline.domain.judging import Memory, Moment, moment
 from tests.support.desk import DETECTORS, Desk, at
@@ -92,6 +94,24 @@ def test_they_are_one_cause_too_when_they_are_judged_together(desk: Desk) -> Non
     story = _story(desk)
     (change,) = judging.judge(judging.assess(DETECTORS, story, at(minutes=5)), Memory(), _when(days=1))
     assert (alert.why, len(change.causes), alert.severity) == (("twin",), 1, "warning")
+
+
+def test_a_detector_that_stumbles_keeps_no_other_from_its_verdict(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    desk.tell("Order Completed", at(), PROMISED, order="o", user="u")
+
+    def broken(detector: Detector, view: View, now: datetime) -> Verdict:
+        if detector.name == "late_vs_promise":
+            raise OverflowError
+        return evaluate(detector, view, now)
+
+    monkeypatch.setattr("pathline.domain.judging.evaluate", broken)
+    stumbles: list[judging.Stumble] = []
+    assessed = judging.assess(DETECTORS, _story(desk), at(days=1), on_stumble=stumbles.append)
+    holding = {one.detector.name for one in assessed if one.verdict.holding}
+    assert holding == {"delivery_at_risk"}
+    assert [(one.detector, one.view.identifier.value) for one in stumbles] == [("late_vs_promise", "o")]
+    with pytest.raises(OverflowError):
+        judging.assess(DETECTORS, _story(desk), at(days=1))
 
 
 class TestAHand:
