@@ -33,7 +33,7 @@ class Stitch(msgspec.Struct):
     hints: list[Hint]
     moved: int
     duplicates: int
-    letters: int
+    letters: list[DeadLetter]
 
 
 async def stitch(
@@ -74,7 +74,7 @@ async def stitch(
     hints = _hints(changes, batch, moved, reowned)
     await fences.advance(db, topic, [_with_hints(move, hints, batch) for move in moves])
     duplicates = batch.size - len(batch.letters) - len(changes.stitched) - len(refused)
-    return Stitch(hints, len(moved), duplicates, len(letters))
+    return Stitch(hints, len(moved), duplicates, letters)
 
 
 async def _join_users(db: Db, batch: Batch, new: set[UUID]) -> tuple[list[Moved], list[DeadLetter]]:

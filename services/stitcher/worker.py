@@ -17,6 +17,7 @@ from pathline.contracts import hint
 from pathline.kit.logging import get_logger
 from pathline.storage import fences
 from pathline.storage.fences import Advance, FenceLostError
+from services.stitcher import letters
 from services.stitcher.batch import Batch, collect, halves, refused
 from services.stitcher.transaction import Stitch, stitch
 
@@ -149,7 +150,7 @@ class Worker:
                 if not await self._partitions.committed(db, moves):
                     raise
                 kept = await fences.unsent(db, self._partitions.topic, [move.partition for move in moves])
-                return Stitch([one for value in kept for one in hint.decode(value).hints], 0, 0, 0)
+                return Stitch([one for value in kept for one in hint.decode(value).hints], 0, 0, [])
 
     async def _send(self, hints: Sequence[hint.Hint]) -> None:
         """Send hints until the broker has them: the next commit overwrites the copy in the table."""
@@ -173,7 +174,8 @@ class Worker:
         self._metrics.batch_seconds.observe(seconds)
         self._metrics.touchpoints.labels("stitched").inc(len(done.hints))
         self._metrics.touchpoints.labels("duplicate").inc(done.duplicates)
-        self._metrics.touchpoints.labels("dead_letter").inc(done.letters)
+        self._metrics.touchpoints.labels("dead_letter").inc(len(done.letters))
+        letters.tell(done.letters)
         self._metrics.moved.inc(done.moved)
         now = datetime.now(UTC)
         for one in done.hints:

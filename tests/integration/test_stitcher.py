@@ -9,6 +9,7 @@ from typing import Any
 
 import asyncpg
 import pytest
+from structlog.testing import capture_logs
 
 from pathline.contracts import hint
 from pathline.domain.identifiers import name_id, touchpoint_id
@@ -151,8 +152,17 @@ async def test_what_cannot_be_read_is_a_dead_letter_with_its_bytes(
     stitcher: Stitcher, pool: asyncpg.Pool, send: Any, topics: Topics
 ) -> None:
     nobody = record({"event": "Product Viewed", "userId": "null"}, message_id="n", source="s3")
-    await send(b"not json", nobody, record({"userId": "fine", "event": "Seen"}, message_id="f", source="s3"))
-    await until(lambda: _is(stored(pool, "s3"), 1))
+    with capture_logs() as said:
+        await send(b"not json", nobody, record({"userId": "fine", "event": "Seen"}, message_id="f", source="s3"))
+        await until(lambda: _is(stored(pool, "s3"), 1))
+
+        async def told() -> bool:
+            return len([one for one in said if one["event"] == "dead letter"]) == 2
+
+        await until(told)
+    assert {(one["code"], one["message_id"]) for one in said if one["event"] == "dead letter"} == {
+        ("no_subject", "n"), ("unreadable_record", None),
+    }  # fmt: skip
     await until(lambda: _is(count(pool, "SELECT count(*) FROM dead_letter WHERE topic = $1", topics.touchpoints), 2))
     rows = await pool.fetch("SELECT code, value FROM dead_letter WHERE topic = $1 ORDER BY code", topics.touchpoints)
     assert [(row["code"], row["value"]) for row in rows] == [("no_subject", nobody), ("unreadable_record", b"not json")]
