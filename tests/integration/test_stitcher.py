@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import asyncpg
 import pytest
+from aiokafka import TopicPartition
 from structlog.testing import capture_logs
 
+from pathline.consuming.lookout import Lookout
+from pathline.consuming.partitions import Partitions
 from pathline.contracts import hint
 from pathline.domain.identifiers import name_id, touchpoint_id
-from pathline.kit.kafka import Topics, make_consumer
+from pathline.kit.health import Health
+from pathline.kit.kafka import Topics, make_consumer, make_producer
 from pathline.storage import entities, fences, people, strands, touchpoints
 from services.stitcher import app
+from services.stitcher.hints import HintPublisher
+from services.stitcher.metrics import StitcherMetrics
 from tests.conftest import Stack
 from tests.support.records import produce, record, until
 
@@ -256,3 +263,104 @@ async def test_a_join_over_the_limit_is_a_dead_letter_and_is_not_noted_as_seen(
     await until(lambda: _is(stored(pool, "s7"), 3))
     refused = touchpoint_id("s7", "j2")
     assert await count(pool, "SELECT count(*) FROM seen WHERE id = $1", refused) == 0
+
+
+async def test_a_collector_whose_clock_is_ahead_moves_no_deadline(
+    stitcher: Stitcher, pool: asyncpg.Pool, stack: Stack, topics: Topics
+) -> None:
+    producer = make_producer(stack.bootstrap, client_id="test")
+    await producer.start()
+    try:
+        ahead = datetime.now(UTC) + timedelta(hours=1)
+        value = record({"userId": "ahead", "event": "Product Viewed"}, message_id="a1", source="s8", received_at=ahead)
+        await producer.send_and_wait(topics.touchpoints, value, timestamp_ms=int(ahead.timestamp() * 1_000))
+    finally:
+        await producer.stop()
+    await until(lambda: _is(stored(pool, "s8"), 1))
+    assert await pool.fetchval(
+        "SELECT max(through) <= clock_timestamp() FROM fence WHERE topic = $1", topics.touchpoints
+    )
+
+
+async def test_through_follows_the_databases_clock_back(
+    stitcher: Stitcher, pool: asyncpg.Pool, topics: Topics, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def ahead(_db: Any) -> datetime:
+        return datetime.now(UTC) + timedelta(hours=1)
+
+    async def through() -> bool:
+        async with pool.acquire() as db:
+            least = await fences.least_through(db, topics.touchpoints)
+        return least is not None and least > datetime.now(UTC) + timedelta(minutes=1)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(fences, "clock", ahead)
+        await until(through)
+
+    async def back() -> bool:
+        return not await through()
+
+    await until(back)
+
+
+async def test_a_partition_that_nobody_reads_holds_through_back(
+    pool: asyncpg.Pool, stack: Stack, topics: Topics
+) -> None:
+    consumer = make_consumer(stack.bootstrap, client_id="test", auto_offset_reset="earliest")
+    await consumer.start()
+    try:
+        partitions = Partitions(consumer, pool, topics.touchpoints, "test")
+        consumer.assign([TopicPartition(topics.touchpoints, 0)])
+        await partitions.take_assigned()
+        lookout = Lookout(partitions, pool, Health())
+        await produce(stack.bootstrap, topics.touchpoints, [b"for 0", b"for 1", b"for 0"])
+        seen = await lookout.look()
+        await lookout.note()
+        assert (seen.waiting, seen.ours) == (3, 2)
+        async with pool.acquire() as db:
+            assert await fences.least_through(db, topics.touchpoints) == datetime(1970, 1, 1, tzinfo=UTC)
+    finally:
+        await consumer.stop()
+
+
+async def test_a_batch_waits_until_its_hints_are_sent(
+    environment: None, pool: asyncpg.Pool, send: Any, topics: Topics, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[StitcherMetrics] = []
+    kafka_is_back = asyncio.Event()
+    sends = HintPublisher.send
+
+    def metrics(*args: Any) -> StitcherMetrics:
+        made.append(StitcherMetrics(*args))
+        return made[0]
+
+    async def when_it_is_back(self: HintPublisher, hints: Any) -> None:
+        if hints:
+            await kafka_is_back.wait()
+        await sends(self, hints)
+
+    async def lag() -> float:
+        return float(made[0].lag._value.get()) if made else math.nan
+
+    monkeypatch.setattr(app, "StitcherMetrics", metrics)
+    monkeypatch.setattr(HintPublisher, "send", when_it_is_back)
+    running = Stitcher()
+    try:
+        await until(lambda: _is(lag(), 0))
+        await send(record({"userId": "unsent", "event": "Product Viewed"}, message_id="1", source="s9"))
+        await until(lambda: _is(stored(pool, "s9"), 1))
+        now = datetime.now(UTC)
+        await until(lambda: _later(pool, topics, now))
+        assert await lag() == 1
+        kafka_is_back.set()
+        await until(lambda: _is(lag(), 0))
+    finally:
+        kafka_is_back.set()
+        await running.end()
+
+
+async def _later(pool: asyncpg.Pool, topics: Topics, than: datetime) -> bool:
+    """Whether a look that began since has been written down."""
+    async with pool.acquire() as db:
+        least = await fences.least_through(db, topics.touchpoints)
+    return least is not None and least > than
