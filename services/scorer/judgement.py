@@ -32,6 +32,10 @@ AGAIN_AFTER: Final = timedelta(minutes=5)
 """When a story that a detector stumbled over is tried again."""
 
 
+RELOOK_AFTER: Final = timedelta(seconds=5)
+"""When a story is looked at once more that a hint had judged by what its customer did elsewhere."""
+
+
 class Judged(msgspec.Struct):
     """What a transaction did."""
 
@@ -97,7 +101,7 @@ class Judge:
         if len(around) >= self._neighbours:
             raise TooManyNeighboursError
         keys = await stories.keys_of(db, wanted.keys() | around)
-        judged = await self._lock_and_judge(db, set(keys.values())) if keys else Judged()
+        judged = await self._lock_and_judge(db, set(keys.values()), relook=True) if keys else Judged()
         for one, at in wanted.items():
             held = judged.received.get(keys[one])
             judged.received[keys[one]] = at if held is None else min(held, at)
@@ -108,7 +112,7 @@ class Judge:
         """Judge what the customers of one hint have elsewhere, as much of it as is judged at a time."""
         around = await self._around(db, [hint])
         keys = await stories.keys_of(db, around)
-        judged = await self._lock_and_judge(db, set(keys.values())) if keys else Judged()
+        judged = await self._lock_and_judge(db, set(keys.values()), relook=True) if keys else Judged()
         judged.cut = len(around) >= self._neighbours
         return judged
 
@@ -119,7 +123,7 @@ class Judge:
     async def due(self, db: Db, limit: int) -> Judged:
         """Judge up to `limit` stories whose deadline has passed, those that no peer is judging."""
         keys = await self.due_keys(db, limit)
-        judged = await self._judge(db, keys) if keys else Judged()
+        judged = await self._judge(db, keys, relook=False) if keys else Judged()
         judged.taken = len(keys)
         return judged
 
@@ -127,9 +131,9 @@ class Judge:
         """Which stories `due` would judge now."""
         return await watch.take_due(db, (await self._moment(db)).now, limit)
 
-    async def stories(self, db: Db, keys: Collection[UUID]) -> Judged:
-        """Judge these stories."""
-        return await self._lock_and_judge(db, keys)
+    async def stories(self, db: Db, keys: Collection[UUID], *, relook: bool = False) -> Judged:
+        """Judge these stories; `relook` where it is because of a hint, and not because of the time."""
+        return await self._lock_and_judge(db, keys, relook=relook)
 
     async def _moment(self, db: Db) -> Moment:
         clock, through = await judgements.clocks(db, self._touchpoints)
@@ -148,11 +152,11 @@ class Judge:
                     people.add(hint.subject)
         return set(await stories.neighbours(db, people, things, self._neighbours)) if people or things else set()
 
-    async def _lock_and_judge(self, db: Db, keys: Collection[UUID]) -> Judged:
+    async def _lock_and_judge(self, db: Db, keys: Collection[UUID], *, relook: bool) -> Judged:
         await watch.lock(db, keys)
-        return await self._judge(db, keys)
+        return await self._judge(db, keys, relook=relook)
 
-    async def _judge(self, db: Db, keys: Collection[UUID]) -> Judged:
+    async def _judge(self, db: Db, keys: Collection[UUID], *, relook: bool) -> Judged:
         # After the lock, which may take a while to get, and before the reading: what was told by then is in it.
         when = await self._moment(db)
         gathered = await stories.gather(db, keys, self._zone)
@@ -161,7 +165,12 @@ class Judge:
         judged = Judged(keys=set(told), elsewhere=set(gathered.elsewhere.values()) - set(keys))
         due: dict[UUID, datetime | None] = dict.fromkeys(keys)
         assessed = self._assess(told.values(), when, alive, judged, due)
-        await self._ask_owners(db, assessed, when, alive, judged, due)
+        asked = await self._ask_owners(db, assessed, when, alive, judged, due)
+        if relook:
+            # What its customer does while we judge has a hint of its own, but whoever has that one does not see a story
+            # that is not committed yet, and passes it over. A lock would have to be on the customer, who may become
+            # another one meanwhile. So the story is looked at once more, by the waker, which asks for no third look.
+            due.update(dict.fromkeys(asked, when.clock + RELOOK_AFTER))
         memory = await self._remember(db, [one for listed in assessed.values() for one in listed], alive)
         for key, listed in assessed.items():
             changes = judging.judge(listed, memory, when)
@@ -215,17 +224,18 @@ class Judge:
         alive: Mapping[Episode, Alert],
         judged: Judged,
         due: dict[UUID, datetime | None],
-    ) -> None:
-        """Look up the customers of what would hold for anyone, and assess that again."""
+    ) -> set[UUID]:
+        """Look up the customers of what would hold for anyone, and assess that again; returns the stories it was."""
         unknown = {key: judging.unknown_owners(listed) for key, listed in assessed.items()}
         ids = {one for asked in unknown.values() for one in asked}
         if not ids:
-            return
+            return set()
         customers = await stories.customers_of(db, ids)
         again = [listed[0].view.story.knowing(customers) for key, listed in assessed.items() if unknown[key]]
         for story in again:
             del assessed[story.id]
         assessed.update(self._assess(again, when, alive, judged, due))
+        return {story.id for story in again}
 
     @staticmethod
     async def _remember(db: Db, assessed: Sequence[Assessed], alive: Mapping[Episode, Alert]) -> Memory:

@@ -69,7 +69,7 @@ class Transactions:
         self._metrics.hints.labels("nothing_to_judge").inc(unjudged)
         self._metrics.hints.labels("judged").inc(len(batch.hints) - unjudged)
         self._tell(judged, batch.hints)
-        await self.stories(judged.elsewhere)
+        await self.stories(judged.elsewhere, relook=True)
 
     async def due(self, limit: int) -> int:
         """Judge up to `limit` stories whose deadline has passed; returns how many were taken."""
@@ -77,20 +77,20 @@ class Transactions:
             judged = await self._persistence.run(self._due, limit)
         except REFUSALS:
             keys = await self._persistence.run(self._due_keys, limit)
-            await self._one_by_one(keys)
+            await self._one_by_one(keys, relook=False)
             return len(keys)
         self._tell(judged)
         await self.stories(judged.elsewhere)
         return judged.taken
 
-    async def stories(self, keys: Collection[UUID]) -> None:
-        """Judge these stories in a transaction of their own."""
+    async def stories(self, keys: Collection[UUID], *, relook: bool = False) -> None:
+        """Judge these stories in a transaction of their own; `relook` where it is because of a hint."""
         if not keys:
             return
         try:
-            self._tell(await self._persistence.run(self._some, sorted(keys)))
+            self._tell(await self._persistence.run(partial(self._some, relook=relook), sorted(keys)))
         except REFUSALS:
-            await self._one_by_one(sorted(keys))
+            await self._one_by_one(sorted(keys), relook=relook)
 
     async def _hints_or_fewer(self, batch: Batch, partitions: Partitions) -> Judged:
         """Judge a batch; where its customers have too much elsewhere, that first, hint by hint."""
@@ -141,22 +141,22 @@ class Transactions:
         async with self._pool.acquire() as db, db.transaction():
             return await self._judge.due_keys(db, limit)
 
-    async def _some(self, keys: Sequence[UUID]) -> Judged:
+    async def _some(self, keys: Sequence[UUID], *, relook: bool) -> Judged:
         started = time.perf_counter()
         async with self._pool.acquire() as db, db.transaction():
-            judged = await self._judge.stories(db, keys)
+            judged = await self._judge.stories(db, keys, relook=relook)
         self._observe(judged, "hint", time.perf_counter() - started)
         return judged
 
     async def _apart(self, batch: Batch) -> None:
         """Judge each story of a batch, and of its customers', by itself: the database refuses something of one."""
         wanted = things_of(batch.hints)
-        await self._one_by_one(sorted(set((await self._persistence.run(self._keys, wanted)).values())))
+        await self._one_by_one(sorted(set((await self._persistence.run(self._keys, wanted)).values())), relook=True)
         for one in batch.hints:
             try:
                 self._tell(await self._persistence.run(self._elsewhere, one))
             except REFUSALS:
-                await self._one_by_one(sorted(await self._persistence.run(self._elsewhere_keys, one)))
+                await self._one_by_one(sorted(await self._persistence.run(self._elsewhere_keys, one)), relook=True)
 
     async def _keys(self, ids: Collection[UUID]) -> dict[UUID, UUID]:
         async with self._pool.acquire() as db:
@@ -166,10 +166,10 @@ class Transactions:
         async with self._pool.acquire() as db:
             return await self._judge.elsewhere_keys(db, hint)
 
-    async def _one_by_one(self, keys: Sequence[UUID]) -> None:
+    async def _one_by_one(self, keys: Sequence[UUID], *, relook: bool) -> None:
         for key in keys:
             try:
-                self._tell(await self._persistence.run(self._some, [key]))
+                self._tell(await self._persistence.run(partial(self._some, relook=relook), [key]))
             except REFUSALS as refusal:
                 # Its message may quote what a customer sent.
                 log.error("the database refuses a story's alerts", story=str(key), error=type(refusal).__name__)  # noqa: TRY400

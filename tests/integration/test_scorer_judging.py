@@ -21,7 +21,7 @@ from services.scorer.settings import ScorerSettings
 from services.scorer.transactions import Transactions
 from services.scorer.waker import keep_deadlines
 from tests.support.records import until
-from tests.support.scoring import DETECTORS, LONG_AGO, NOW, judge, late, metric, placed, scorer
+from tests.support.scoring import DETECTORS, LONG_AGO, NOW, judge, late, metric, placed, scorer, states_of
 from tests.support.stitching import read_through, stitch
 from tests.support.world import START, touchpoint
 
@@ -244,3 +244,59 @@ async def test_a_story_that_waited_for_a_peer_is_judged_by_the_time_it_is_judged
         await transaction.commit()
     await waiting
     assert len(await late(pool, [order])) == 1
+
+
+async def test_an_answer_that_came_while_a_peer_judged_is_found_by_one_more_look(pool: asyncpg.Pool[Any]) -> None:
+    """Ann's bad rating is judged; before that is committed, an agent replies to her, and a peer judges the reply."""
+    topic = "relook"
+    await read_through(pool, topic, NOW)
+    start = (LONG_AGO - START).total_seconds()
+    ann = {"user_id": "ann of relook"}
+    opened = touchpoint(1, event="Contact Opened", people=ann, things={"case": "relook"}, seconds=start)
+    rated = touchpoint(
+        2, event="Survey Answered", people=ann, properties={"survey": "nps", "score": 1}, seconds=start + 60
+    )  # fmt: skip
+    replied = touchpoint(
+        3, event="Contact Replied", things={"case": "relook"}, properties={"by": "agent"}, seconds=start + 120
+    )  # fmt: skip
+    first, second = scorer(pool, topic), scorer(pool, topic)
+    await stitch(pool, [opened])
+    (hint,) = await stitch(pool, [rated])
+    person = rated.people[0].id
+    async with pool.acquire() as db:
+        transaction = db.transaction()
+        await transaction.start()
+        await first._judge.hints(db, "relook of hints", [hint], [])
+        (answer,) = await stitch(pool, [replied])
+        async with pool.acquire() as other, other.transaction():
+            assert (await second._judge.elsewhere(other, answer)).keys == set()
+        await transaction.commit()
+    assert await states_of(pool, [person]) == ["open"]
+    assert await pool.fetchval("SELECT due_at <= now() + interval '5 s' FROM watch WHERE id = $1", person)
+    await pool.execute("UPDATE watch SET due_at = $2 WHERE id = $1", person, NOW - timedelta(seconds=1))
+    await empty(second)
+    assert await states_of(pool, [person]) == ["resolved"]
+    assert await pool.fetchval("SELECT due_at FROM watch WHERE id = $1", person) is None
+
+
+async def test_one_more_look_asks_for_no_third(pool: asyncpg.Pool[Any]) -> None:
+    topic = "no third"
+    await read_through(pool, topic, NOW)
+    rated = touchpoint(
+        1, event="Survey Answered", people={"user_id": "ann of no third"}, properties={"survey": "nps", "score": 1},
+        seconds=(LONG_AGO - START).total_seconds(),
+    )  # fmt: skip
+    transactions = scorer(pool, topic)
+    person = rated.people[0].id
+    await transactions.stories(set(things_of(await stitch(pool, [rated]))), relook=True)
+    assert await watch_of(pool, person) is not None
+    await pool.execute("UPDATE watch SET due_at = $2 WHERE id = $1", person, NOW - timedelta(seconds=1))
+    await empty(transactions)
+    assert await states_of(pool, [person]) == ["open"]
+    due = await watch_of(pool, person)
+    assert due is None or due > datetime.now(UTC) + timedelta(minutes=1)
+
+
+async def watch_of(pool: asyncpg.Pool[Any], story: UUID) -> datetime | None:
+    due: datetime | None = await pool.fetchval("SELECT due_at FROM watch WHERE id = $1", story)
+    return due
