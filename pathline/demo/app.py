@@ -52,7 +52,7 @@ async def main(stop: asyncio.Event) -> None:
             collector_address=settings.collector,
             console_address=settings.console,
         )
-        app = make_app(shop, health_routes(health, registry))
+        app = make_app(shop, settings.shop, health_routes(health, registry))
         async with asyncio.TaskGroup() as tasks:
             feeding = tasks.create_task(feeder.run())
             await lifecycle.serve(app, settings.shop, stop=stop)

@@ -49,6 +49,13 @@ class Journeys:
         """Close the connections."""
         await self._client.aclose()
 
+    def token(self) -> str:
+        """The console's. Raises UnavailableError while there is none."""
+        try:
+            return (self._home / CREDENTIAL_FILE).read_text(encoding="utf-8").strip()
+        except OSError as problem:
+            raise UnavailableError(type(problem).__name__) from problem
+
     async def of(self, anonymous_id: str) -> Journey:
         """The journey of the customer met under that anonymous id. Raises UnavailableError."""
         customer = await self._get("/customers/lookup", kind="anonymous_id", value=anonymous_id)
@@ -61,13 +68,13 @@ class Journeys:
 
     async def _get(self, path: str, **query: str | int) -> dict[str, Any] | None:
         """The answer, or None for a 404."""
+        token = self.token()
         try:
-            token = (self._home / CREDENTIAL_FILE).read_text(encoding="utf-8").strip()
             answer = await self._client.get(path, params=query, headers={"authorization": f"Bearer {token}"})
             if answer.status_code == httpx.codes.NOT_FOUND:
                 return None
             answer.raise_for_status()
             found: dict[str, Any] = msgspec.json.decode(answer.content, type=dict[str, Any])
-        except (httpx.HTTPError, OSError, msgspec.DecodeError) as problem:
+        except (httpx.HTTPError, msgspec.DecodeError) as problem:
             raise UnavailableError(type(problem).__name__) from problem
         return found

@@ -11,13 +11,16 @@ import msgspec
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 
+from pathline.demo import visitors
 from pathline.demo.credentials import BROWSER_KEY, SERVER_KEY
 from pathline.demo.customer import CATALOGUE
+from pathline.demo.hosts import EVERYWHERE, Hosts
 from pathline.demo.journeys import Journeys, UnavailableError
 from pathline.demo.metrics import DemoMetrics
 from pathline.demo.pace import utc_now
@@ -27,7 +30,6 @@ from pathline.sending.client import Collector, RefusedError, UnreachableError
 
 PAGE: Final = Path(__file__).with_name("page")
 BODY_BYTES_MAX: Final = 8_192
-EVERYWHERE: Final = frozenset({"0.0.0.0", "::"})  # noqa: S104 - told from an address one can go to, not listened on
 VIEWS: Final = ("/", "/product/{sku}", "/cart", "/checkout", "/order/{order_id}")
 """Paths of the page. Its script shows the view that the path names, so that each can be reloaded."""
 
@@ -104,6 +106,7 @@ class Shop:
             console=_origin(self._console_address, request),
             key=BROWSER_KEY,
             goods=goods,
+            visitor=self._visitor(),
             promise_seconds=round(PROMISE.total_seconds()),
         )
         policy = (
@@ -112,6 +115,13 @@ class Shop:
         )
         headers = {"content-security-policy": policy, "cache-control": "no-store", "referrer-policy": "same-origin"}
         return Response(html, media_type="text/html", headers=headers)
+
+    def _visitor(self) -> str:
+        """An id for who comes to the page without one; empty while none can be made."""
+        try:
+            return visitors.new(self._journeys.token())
+        except UnavailableError:
+            return ""
 
     async def pay(self, request: Request) -> Response:
         """The bank answers, and on success the order is placed and handed to the courier."""
@@ -129,8 +139,11 @@ class Shop:
         return _json({"success": True})
 
     async def journey(self, request: Request) -> Response:
-        """The visitor's journey as it is now."""
+        """The visitor's journey as it is now. The console's token is used for no one else's."""
         anonymous_id = msgspec.convert(request.query_params.get("anonymousId"), Name)
+        if not visitors.is_ours(anonymous_id, self._journeys.token()):
+            code = "unknown_visitor"
+            raise TroubleError(code, "the shop shows a journey only to a visitor whose id it made", status=403)
         return _json({"success": True, **msgspec.to_builtins(await self._journeys.of(anonymous_id))})
 
     async def _send(self, calls: Sequence[Call]) -> None:
@@ -139,9 +152,10 @@ class Shop:
             raise TroubleError(refused[0].code, refused[0].message)
 
 
-def make_app(shop: Shop, routes: Sequence[BaseRoute] = ()) -> Starlette:
-    """The shop with more `routes`; errors are JSON with a code."""
+def make_app(shop: Shop, address: str, routes: Sequence[BaseRoute] = ()) -> Starlette:
+    """The shop at `address` with more `routes`; errors are JSON with a code."""
     return Starlette(
+        middleware=[Middleware(Hosts, configured=split_address(address)[0])],
         routes=[*routes, *shop.routes()],
         exception_handlers={
             HTTPException: _handler(lambda e: (e.status_code, "http_error", e.detail)),

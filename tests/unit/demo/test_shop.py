@@ -12,13 +12,15 @@ import httpx
 import pytest
 from prometheus_client import CollectorRegistry
 
+from pathline.demo import visitors
+from pathline.demo.hosts import Hosts
 from pathline.demo.journeys import CREDENTIAL_FILE, SHOWN_MAX, Journeys
 from pathline.demo.metrics import DemoMetrics
 from pathline.demo.shop import BODY_BYTES_MAX, VIEWS, Shop, make_app
 from pathline.demo.visits import Visits
 from pathline.sending.client import Collector
 
-WHO = "1f0c9a52-visit"
+WHO = visitors.new("secret")
 PAY = {"anonymousId": WHO, "checkoutId": "co-123456", "email": "me@example.com", "items": ["LAM-01"]}
 
 
@@ -61,7 +63,7 @@ async def shop(world: World, tmp_path: Path) -> AsyncIterator[httpx.AsyncClient]
         collector_address="127.0.0.1:8080",
         console_address="0.0.0.0:8081",
     )
-    transport = httpx.ASGITransport(make_app(served))
+    transport = httpx.ASGITransport(make_app(served, "shop.test:8084"))
     async with collector, httpx.AsyncClient(transport=transport, base_url="http://shop.test:8084") as client:
         yield client
     await journeys.close()
@@ -156,6 +158,65 @@ async def test_the_journey_is_the_consoles_newest_first(shop: httpx.AsyncClient,
     assert [one["message_id"] for one in told["touchpoints"]] == [str(n) for n in range(SHOWN_MAX + 4, 4, -1)]
     assert {request.headers["authorization"] for request in world.asked} == {"Bearer secret"}
     assert world.asked[1].url.params["value"] == WHO
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        "1f0c9a52-0000-4000-8000-000000000000",
+        visitors.new("another secret"),
+        WHO[:-1] + ("0" if WHO[-1] != "0" else "1"),
+        WHO.partition("-")[0],
+        "ann@example.com"[:3] + "-customer",
+    ],
+)
+async def test_nobody_else_s_journey_is_shown(other: str, shop: httpx.AsyncClient, world: World) -> None:
+    world.console = {"/api/v1/customers/lookup": httpx.Response(200, json={"id": "c-1", "name": "Ann"})}
+    answer = await shop.get("/api/journey", params={"anonymousId": other})
+    assert (answer.status_code, answer.json()["code"]) == (403, "unknown_visitor")
+    assert world.asked == []
+
+
+async def test_the_page_gives_who_comes_an_id_whose_journey_is_shown(shop: httpx.AsyncClient) -> None:
+    pages = [(await shop.get("/")).text for _ in range(2)]
+    given = [re.findall('data-visitor="([^"]+)"', page)[0] for page in pages]
+    assert given[0] != given[1]
+    for one in given:
+        assert (await shop.get("/api/journey", params={"anonymousId": one})).json()["success"]
+
+
+async def test_a_name_that_was_turned_to_this_machine_is_not_answered(shop: httpx.AsyncClient, world: World) -> None:
+    for method, path in [
+        ("GET", "/"),
+        ("GET", f"/api/journey?anonymousId={WHO}"),
+        ("POST", "/api/pay"),
+        ("GET", "/static/shop.js"),
+    ]:
+        answer = await shop.request(method, path, headers={"host": "evil.test:8084"})
+        assert (answer.status_code, answer.json()["code"]) == (403, "foreign_host")
+    assert world.asked == [] and world.told == []
+
+
+@pytest.mark.parametrize(
+    ("configured", "host", "taken"),
+    [
+        ("127.0.0.1", "127.0.0.1:8084", True),
+        ("127.0.0.1", "localhost:8084", True),
+        ("127.0.0.1", "[::1]:8084", True),
+        ("127.0.0.1", "192.0.2.7:8084", False),
+        ("127.0.0.1", "localhost.evil.test", False),
+        ("127.0.0.1", "", False),
+        ("127.0.0.1", "[", False),
+        ("shop.test", "SHOP.test:1", True),
+        ("0.0.0.0", "192.0.2.7:8084", True),
+        ("0.0.0.0", "evil.test", False),
+    ],
+)
+def test_the_shop_answers_to_this_machine_and_to_its_own_name(configured: str, host: str, *, taken: bool) -> None:
+    async def nothing(*_: object) -> None:
+        pass
+
+    assert Hosts(nothing, configured).takes(host) is taken
 
 
 async def test_a_console_in_trouble_is_told(shop: httpx.AsyncClient, world: World, tmp_path: Path) -> None:

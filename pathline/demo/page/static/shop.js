@@ -4,6 +4,12 @@
 const goods = JSON.parse(document.getElementById("goods").textContent);
 const byNumber = new Map(goods.map((product, number) => [product.sku, number]));
 const view = document.getElementById("view");
+const VISITOR = /^[0-9a-f]{24}-[0-9a-f]{24}$/;
+const become = (visitor) => { // the shop makes the visitor's id, and shows a journey only to who has such a one
+  if (!visitor || navigator.globalPrivacyControl) return;
+  try { localStorage["pathline.anonymous"] = JSON.stringify(visitor); } catch { /* it is not remembered, then */ }
+};
+try { if (!VISITOR.test(JSON.parse(localStorage["pathline.anonymous"] ?? '""'))) become(document.body.dataset.visitor); } catch { /* as above */ }
 const tell = (...call) => (window.pathline ??= []).push(call); // before the script has come, a list; it takes it over
 const ITEMS_MAX = 20;
 
