@@ -155,6 +155,36 @@ async def test_the_whole_way_by_keyboard(enter: Enter) -> None:
     await expect(page.locator("h1")).to_have_text("Thank you, it is ordered")
 
 
+async def test_asking_again_leaves_focus_and_what_was_said_alone(enter: Enter) -> None:
+    page = await enter()
+    await fill_cart(page)
+    await page.click("text=Check out")
+    await page.check("input[name=fail]")
+    await page.click("button[type=submit]")
+    await expect(page.locator("#alerts")).to_contain_text("failed")
+    await page.focus("#in-console")
+    await page.evaluate("window.told = document.querySelector('#alerts .alert')")
+    for _ in range(3):
+        async with page.expect_response("**/api/journey*"):
+            pass
+    await expect(page.locator("#in-console")).to_be_focused()
+    assert await page.evaluate("window.told.isConnected")
+    assert " ago" not in await page.inner_text("#alerts")
+
+
+async def test_one_who_was_here_before_the_shop_made_ids_gets_one(enter: Enter) -> None:
+    page = await enter(
+        before="localStorage['pathline.anonymous'] ??= JSON.stringify('5f0c9a52-0000-4000-8000-000000000000')"
+    )
+    await expect(page.locator("#live-state")).to_have_text("live")
+    forged = f"{'0' * 24}-{'0' * 24}"
+    await page.evaluate("forged => { localStorage['pathline.anonymous'] = JSON.stringify(forged); }", forged)
+    async with page.expect_response(lambda answer: "/api/journey" in answer.url and answer.status == 403):
+        pass
+    await expect(page.locator("#live-state")).to_have_text("live")
+    assert await page.evaluate("window.pathline.anonymousId()") != forged
+
+
 async def test_what_somebody_types_stays_text(enter: Enter) -> None:
     page = await enter()
     await fill_cart(page)
