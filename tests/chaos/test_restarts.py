@@ -14,6 +14,7 @@ from pathline.storage import keys
 from tests.chaos.conftest import Make
 from tests.chaos.trial import Trial
 from tests.conftest import Stack
+from tests.support.programs import Program
 from tests.support.records import until
 
 pytestmark = [pytest.mark.chaos, pytest.mark.timeout(240)]
@@ -84,10 +85,12 @@ async def test_kafka_and_postgres_restarted_under_load_lose_and_double_nothing(
         await _more_calls(clients)
         await stack.stop("kafka")
         await until(lambda: _refused(clients), 30)
+        await until(lambda: _say(http, programs[1:], "kafka"), 30)
         await stack.start("kafka")
         await _more_calls(clients)
         await stack.kill("postgres")
         await _more_calls(clients)  # The log takes touchpoints while the database is away.
+        await until(lambda: _say(http, programs[1:], "database"), 30)
         await stack.start("postgres")
         await stack.kill("kafka")
         await stack.start("kafka")
@@ -119,6 +122,12 @@ async def _more_calls(clients: list[Client]) -> None:
         metrics = (await clients[0].http.get("/metrics")).text
         told = [line for line in metrics.splitlines() if "bucket" not in line and "#" not in line]
         raise AssertionError("\n".join([str(late), str(answers), *told])) from late
+
+
+async def _say(http: httpx.AsyncClient, programs: list[Program], part: str) -> bool:
+    """Whether each of these gives that part as a reason why it is not ready."""
+    answers = [await http.get(f"http://{program.address}/health/ready") for program in programs]
+    return all(part in answer.json()["reasons"] for answer in answers)
 
 
 async def _refused(clients: list[Client]) -> bool:
