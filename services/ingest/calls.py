@@ -194,7 +194,8 @@ def take(raw: bytes, receipt: Receipt) -> Record | Refused:
 
 def record(raw: bytes, item: Item, kind: Any, receipt: Receipt) -> Record | Refused:
     """The record of a call that was read; `kind` is its type, as the path or the call itself says."""
-    around = _surroundings(item.context, receipt)
+    seen = receipt.seen
+    around = seen[1] if seen is not None and seen[0] == item.context else _surroundings(item.context, receipt)
     if type(around) is Refused:
         return around
     report = _track(item, receipt) if kind == "track" else _other(item, kind, receipt)
@@ -258,10 +259,7 @@ def _untimed(receipt: Receipt) -> When:
 
 
 def _surroundings(raw: msgspec.Raw, receipt: Receipt) -> Surroundings | Refused:
-    """What the context of a call says; one that is the same as the last is not read again."""
-    seen = receipt.seen
-    if seen is not None and seen[0] == raw:
-        return seen[1]
+    """What the context of a call says; kept for the calls after it."""
     context = _context(raw)
     if type(context) is Refused:
         return context

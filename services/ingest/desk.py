@@ -130,8 +130,8 @@ class Desk:
         if isinstance(record, Refused):
             return self._one_refused(record)
         try:
-            lane = request.lanes.lane_of(record.hash)
-            await lane.add(record.key, record.value, int(now * 1_000), request.traced)
+            for ack in request.lanes.lane_of(record.hash).add((record,), int(now * 1_000), request.traced):
+                await ack
         except NotStoredError:
             self._metrics.unstored.inc()
             return refuse(_NO_ACK)
@@ -170,24 +170,24 @@ class Desk:
 
     def _put(self, batch: list[bytes], receipt: Receipt, request: Request, timestamp_ms: int) -> tuple[_Put, int]:
         """Put each good call in its lane; also how many of them had their times replaced."""
-        lane_of, traced = request.lanes.lane_of, request.traced
         rejected: list[Rejected] = []
-        acks: set[asyncio.Future[None]] = set()
-        first, clamped, stuck = None, 0, False
+        records: list[Record] = []
+        clamped, stuck = 0, False
         for index, raw in enumerate(batch):
             record = calls.take(raw, receipt)
             if type(record) is Refused:
                 rejected.append(Rejected(index, record.code, record.message))
                 self._metrics.touchpoints.labels(record.code).inc()
                 continue
-            if first is None:
-                first = record
+            records.append(record)
             clamped += record.when.clamped
+        acks: set[asyncio.Future[None]] = set()
+        for lane, own in request.lanes.spread(records):
             try:
-                acks.add(lane_of(record.hash).add(record.key, record.value, timestamp_ms, traced))
+                acks |= lane.add(own, timestamp_ms, request.traced)
             except NotStoredError:
                 stuck = True
-        return _Put(acks, rejected, first, stuck), clamped
+        return _Put(acks, rejected, records[0] if records else None, stuck), clamped
 
     def _common(self, batch: _Batch, key: WriteKey, body: Body) -> _Common | Refused:
         """What the calls of a batch have in common, or why none can be taken."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from functools import partial
 from typing import Any, Final, Protocol
 
@@ -41,6 +41,14 @@ OWN_FAULTS: Final = (
 """Errors of one group or topic; the producer can go on. Others that are not retriable it does not outlive."""
 
 Headers = Sequence[tuple[str, bytes]]
+
+
+class Keyed(Protocol):
+    """What is used of a record."""
+
+    key: bytes
+    hash: int
+    value: bytes
 
 
 class NotStoredError(Exception):
@@ -102,10 +110,10 @@ class Lane:
         flying = self._flying.count if self._flying is not None else 0
         return flying + sum(group.count for group in self._waiting)
 
-    def add(self, key: bytes, value: bytes, timestamp_ms: int, headers: Headers) -> asyncio.Future[None]:
-        """Put a record in the last group that waits; the future is done when the broker has it.
+    def add(self, records: Iterable[Keyed], timestamp_ms: int, headers: Headers) -> set[asyncio.Future[None]]:
+        """Put records in the last group that waits, and in new ones; the futures are done when the broker has them.
 
-        The future ends with NotStoredError when it does not in time. Several wait for it: never cancel it.
+        A future ends with NotStoredError when it does not in time. Several wait for it: never cancel it.
 
         Raises:
             NotStoredError: the partition has given no ack for so long that waiting for one is of no use.
@@ -113,21 +121,28 @@ class Lane:
         if self.stuck_since is not None:
             message = "the partition gives no ack"
             raise NotStoredError(message)
-        if self._waiting:
-            group = self._waiting[-1]
-            if group.records.append(timestamp=timestamp_ms, key=key, value=value, headers=headers) is not None:
-                group.count += 1
-                return group.stored
+        group = self._waiting[-1] if self._waiting else self._begun()
+        append = group.records.append
+        stored: set[asyncio.Future[None]] = set()
+        for record in records:
+            if append(timestamp=timestamp_ms, key=record.key, value=record.value, headers=headers) is None:
+                group = self._begun()
+                append = group.records.append
+                append(timestamp=timestamp_ms, key=record.key, value=record.value, headers=headers)
+            group.count += 1
+            stored.add(group.stored)
+        return stored
+
+    def _begun(self) -> _Group:
+        """A new group, last of those that wait."""
         group = _Group(self._producer.create_batch(), self._loop.create_future())
         group.stored.add_done_callback(_retrieved)
-        group.records.append(timestamp=timestamp_ms, key=key, value=value, headers=headers)
-        group.count = 1
         group.deadline = self._loop.call_later(self._ack_seconds, self._overdue, group)
         self._waiting.append(group)
         if self._task is None:
             # A task begins when this turn of the loop is over: whoever else is served in it shares the group.
             self._task = self._loop.create_task(self._flush())
-        return group.stored
+        return group
 
     async def _flush(self) -> None:
         while self._waiting:
@@ -208,6 +223,14 @@ class Lanes:
     def lane_of(self, key_hash: int) -> Lane:
         """Where records of this hash go: where Java clients send them too."""
         return self._lanes[key_hash % len(self._lanes)]
+
+    def spread(self, records: Iterable[Keyed]) -> Iterator[tuple[Lane, list[Keyed]]]:
+        """The lanes that get one of these, each with its own."""
+        count = len(self._lanes)
+        spread: list[list[Keyed]] = [[] for _ in range(count)]
+        for record in records:
+            spread[record.hash % count].append(record)
+        return ((lane, own) for lane, own in zip(self._lanes, spread, strict=True) if own)
 
     @property
     def unacked(self) -> int:

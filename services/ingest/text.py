@@ -44,7 +44,7 @@ def are_sound(whole: bytes, calls: Sequence[bytes]) -> bool:
     if _BACKSLASH in whole and b"\\u0000" in whole:
         return False
     objects = max(map(bytes.count, calls, repeat(b"{")))
-    return objects + max((call.count(b"[") for call in calls if _ARRAY in call), default=0) <= DEPTH_MAX
+    return objects + max([call.count(b"[") for call in calls if _ARRAY in call], default=0) <= DEPTH_MAX
 
 
 def is_utf8(raw: bytes) -> bool:

@@ -138,6 +138,7 @@ async def main(bootstrap: str, topic: str, port: int) -> None:
             log_config=None,
             access_log=False,
             server_header=False,
+            proxy_headers=False,
             date_header=False,
         )
         await uvicorn.Server(config).serve()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -22,6 +23,15 @@ from services.ingest.metrics import IngestMetrics
 
 GROUP_RECORDS = 5
 SOON = 0.05
+
+
+@dataclass
+class Record:
+    """What a lane is given."""
+
+    key: bytes
+    hash: int
+    value: bytes
 
 
 class Group:
@@ -85,7 +95,8 @@ def make(producer: Producer, errors: list[BaseException]) -> Callable[..., Lanes
 
 
 def add(lanes: Lanes, partition: int, value: bytes) -> asyncio.Future[None]:
-    return lanes.lane_of(partition).add(b"key", value, 1, [])
+    (stored,) = lanes.lane_of(partition).add([Record(b"key", partition, value)], 1, [])
+    return stored
 
 
 async def test_all_of_one_turn_share_a_group_that_is_sent_at_once(
@@ -128,6 +139,25 @@ async def test_a_full_group_is_followed_by_another_in_order(producer: Producer, 
         producer.acks[0].set_result(None)
     await asyncio.gather(*stored)
     assert [value for _, group in producer.sent for value in group] == values
+
+
+async def test_records_that_come_together_go_by_their_hash_and_wait_for_all_their_groups(
+    producer: Producer, make: Callable[..., Lanes]
+) -> None:
+    lanes = make(partitions=3)
+    early = add(lanes, 1, b"early")
+    records = [Record(b"key", 7 if number % 2 else 3, b"%d" % number) for number in range(2 * GROUP_RECORDS)]
+    stored = {lane: lane.add(own, 1, []) for lane, own in lanes.spread(records)}
+    assert [len(acks) for acks in stored.values()] == [1, 2]
+    assert early in stored[lanes.lane_of(1)]
+    assert await producer.given(2) == [(1, [b"early", b"1", b"3", b"5", b"7"]), (0, [b"0", b"2", b"4", b"6", b"8"])]
+    producer.acks[1].set_result(None)
+    await early
+    assert (await producer.given(3))[2] == (1, [b"9"])
+    for partition in (0, 1):
+        producer.acks[partition].set_result(None)
+    await asyncio.gather(*(ack for acks in stored.values() for ack in acks))
+    assert lanes.unacked == 0
 
 
 async def test_a_partition_without_an_ack_holds_up_nobody_else(producer: Producer, make: Callable[..., Lanes]) -> None:
