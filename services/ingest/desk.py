@@ -151,9 +151,7 @@ class Desk:
         if isinstance(common, Refused):
             return refuse(common)
         receipt, now = self._receipt(key, historical=batch.historical is True, common=common)
-        raws = list(map(bytes, batch.batch))
-        receipt.sound = text.are_sound(whole, raws)
-        put, clamped = self._put(raws, receipt, request, int(now * 1_000))
+        put, clamped = self._put(whole, list(map(bytes, batch.batch)), receipt, request, int(now * 1_000))
         count = len(batch.batch) - len(put.rejected)
         try:
             for ack in put.acks:
@@ -168,13 +166,16 @@ class Desk:
         self._note(put.first, now, count, clamped)
         return Answer(HTTPStatus.OK, stored_but(put.rejected)) if put.rejected else ALL_STORED
 
-    def _put(self, batch: list[bytes], receipt: Receipt, request: Request, timestamp_ms: int) -> tuple[_Put, int]:
+    def _put(
+        self, whole: bytes, batch: list[bytes], receipt: Receipt, request: Request, timestamp_ms: int
+    ) -> tuple[_Put, int]:
         """Put each good call in its lane; also how many of them had their times replaced."""
         rejected: list[Rejected] = []
         records: list[Record] = []
         clamped, stuck = 0, False
-        for index, raw in enumerate(batch):
-            record = calls.take(raw, receipt)
+        items = calls.read_all(whole, batch, receipt.call_bytes_max)
+        for index, (raw, item) in enumerate(zip(batch, items, strict=True)):
+            record = item if type(item) is Refused else calls.record(raw, item, item.type, receipt)
             if type(record) is Refused:
                 rejected.append(Rejected(index, record.code, record.message))
                 self._metrics.touchpoints.labels(record.code).inc()

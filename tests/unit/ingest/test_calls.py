@@ -30,9 +30,13 @@ def receipt(*, trusted: bool = True, shared: dict[str, Any] | None = None, **mor
     return Receipt(**(given | more))
 
 
-def take(call: dict[str, Any] | bytes, **more: Any) -> Record:
+def taken(call: dict[str, Any] | bytes, where: Receipt) -> Record | Refused:
     raw = call if isinstance(call, bytes) else orjson.dumps(call)
-    record = calls.take(raw, receipt(**more))
+    return calls.take(raw, where)
+
+
+def take(call: dict[str, Any] | bytes, **more: Any) -> Record:
+    record = taken(call, receipt(**more))
     assert isinstance(record, Record), record
     return record
 
@@ -42,8 +46,7 @@ def touchpoint(call: dict[str, Any] | bytes, **more: Any) -> Touchpoint:
 
 
 def code(call: dict[str, Any] | bytes, **more: Any) -> str:
-    raw = call if isinstance(call, bytes) else orjson.dumps(call)
-    refused = calls.take(raw, receipt(**more))
+    refused = taken(call, receipt(**more))
     assert isinstance(refused, Refused)
     assert refused.code in CALL_CODES
     return refused.code
@@ -125,7 +128,7 @@ def test_the_key_is_whom_or_what_it_is_about(person: dict[str, Any], key: bytes)
 def test_the_context_of_a_batch_names_a_person_too() -> None:
     call = {"type": "page", "messageId": "m"}
     shared = {"device": {"id": "d"}, "library": {"name": "analytics-kotlin"}}
-    record = calls.take(orjson.dumps(call), receipt(shared=shared))
+    record = taken(call, receipt(shared=shared))
     assert isinstance(record, Record)
     got = to_touchpoint(accepted.decode(record.value))
     assert [one.value for one in got.people] == ["d"]
@@ -278,7 +281,7 @@ def test_each_call_of_a_batch_has_its_own_context() -> None:
         {}, {"context": {"library": {"name": "analytics-node"}}}, {"context": {"library": {"name": "analytics-node"}}},
         {"context": {"device": {"id": "e"}}}, {"context": []}, {"context": {"device": {"id": "e"}}}, {"context": None},
     )  # fmt: skip
-    got = [calls.take(orjson.dumps({"type": "page", "messageId": "m", **context}), where) for context in contexts]
+    got = [taken({"type": "page", "messageId": "m", **context}, where) for context in contexts]
     keys = [record.key if isinstance(record, Record) else record.code for record in got]
     device, other = b"default/device_id/d", b"default/device_id/e"
     assert keys == [device, device, device, other, "bad_context", other, device]

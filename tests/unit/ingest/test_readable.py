@@ -6,6 +6,7 @@ import json
 from datetime import UTC, datetime
 from typing import Any
 
+import msgspec
 import orjson
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
@@ -89,12 +90,8 @@ def check(raw: bytes, kind: str | None, *, trusted: bool, shared: bytes | None =
             assert context.code in CALL_CODES
             return
     where = receipt(trusted=trusted, shared=shared, context=context)
-    where.sound = text.are_sound(raw, [raw])
-    if kind is None:
-        got = calls.take(raw, where)
-    else:
-        item = calls.read(raw, 32_768)
-        got = calls.record(raw, item, kind, where) if isinstance(item, Item) else item
+    item = calls.read(raw, 32_768)
+    got = calls.record(raw, item, item.type if kind is None else kind, where) if isinstance(item, Item) else item
     if isinstance(got, Refused):
         assert got.code in CALL_CODES
         assert raw[:200].decode("utf-8", "replace") not in got.message or len(raw) < 10
@@ -135,6 +132,26 @@ def test_a_wrecked_call_is_refused_or_can_be_read(
     where = min(where, len(parts) - 1)
     raw = wreck[0].join(parts[:where]) + (wreck[1] if where else b"") + wreck[0].join(parts[where:])
     check(raw, None, trusted=trusted)
+
+
+@settings(max_examples=200, deadline=None)
+@given(sent=st.lists(call, min_size=1, max_size=3), wreck=st.sampled_from(WRECKS), where=st.integers(0, 6))
+@example(sent=[BOUGHT, {**BOUGHT, "properties": []}], wreck=WRECKS[0], where=0)
+@example(sent=[BOUGHT] * 2, wreck=WRECKS[6], where=1)
+def test_a_batch_is_read_in_one_go_as_it_would_be_one_by_one(
+    sent: list[dict[str, Any]], wreck: tuple[bytes, bytes], where: int
+) -> None:
+    raw = json.dumps({"batch": sent}).encode()
+    parts = raw.split(wreck[0])
+    where = min(where, len(parts) - 1)
+    whole = wreck[0].join(parts[:where]) + (wreck[1] if where else b"") + wreck[0].join(parts[where:])
+    try:
+        alone = [bytes(one) for one in msgspec.json.decode(whole, type=dict[str, list[msgspec.Raw]])["batch"]]
+    except (ValueError, KeyError, RecursionError):
+        return
+    if alone:
+        one_by_one = [calls.read(one, 32_768) for one in alone]
+        assert calls.read_all(whole, alone, 32_768) == one_by_one
 
 
 @settings(max_examples=300, deadline=None)
