@@ -2,13 +2,61 @@
 
 import logging
 import sys
-from collections.abc import Sequence
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
 
 import structlog
 from structlog.typing import FilteringBoundLogger, Processor
 
 _NOISY = ("aiokafka", "asyncio", "httpx", "httpcore", "uvicorn.access")
 """Libraries whose own progress is no news: only their warnings are kept."""
+_REPEATING = ("aiokafka", "asyncpg.pool")
+"""Libraries that say the same at every try, many times a second, while their server is away."""
+REPEAT_SECONDS = 10.0
+"""For so long a library's record keeps others of the same logger and template back."""
+REPEATS_MOST = 128
+"""Templates remembered; the one let through longest ago is forgotten first."""
+
+
+class Repeats(logging.Filter):
+    """Lets one record of a repeating library's logger and template through in REPEAT_SECONDS.
+
+    The next one let through has the number of those left out as its `suppressed`.
+    """
+
+    def __init__(self, libraries: Sequence[str] = _REPEATING, now: Callable[[], float] = time.monotonic) -> None:
+        """Watch the loggers of `libraries`; `now` is in seconds."""
+        super().__init__()
+        self._libraries = libraries
+        self._prefixes = tuple(f"{name}." for name in libraries)
+        self._now = now
+        # Handlers filter before they lock, and libraries may log from threads.
+        self._lock = threading.Lock()
+        self._seen: OrderedDict[tuple[str, str], tuple[float, int]] = OrderedDict()
+
+    def __len__(self) -> int:
+        """How many templates are remembered."""
+        return len(self._seen)
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Whether the record is said; sets `suppressed` on one that is said after others were not."""
+        if record.name not in self._libraries and not record.name.startswith(self._prefixes):
+            return True
+        kind, now = (record.name, str(record.msg)), self._now()
+        with self._lock:
+            said, suppressed = self._seen.get(kind, (None, 0))
+            if said is not None and now - said < REPEAT_SECONDS:
+                self._seen[kind] = (said, suppressed + 1)
+                return False
+            self._seen[kind] = (now, 0)
+            self._seen.move_to_end(kind)
+            if len(self._seen) > REPEATS_MOST:
+                self._seen.popitem(last=False)
+        if suppressed:
+            record.suppressed = suppressed
+        return True
 
 
 def configure(service: str, level: str) -> None:
@@ -31,9 +79,10 @@ def configure(service: str, level: str) -> None:
         cache_logger_on_first_use=False,
     )
     handler = logging.StreamHandler(sys.stderr)
+    handler.addFilter(Repeats())
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=shared,
+            foreign_pre_chain=[*shared, structlog.stdlib.ExtraAdder(allow=["suppressed"])],
             processors=[
                 _say_service(service),
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
