@@ -148,7 +148,7 @@ class Envelope:
         return b"".join((start, when, b',"message_id":', _encoder.encode(message_id), to_call, call, b"}"))
 
     def _start_for(self, library: str) -> bytes:
-        """What comes before the time, for a kind of sender: there are four."""
-        start = b'%b,"library":"%b","occurred_at":' % (self._start, library.encode())
+        """What comes before the time, for a kind of sender: there are four, kept for the calls that follow."""
+        start = b'%b,"library":%b,"occurred_at":' % (self._start, _encoder.encode(library))
         self._by_library[library] = start
         return start
