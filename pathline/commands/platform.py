@@ -15,7 +15,7 @@ from pathline.kit import signin
 from pathline.kit.settings import Settings
 from pathline.kit.topics import check_topics, ensure_topics
 from pathline.supervisor import credential, state
-from pathline.supervisor.status import Status, wait
+from pathline.supervisor.status import Health, Status, wait
 
 DIFFERS = 1
 """Exit status of a check that found a difference."""
@@ -42,10 +42,13 @@ def status(
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object instead of a table.")] = False,
 ) -> None:
     """Each part, its address, its health; exit 0 when all are ready."""
-    seen = asyncio.run(wait(Settings.load(), wait_seconds))
+    settings = Settings.load()
+    seen = asyncio.run(wait(settings, wait_seconds))
     if as_json:
         print(msgspec.json.encode(seen).decode())
     else:
+        if seen.supervisor is None and _needs_up(settings):
+            print(f"Pathline is not running on {seen.home}; start it with `pathline up`.")
         print_table(_table(seen))
     raise typer.Exit(0 if seen.ready else 1)
 
@@ -63,7 +66,10 @@ def topics(*, check: Annotated[bool, typer.Option("--check", help="Only say.")] 
 def sign_in() -> None:
     """Print a link that signs in to the console; good for twelve hours."""
     settings = Settings.load()
-    token = credential.api_token(homes.prepare(settings.home))
+    home = homes.prepare(settings.home)
+    token = credential.api_token(home)
+    if homes.holder(home) is None and _needs_up(settings):
+        typer.echo(f"pathline: no `pathline up` runs on {home}; the link works once its console runs", err=True)
     snapshot = state.read(settings.home)
     running = {part.name: part.address for part in snapshot.parts} if snapshot is not None else {}
     print(signin.link(running.get("console", settings.console), token, now_seconds=time.time()))
@@ -104,10 +110,20 @@ def _table(seen: Status) -> Table:
     for part in seen.parts:
         table.add_row(
             part.name,
-            "ready" if part.ready else f"not ready: {part.reason}",
+            "ready" if part.ready else f"not ready: {_why(part)}",
             part.address,
             str(part.pid or "-"),
             str(part.restarts),
             part.log or "-",
         )
     return table
+
+
+def _needs_up(settings: Settings) -> bool:
+    # With a database of one's own the services may run without an `up`.
+    return settings.database_url is None
+
+
+def _why(part: Health) -> str | None:
+    # The whole sentence, for programs, would be the widest cell of the table by far.
+    return part.reason if part.address else "no database is known"

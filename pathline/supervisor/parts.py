@@ -131,6 +131,8 @@ async def probe_postgres(dsn: str) -> str | None:
     """Why the database at `dsn` takes no statements, or None when it does."""
     try:
         connection = await asyncpg.connect(dsn, timeout=PROBE_SECONDS)
+    except (FileNotFoundError, ConnectionRefusedError):
+        return "does not answer"  # the system's words would name a socket, or an errno
     except DATABASE_ERRORS as problem:
         return str(problem) or "does not answer"
     await connection.close(timeout=PROBE_SECONDS)
