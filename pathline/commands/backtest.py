@@ -18,6 +18,7 @@ from rich.table import Table
 from pathline.backtest.calls import NEVER, Accept, Bad, Refusal, TooManyLinesError
 from pathline.backtest.report import Episode, Row
 from pathline.backtest.run import LINES_MOST, Outcome, run
+from pathline.commands.trouble import about_file
 from pathline.contracts import detector_files
 from pathline.contracts.accepted import Envelope
 from pathline.domain.detectors.rules import DetectorError
@@ -92,7 +93,8 @@ def backtest(
             )
         _write(out, outcome.episodes)
     except (DetectorError, TooManyLinesError, EOFError, OSError, zlib.error) as problem:
-        say.print(f"pathline: {problem}", markup=False, highlight=False)
+        words = about_file(problem, read=files) if isinstance(problem, OSError) else str(problem)
+        say.print(f"pathline: {words}", markup=False, highlight=False)
         raise typer.Exit(FAILED) from problem
     except KeyboardInterrupt:
         raise typer.Exit(INTERRUPTED) from None

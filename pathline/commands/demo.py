@@ -7,9 +7,11 @@ from typing import Annotated
 
 import typer
 
+from pathline.commands.trouble import about_file
 from pathline.demo.history import history
 
 STDOUT = "-"
+FAILED = 2
 CUSTOMERS_MAX = 1_000_000
 DAYS_MAX = 366
 
@@ -37,5 +39,9 @@ def demo_file(
     if out == STDOUT:
         sys.stdout.buffer.writelines(lines)
         return
-    with Path(out).open("wb") as file:
-        file.writelines(lines)
+    try:
+        with Path(out).open("wb") as file:
+            file.writelines(lines)
+    except OSError as problem:
+        typer.echo(f"pathline: {about_file(problem)}", err=True)
+        raise typer.Exit(FAILED) from problem

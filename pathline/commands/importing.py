@@ -14,6 +14,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
+from pathline.commands.trouble import about_file
 from pathline.embedded import home as homes
 from pathline.kit.settings import Settings, join_address, split_address
 from pathline.sending import lines
@@ -56,7 +57,10 @@ def import_files(
             outcomes = asyncio.run(
                 _run(files, base, key, kept, on_reject=on_reject, say=say, restart=restart, patience=patience)
             )
-    except (RefusedError, UnreachableError, OSError, EOFError, zlib.error) as problem:
+    except OSError as problem:
+        say.print(f"pathline: {about_file(problem, read=files)}", markup=False, highlight=False)
+        raise typer.Exit(FAILED) from problem
+    except (RefusedError, UnreachableError, EOFError, zlib.error) as problem:
         say.print(f"pathline: {problem}; what is acked is kept, the same command goes on from there", markup=False)
         raise typer.Exit(FAILED) from problem
     except KeyboardInterrupt:

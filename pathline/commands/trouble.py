@@ -1,6 +1,7 @@
 """What stands in the way of a command, said in a sentence with a stable code, without a traceback."""
 
 import logging
+from collections.abc import Collection
 
 import asyncpg
 from aiokafka.errors import KafkaError
@@ -21,6 +22,8 @@ EXPECTED = (
     OSError,
 )
 """What is met in ordinary life; anything else is a fault of ours and shows its traceback."""
+SAID_BY_US = "Value error, "
+"""With this pydantic begins the words of a check of our own, which are a sentence without it."""
 
 
 def explain(problem: BaseException) -> TroubleError:
@@ -43,6 +46,14 @@ def explain(problem: BaseException) -> TroubleError:
     return TroubleError(*said)
 
 
+def about_file(problem: OSError, read: Collection[str] = ()) -> str:
+    """What a file could not be used for, in words; those in `read` were to be read, all others to be written."""
+    if problem.filename is None:
+        return problem.strerror or str(problem)
+    verb = "read" if str(problem.filename) in read else "write"
+    return f"cannot {verb} {problem.filename}: {problem.strerror}"
+
+
 def quiet_libraries() -> None:
     """Keep a client's own complaints out of a command's answer, which says the same in one line."""
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
@@ -51,6 +62,6 @@ def quiet_libraries() -> None:
 def _setting(problem: ValidationError) -> list[str]:
     # `input` is left out: a setting may be a password.
     return [
-        f"{'.'.join(f'PATHLINE_{part}'.upper() for part in error['loc'])}: {error['msg']}"
+        f"{'.'.join(f'PATHLINE_{part}'.upper() for part in error['loc'])}: {error['msg'].removeprefix(SAID_BY_US)}"
         for error in problem.errors(include_input=False, include_url=False)
     ]

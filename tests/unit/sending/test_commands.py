@@ -54,3 +54,24 @@ def test_the_demos_file_goes_to_a_file_or_to_standard_output(tmp_path: Path) -> 
     # Without a first day the last one was yesterday.
     assert CliRunner().invoke(make_app(("demo",)), ["demo-file", "--customers", "1", "--out", str(file)]).exit_code == 0
     assert CliRunner().invoke(make_app(("demo",)), ["demo-file", "--customers", "0"]).exit_code == 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["import", "{0}/no"], "cannot read {0}/no: No such file or directory"),
+        (["import", "{0}"], "cannot read {0}: Is a directory"),
+        (["import", "{0}/no", "--rejects", "{0}/no/x"], "cannot write {0}/no/x: No such file or directory"),
+        (["demo-file", "--customers", "1", "--out", "{0}/no/x"], "cannot write {0}/no/x: No such file or directory"),
+        (["backtest", "{0}"], "cannot read {0}: Is a directory"),
+        (["backtest", "{0}/calls", "--out", "{0}/no/x"], "cannot write {0}/no/x: No such file or directory"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_a_file_that_cannot_be_used_is_said_in_words(
+    arguments: list[str], said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATHLINE_HOME", str(tmp_path / "home"))
+    (tmp_path / "calls").touch()
+    ended = CliRunner().invoke(make_app(("importing", "demo", "backtest")), [one.format(tmp_path) for one in arguments])
+    assert ended.exit_code == 2 and ended.stderr == f"pathline: {said.format(tmp_path)}\n"
