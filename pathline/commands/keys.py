@@ -15,6 +15,7 @@ from pathline.storage import keys as store
 
 NAME_PATTERN = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
 Name = Annotated[str, typer.Argument(help="What it is for, as it is shown: shop-web, till-7.")]
+OldName = Annotated[str, typer.Argument(help="The key's name, as `pathline keys list` shows it.")]
 T = TypeVar("T")
 
 app = typer.Typer(help="Write keys.", no_args_is_help=True)
@@ -66,7 +67,7 @@ def list_all() -> None:
 
 
 @app.command()
-def revoke(name: Name) -> None:
+def revoke(name: OldName) -> None:
     """End a key for ever. What it sent stays."""
     if not _with_database(lambda db: store.revoke(db, name)):
         typer.echo(f"pathline: no key named {name} is in use [not_found]", err=True)

@@ -1,6 +1,7 @@
 """`up`, `status`, `migrate`, `topics`, `settings`, `sign-in`: the platform that the services stand on."""
 
 import asyncio
+import os
 import time
 from typing import Annotated
 
@@ -8,7 +9,7 @@ import msgspec
 import typer
 from rich.table import Table
 
-from pathline.commands.settings import all_settings, check_all
+from pathline.commands.settings import all_settings, check_all, unknown
 from pathline.commands.tables import new_table, print_table
 from pathline.embedded import home as homes
 from pathline.kit import signin
@@ -33,6 +34,8 @@ def up(*, demo: Annotated[bool, typer.Option("--demo", help="Also run a small sh
     from pathline.supervisor.up import up as run_up
 
     check_all()
+    for sentence in unknown(os.environ):
+        typer.echo(f"pathline: {sentence}", err=True)
     run_up(Settings.load(), demo=demo)
 
 

@@ -1,7 +1,8 @@
 """Every setting of every part, read off the settings classes themselves."""
 
 import importlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from difflib import get_close_matches
 from typing import Final, NamedTuple
 
 from pydantic import SecretStr
@@ -24,6 +25,7 @@ _OF_COMMANDS: Final = (
 )
 """What is read where no settings class is: before there is a home, or by one command alone."""
 
+_PREFIX: Final = "PATHLINE_"
 _BOUNDS = {"ge": "from {}", "le": "to {}", "gt": "above {}", "lt": "below {}", "pattern": "{}", "max_length": "{} long"}
 
 
@@ -50,6 +52,20 @@ def check_all() -> None:
     """Read every setting of every part. Raises pydantic's ValidationError, which names each bad variable."""
     for kind in _classes():
         kind.load()
+
+
+def unknown(environment: Iterable[str]) -> list[str]:
+    """A sentence for each of these names that begins like a setting and is none: most likely it is mistyped."""
+    # Compared without the prefix, in which all of them are alike.
+    known = [setting.variable.removeprefix(_PREFIX) for setting in all_settings()]
+    said = []
+    for name in sorted(environment):
+        word = name.upper().removeprefix(_PREFIX)
+        if name.upper().startswith(_PREFIX) and word not in known:
+            meant = get_close_matches(word, known, n=1)
+            hint = f"; is it {_PREFIX}{meant[0]}?" if meant else ", see `pathline settings`"
+            said.append(f"{name} is no setting{hint}")
+    return said
 
 
 def _classes() -> Iterator[type[Settings]]:

@@ -47,12 +47,14 @@ def test_a_bad_setting_is_named_without_its_value(
 ) -> None:
     monkeypatch.setenv("PATHLINE_DATABASE_URL", "mysql://me:s3cret@db/x")
     monkeypatch.setenv("PATHLINE_PARTITIONS", "0")
+    monkeypatch.setenv("PATHLINE_COLLECTOR", "foo")
     monkeypatch.setattr("sys.argv", ["pathline", "status"])
     with pytest.raises(SystemExit) as ended:
         cli.main()
     said = capsys.readouterr().err
     assert ended.value.code == Code.BAD_SETTING
     assert "PATHLINE_DATABASE_URL: " in said and "PATHLINE_PARTITIONS: " in said and "[bad_setting]" in said
+    assert "PATHLINE_COLLECTOR: 'foo' is not host:port" in said
     assert "s3cret" not in said
 
 

@@ -10,6 +10,7 @@ from typer.testing import CliRunner, Result
 from pathline.cli import make_app
 from pathline.embedded import home as homes
 from pathline.kit.settings import DATABASE_URL_RECORD
+from pathline.supervisor import up as supervisor
 
 NOWHERE = "127.0.0.1:1"
 """Nothing listens on this port; to connect is refused at once."""
@@ -59,3 +60,11 @@ def test_a_link_is_printed_also_before_the_console_runs_and_that_is_said(
     assert f"no `pathline up` runs on {home}" in early.stderr
     monkeypatch.setattr(homes, "holder", lambda _home: os.getpid())
     assert run("sign-in").stderr == ""
+
+
+def test_up_warns_of_a_variable_that_is_no_setting(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    started: list[Path] = []
+    monkeypatch.setattr(supervisor, "up", lambda settings, *, demo: started.append(settings.home) if not demo else None)
+    monkeypatch.setenv("PATHLINE_HOM", "x")
+    told = run("up")
+    assert started == [home] and told.stderr == "pathline: PATHLINE_HOM is no setting; is it PATHLINE_HOME?\n"

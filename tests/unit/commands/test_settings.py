@@ -42,3 +42,11 @@ def test_a_bad_one_of_a_service_is_found_without_starting_it(monkeypatch: pytest
     monkeypatch.setenv("PATHLINE_STITCHER_BATCH", "0")
     with pytest.raises(ValidationError, match="stitcher_batch"):
         settings.check_all()
+
+
+def test_a_mistyped_one_is_said_and_what_is_meant_by_it() -> None:
+    names = ["HOME", "PATHLINE_COLECTOR", "pathline_home", "PATHLINE_QQQ", "PATHLINE_WRITE_KEY"]
+    assert settings.unknown(names) == [
+        "PATHLINE_COLECTOR is no setting; is it PATHLINE_COLLECTOR?",
+        "PATHLINE_QQQ is no setting, see `pathline settings`",
+    ]
