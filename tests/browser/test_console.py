@@ -120,6 +120,27 @@ async def test_of_two_people_one_has_it_and_the_other_is_told_who(site: Site, si
     await expect(ben.locator(".history")).to_contain_text("Mara resolved it: fixed")
 
 
+async def test_a_page_shows_one_line_a_move_however_many_moves_are_made_in_it(site: Site, sign_in: SignIn) -> None:
+    alert = await pained(site, "dan", "2035")
+    page = await sign_in("Mara")
+    await page.goto(f"{site.url}/alerts/{alert['id']}")
+    await page.evaluate(
+        """() => {
+            window.told = [];
+            const note = ({ addedNodes }) => [...addedNodes].forEach((one) =>
+                one.nodeType === 1 && [one, ...one.querySelectorAll("*")].forEach((line) =>
+                    line.matches(".toast") && window.told.push(line.textContent)));
+            new MutationObserver((list) => list.forEach(note)).observe(document.body, {childList: true, subtree: true});
+        }"""
+    )
+    moves = [("Claim", "You have it."), ("Give back", "It is everyone's again.")] * 8
+    for number, (name, _) in enumerate(moves[:15], 1):
+        await page.get_by_role("button", name=name).click()
+        await page.wait_for_function("number => window.told.length >= number", arg=number)
+    assert await page.evaluate("window.told") == [told for _, told in moves[:15]]
+    await expect(page.locator("#toasts")).to_have_count(1)
+
+
 async def test_a_move_that_comes_too_late_says_who_was_first(site: Site, sign_in: SignIn) -> None:
     alert = await pained(site, "dora", "2040")
     page = await sign_in("Ben")

@@ -10,7 +10,7 @@ from uuid import UUID
 
 from fastapi import APIRouter
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import HTMLResponse, Response
 
 from pathline.contracts import api
 from pathline.domain.alerts import Acknowledge, Alert, Assign, Move, Note, Resolve, Snooze
@@ -26,7 +26,7 @@ from services.console.errors import ApiError
 from services.console.pages import words
 from services.console.pages.forms import form_of
 from services.console.pages.listing import Filter, Row, rows_of
-from services.console.pages.render import fragment, joined, page, toast
+from services.console.pages.render import fragment, page, toast
 from services.console.pages.timeline import draw
 from services.console.sessions import one_line
 
@@ -116,11 +116,13 @@ async def _conflict(context: Context, alert_id: UUID, error: ApiError) -> str:
     return f"{words.actor(last.actor)} {words.done(last)}. It takes only notes now."
 
 
-async def _answer(request: Request, alert_id: UUID, form: dict[str, str], told: str, conflict: str | None) -> Response:
+async def _answer(
+    request: Request, alert_id: UUID, form: dict[str, str], told: dict[str, str], conflict: str | None
+) -> Response:
     if form.get("from") == "row":
-        return joined(await _row(request, alert_id, conflict), told)
+        return HTMLResponse(await _row(request, alert_id, conflict), headers=told)
     values = await _values(request, alert_id, conflict)
-    return joined(fragment(request, "parts/alert_body.html", **values), told)
+    return HTMLResponse(fragment(request, "parts/alert_body.html", **values), headers=told)
 
 
 async def _row(request: Request, alert_id: UUID, conflict: str | None) -> str:

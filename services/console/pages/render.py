@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Mapping
 from datetime import datetime
 from functools import lru_cache
@@ -26,6 +27,9 @@ VERSION: Final = "v"
 VERSION_CHARS: Final = 12
 
 HTMX: Final = "hx-request"
+
+MAX_TOAST_CHARS: Final = 300
+"""Characters of a line at the edge of the page; it goes in a header."""
 
 UNKNOWN: Final = Markup('<span class="muted">-</span>')
 """In the place of a time that nobody told."""
@@ -114,14 +118,13 @@ def fragment(request: Request, template: str, **values: Any) -> str:
     return _templates.get_template(template).render({**known, **values})
 
 
-def toast(message: str, *, wrong: bool = False) -> str:
-    """A line at the edge of the page, for the script to take away again."""
-    kind = "wrong" if wrong else "done"
-    return str(
-        Markup('<div id="toasts" hx-swap-oob="beforeend"><p class="toast {}" role="{}">{}</p></div>').format(
-            kind, "alert" if wrong else "status", message
-        )
-    )
+def toast(message: str, *, wrong: bool = False) -> dict[str, str]:
+    """A line at the edge of the page: the header on which htmx tells the page's script to show it.
+
+    After the swap, since what asked may be gone from the page by then; htmx tells the page itself in that case.
+    """
+    told = {"text": message[:MAX_TOAST_CHARS], "kind": "wrong" if wrong else "done"}
+    return {"hx-trigger-after-swap": json.dumps({"toast": told})}
 
 
 def error_page(request: Request, error: ApiError) -> Response:
@@ -131,7 +134,7 @@ def error_page(request: Request, error: ApiError) -> Response:
         headers["retry-after"] = str(RETRY_AFTER_SECONDS)
     if HTMX in request.headers:
         line = f"{sentence(error.message)} ({error.code})"
-        return HTMLResponse(toast(line, wrong=True), error.status, {**headers, "hx-reswap": "none"})
+        return HTMLResponse("", error.status, {**headers, **toast(line, wrong=True), "hx-reswap": "none"})
     headline = HEADLINES.get(error.code, "That can't be shown")
     text = fragment(request, "error.html", error=error, headline=headline, sentence=sentence(error.message))
     return HTMLResponse(text, error.status, headers)
@@ -140,11 +143,6 @@ def error_page(request: Request, error: ApiError) -> Response:
 def sentence(message: str) -> str:
     """A message of the API as a sentence."""
     return message[:1].upper() + message[1:] + ("" if message.endswith((".", "!", "?")) else ".")
-
-
-def joined(*parts: str) -> HTMLResponse:
-    """Several fragments as one answer."""
-    return HTMLResponse("\n".join(parts))
 
 
 def safe_path(path: str | None) -> str:

@@ -74,7 +74,7 @@ async def rename(request: Request) -> Response:
     context = context_of(request)
     renamed = context.sessions.rename(session, name)
     menu = fragment(request, "parts/person.html", me=renamed.name, oob=True)
-    answer = HTMLResponse(menu + toast(f"You are {renamed.name} now. Claims and notes will say so."))
+    answer = HTMLResponse(menu, headers=toast(f"You are {renamed.name} now. Claims and notes will say so."))
     _keep(answer, context, renamed)
     return answer
 

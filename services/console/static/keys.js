@@ -102,25 +102,20 @@
 
   // -- lines at the edge --------------------------------------------------------------------------------------------
 
-  function toast(text) {
+  function toast(text, kind = "wrong") {
+    const wrong = kind === "wrong";
+    const place = document.getElementById("toasts");
     const line = document.createElement("p");
-    line.className = "toast wrong";
-    line.setAttribute("role", "alert");
+    line.className = `toast ${wrong ? "wrong" : "done"}`;
+    line.setAttribute("role", wrong ? "alert" : "status");
     line.textContent = text;
-    document.getElementById("toasts").append(line);
-    tidy();
+    place.append(line);
+    while (place.children.length > MOST_TOASTS) place.firstElementChild.remove();
+    setTimeout(() => line.remove(), wrong ? 3 * TOAST_MS : TOAST_MS);
   }
 
-  function tidy() {
-    const lines = [...document.querySelectorAll(".toast")];
-    lines.slice(0, Math.max(0, lines.length - MOST_TOASTS)).forEach((line) => line.remove());
-    for (const line of lines.filter((one) => !one.dataset.timed)) {
-      line.dataset.timed = "yes";
-      setTimeout(() => line.remove(), line.matches(".wrong") ? 3 * TOAST_MS : TOAST_MS);
-    }
-  }
-
-  document.addEventListener("htmx:oobAfterSwap", tidy);
+  // The server's own lines come in a header; htmx makes an event of it.
+  document.addEventListener("toast", ({ detail }) => toast(detail.text, detail.kind));
   document.addEventListener("htmx:sendError", ({ detail }) => {
     if (detail.elt.id !== "live") toast("Pathline could not be reached. Nothing was changed; try again.");
   });

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -11,6 +12,7 @@ import pytest
 from pathline.storage.alerts import Event
 from pathline.storage.customers import Caller
 from services.console.pages import words
+from services.console.pages.render import MAX_TOAST_CHARS, toast
 
 NOW = datetime(2026, 5, 1, 12, 0, tzinfo=UTC)
 
@@ -100,3 +102,12 @@ def test_keys_sort_as_the_moments_they_stand_for_whatever_their_zone_and_fractio
     keys = [words.key(at, UUID(int=7)) for at in times]
     assert keys == sorted(keys)
     assert words.key(NOW, UUID(int=1)) < words.key(NOW, UUID(int=2))
+
+
+def test_a_line_for_the_edge_of_the_page_is_a_header_of_bounded_ascii() -> None:
+    (name, value), *more = toast("Zo\u00eb\r\nhas it \u2713" + "x" * 1_000, wrong=True).items()
+    assert name == "hx-trigger-after-swap" and not more
+    assert value.isascii() and value.isprintable()
+    told = json.loads(value)["toast"]
+    assert told["kind"] == "wrong" and told["text"].startswith("Zo\u00eb\r\nhas it \u2713")
+    assert len(told["text"]) == MAX_TOAST_CHARS
