@@ -99,6 +99,34 @@ async def test_the_keys_alone_lead_through_an_alert(site: Site, sign_in: SignIn)
     await expect(page.locator("#search")).to_be_focused()
 
 
+async def test_before_a_row_is_chosen_the_keys_act_on_the_one_that_was_first_when_one_came(
+    site: Site, sign_in: SignIn
+) -> None:
+    await pained(site, "uno", "2025")
+    page = await sign_in("Kim")
+    await live(page)
+    first = page.locator("#alerts > .alert").first
+    await expect(first).to_have_attribute("data-chosen", "")
+    title = await first.locator("a.open").inner_text()
+    was_first = page.locator("#alerts > .alert", has_text=title)
+    await pained(site, "due", "2026")
+    await expect(row(page, "2026")).to_be_visible()
+    await expect(was_first).to_have_attribute("data-chosen", "")
+    await expect(page.locator("#alerts > [data-chosen]")).to_have_count(1)
+    await page.keyboard.press("a")
+    await expect(was_first.locator(".state")).to_have_text("Kim")
+    await page.keyboard.press("s")
+    await expect(page.locator("#snooze-dialog")).to_be_visible()
+    await page.keyboard.press("Escape")
+    await page.reload()
+    title = await first.locator("a.open").inner_text()
+    await page.keyboard.press("Enter")
+    await expect(page.locator("h1")).to_have_text(title)
+    await page.goto(site.url)
+    await page.keyboard.press("e")
+    await expect(first.locator(".state")).to_have_text("Fixed")
+
+
 async def test_of_two_people_one_has_it_and_the_other_is_told_who(site: Site, sign_in: SignIn) -> None:
     alert = await pained(site, "cleo", "2030")
     mara, ben = await sign_in("Mara"), await sign_in("Ben")

@@ -4,7 +4,8 @@
   const TOAST_MS = 5000;
   const MOST_TOASTS = 5;
   const MORNING = 9;
-  let lastRow = null;
+  let lastRow = null; // the row that had the focus last
+  let firstRow = null; // the inbox's first when nobody has been in a row yet: a new alert does not take its place
   let snoozing = null;
 
   // -- rows ---------------------------------------------------------------------------------------------------------
@@ -14,30 +15,48 @@
   const rowOf = (element) => (element instanceof Element ? element.closest(".alerts > .alert") : null);
   const current = () => rowOf(document.activeElement) ?? (lastRow && document.getElementById(lastRow));
 
+  // The row that keys act on: the current one, and before there is one the inbox's first.
+  function chosen() {
+    const row = current();
+    if (row) return row;
+    const first = document.getElementById(firstRow) ?? document.querySelector("#alerts > .alert");
+    firstRow = first?.id ?? null;
+    return first;
+  }
+
+  function mark() {
+    const row = chosen();
+    for (const one of rows()) one.toggleAttribute("data-chosen", one === row);
+  }
+
   function step(by) {
     const all = rows();
     if (!all.length) return;
     const place = all.indexOf(current());
-    const next = place < 0 ? (by > 0 ? 0 : all.length - 1) : Math.min(Math.max(place + by, 0), all.length - 1);
+    const begin = by > 0 ? Math.max(0, all.indexOf(chosen())) : all.length - 1;
+    const next = place < 0 ? begin : Math.min(Math.max(place + by, 0), all.length - 1);
     linkOf(all[next]).focus({ preventScroll: true });
     all[next].scrollIntoView({ block: "nearest" });
   }
 
   function act(name) {
-    const place = document.querySelector("article[data-alert]") ?? current();
+    const place = document.querySelector("article[data-alert]") ?? chosen();
     place?.querySelector(`[data-act=${name}]`)?.click();
   }
 
   document.addEventListener("focusin", ({ target }) => {
     const row = rowOf(target);
     if (row) lastRow = row.id;
+    mark();
   });
+  mark();
   for (const name of ["htmx:afterSwap", "htmx:oobAfterSwap"]) {
     document.addEventListener(name, () => {
       const row = lastRow && document.getElementById(lastRow);
       if (row && document.activeElement === document.body && !document.querySelector("dialog[open]")) {
         linkOf(row)?.focus({ preventScroll: true });
       }
+      mark();
     });
   }
 
@@ -145,6 +164,7 @@
     g: () => location.assign("/"),
     "/": () => document.getElementById("search")?.focus(),
     "?": () => open("keys-dialog"),
+    Enter: () => linkOf(chosen())?.click(),
     ".": () => document.getElementById("waiting")?.click(),
   };
 
@@ -158,6 +178,7 @@
     const typing = target.matches?.("input, textarea, select");
     if (typing || event.ctrlKey || event.metaKey || event.altKey || event.repeat && !"jk".includes(key)) return;
     if (document.querySelector("dialog[open]") || !Object.hasOwn(keys, key)) return;
+    if (key === "Enter" && target !== document.body) return; // what has the focus takes it
     event.preventDefault();
     keys[key]();
   });
