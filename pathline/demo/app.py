@@ -57,3 +57,4 @@ async def main(stop: asyncio.Event) -> None:
             feeding = tasks.create_task(feeder.run())
             await lifecycle.serve(app, settings.shop, stop=stop)
             feeding.cancel()
+        await feeder.settle()

@@ -7,6 +7,7 @@ a short absence it catches up, after a long one its customers are given up and o
 from __future__ import annotations
 
 import asyncio
+from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 from typing import Any, Final
@@ -14,10 +15,10 @@ from typing import Any, Final
 import msgspec
 
 from pathline.demo.credentials import BROWSER_KEY, SERVER_KEY
-from pathline.demo.customer import By
+from pathline.demo.customer import By, Call
 from pathline.demo.lives import CALLS_A_LIFE, Event, crowd
 from pathline.demo.metrics import DemoMetrics
-from pathline.demo.pace import LIVE, utc_now
+from pathline.demo.pace import LIVE, utc_now, written
 from pathline.kit import logging
 from pathline.kit.health import Health
 from pathline.sending.client import Collector, RefusedError, UnreachableError
@@ -30,6 +31,11 @@ BATCH_CALLS_MAX: Final = 25
 STEP_SECONDS: Final = 0.2
 """Between two batches, at least. With BATCH_CALLS_MAX it bounds how fast a crowd catches up."""
 REFUSED_PAUSE_SECONDS: Final = 5.0
+OPEN_MOST: Final = 5_000
+"""Orders remembered until they are delivered; the oldest is forgotten first."""
+SETTLE_SECONDS: Final = 5.0
+"""For so long at most a demo that ends cancels orders; well within the time that it has to stop."""
+SETTLE_CALLS: Final = 250
 COLLECTOR: Final = "collector"
 
 KEYS: Final[dict[By, str]] = {"web": BROWSER_KEY, "server": SERVER_KEY}
@@ -39,6 +45,46 @@ _encode: Final = msgspec.json.Encoder().encode
 def run_tag(start: datetime) -> str:
     """A word for everything that begins at this second, so that a restart tells of other customers and orders."""
     return f"{int(start.timestamp()):x}-"
+
+
+class OnTheWay:
+    """The orders that were told of and are not delivered."""
+
+    def __init__(self) -> None:
+        """None yet."""
+        self._orders: OrderedDict[str, Call] = OrderedDict()
+        self._parcels: dict[str, str] = {}
+        """The order of each parcel of these."""
+
+    def note(self, call: Call) -> None:
+        """What a call says of an order, if anything."""
+        told = call.get("properties", {})
+        match call.get("event"):
+            case "Order Completed":
+                self._orders[told["order_id"]] = call
+                if len(self._orders) > OPEN_MOST:
+                    self._forget(next(iter(self._orders)))
+            case "Shipment Created" if told["order_id"] in self._orders:
+                self._parcels[told["tracking_number"]] = told["order_id"]
+            case "Shipment Scanned" if told["status"] == "delivered" and told["tracking_number"] in self._parcels:
+                self._forget(self._parcels[told["tracking_number"]])
+
+    def cancellations(self, now: datetime) -> list[Call]:
+        """A call for each of them, by which it is given up."""
+        return [
+            {
+                "type": "track",
+                "event": "Order Cancelled",
+                "messageId": f"{placed['messageId']}-cancelled",
+                "timestamp": written(now),
+                "properties": {"order_id": order_id, "reason": "shop_closed", "email": placed["properties"]["email"]},
+            }
+            for order_id, placed in self._orders.items()
+        ]
+
+    def _forget(self, order_id: str) -> None:
+        del self._orders[order_id]
+        self._parcels = {parcel: order for parcel, order in self._parcels.items() if order != order_id}
 
 
 class Feeder:
@@ -63,6 +109,7 @@ class Feeder:
         self._health = health
         self._now = now
         self._sleep = sleep
+        self._open = OnTheWay()
 
     async def run(self) -> None:
         """Send, for ever."""
@@ -78,6 +125,19 @@ class Feeder:
                 self._health.set(COLLECTOR, str(problem))
                 log.warning("the collector refuses the demo's key", reason=str(problem))
                 await self._sleep(REFUSED_PAUSE_SECONDS)
+
+    async def settle(self) -> None:
+        """Cancel the orders on their way, which nobody would deliver any more: at its end, and as far as time allows.
+
+        Otherwise they would all be late by the next start.
+        """
+        calls = [_encode(call) for call in self._open.cancellations(self._now())]
+        try:
+            async with asyncio.timeout(SETTLE_SECONDS):
+                for first in range(0, len(calls), SETTLE_CALLS):
+                    await self._deliver(SERVER_KEY, calls[first : first + SETTLE_CALLS])
+        except (TimeoutError, UnreachableError, RefusedError) as problem:
+            log.warning("orders on their way stay so, and will be late", orders=len(calls), reason=repr(problem))
 
     async def _send_crowd(self) -> None:
         """Send one crowd until it is too far behind."""
@@ -100,12 +160,16 @@ class Feeder:
             self._metrics.behind_seconds.set(max(behind, 0.0))
 
     async def _send(self, batch: Sequence[Event]) -> None:
+        for event in batch:
+            self._open.note(event.call)  # before it is sent: what may have been stored is cancelled too
         for by, key in KEYS.items():
-            calls = [_encode(event.call) for event in batch if event.by == by]
-            refused = await self._collector.send(key, calls)
-            self._metrics.calls.labels("sent").inc(len(calls) - len(refused))
-            self._metrics.calls.labels("refused").inc(len(refused))
-            for one in refused:
-                log.error("a call was refused", code=one.code)
+            await self._deliver(key, [_encode(event.call) for event in batch if event.by == by])
         if batch:
             self._health.set(COLLECTOR, None)
+
+    async def _deliver(self, key: str, calls: Sequence[bytes]) -> None:
+        refused = await self._collector.send(key, calls)
+        self._metrics.calls.labels("sent").inc(len(calls) - len(refused))
+        self._metrics.calls.labels("refused").inc(len(refused))
+        for one in refused:
+            log.error("a call was refused", code=one.code)

@@ -13,8 +13,9 @@ import httpx
 import pytest
 from prometheus_client import CollectorRegistry
 
-from pathline.demo.credentials import BROWSER_KEY
-from pathline.demo.feeder import BATCH_CALLS_MAX, BEHIND_SECONDS_MAX, STEP_SECONDS, Feeder, run_tag
+from pathline.demo import feeder as feeder_module
+from pathline.demo.credentials import BROWSER_KEY, SERVER_KEY
+from pathline.demo.feeder import BATCH_CALLS_MAX, BEHIND_SECONDS_MAX, STEP_SECONDS, Feeder, OnTheWay, run_tag
 from pathline.demo.metrics import DemoMetrics
 from pathline.kit.health import Health
 from pathline.sending.client import Collector
@@ -77,6 +78,8 @@ class Far:
         async with collector:
             with pytest.raises(asyncio.CancelledError):
                 await feeder.run()
+            self.end += timedelta(days=1)  # from now on nobody ends what sleeps
+            await feeder.settle()
 
     @property
     def calls(self) -> list[dict[str, Any]]:
@@ -129,3 +132,43 @@ async def test_a_refused_key_is_said_and_tried_again_with_pauses() -> None:
     await far.run()
     assert far.calls and far.health.ready
     assert 2 <= far.value("pathline_demo_crowds_total") <= 10
+
+
+async def test_at_its_end_the_orders_on_their_way_are_cancelled_and_no_others() -> None:
+    far = Far(seconds=150)
+    await far.run()
+    placed = {call["properties"]["order_id"] for call in far.calls if call.get("event") == "Order Completed"}
+    parcels = {
+        call["properties"]["tracking_number"]: call["properties"]["order_id"]
+        for call in far.calls
+        if call.get("event") == "Shipment Created"
+    }
+    delivered = {
+        parcels[call["properties"]["tracking_number"]]
+        for call in far.calls
+        if call.get("event") == "Shipment Scanned" and call["properties"]["status"] == "delivered"
+    }
+    cancelled = [call for call in far.calls if call.get("event") == "Order Cancelled"]
+    assert delivered and {call["properties"]["order_id"] for call in cancelled} == placed - delivered != set()
+    assert len({call["messageId"] for call in far.calls}) == len(far.calls)
+    assert all(key == SERVER_KEY for _, key, batch in far.batches if batch[0] in cancelled)
+
+
+async def test_a_collector_that_is_away_does_not_keep_the_demo_from_ending() -> None:
+    far = Far(seconds=80, away=(60, 3_600))
+    await far.run()
+    assert any(call.get("event") == "Order Completed" for call in far.calls)
+    assert not any(call.get("event") == "Order Cancelled" for call in far.calls)
+    assert far.seconds < 80 + 2 * BEHIND_SECONDS_MAX
+
+
+def test_the_orders_remembered_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(feeder_module, "OPEN_MOST", 2)
+    known = OnTheWay()
+    for number in range(5):
+        order = {"order_id": f"A-{number}", "email": "a@example.com"}
+        known.note({"event": "Order Completed", "messageId": f"m{number}", "properties": order})
+        known.note({"event": "Shipment Created", "properties": {**order, "tracking_number": f"T{number}"}})
+    known.note({"event": "Shipment Scanned", "properties": {"tracking_number": "T0", "status": "delivered"}})
+    known.note({"event": "Shipment Scanned", "properties": {"tracking_number": "T3", "status": "delivered"}})
+    assert [call["properties"]["order_id"] for call in known.cancellations(START)] == ["A-4"]
