@@ -205,6 +205,29 @@ async def test_an_alert_tells_its_story_and_takes_notes(site: Site, sign_in: Sig
     await expect(page.locator(".raw pre")).to_be_visible()
 
 
+async def test_a_note_is_sent_by_keys_and_one_that_is_not_sent_holds_the_alert(site: Site, sign_in: SignIn) -> None:
+    alert = await pained(site, "eva", "2055")
+    page = await sign_in("Mara")
+    await page.goto(f"{site.url}/alerts/{alert['id']}")
+    for number, keys in enumerate(("Control+Enter", "Meta+Enter"), 1):
+        await page.keyboard.press("n")
+        await page.keyboard.type(f"Called, time {number}.")
+        await page.keyboard.press(keys)
+        await expect(page.locator(".notes .text")).to_have_count(number)
+        await expect(page.locator("#note")).to_have_value("")
+    await page.keyboard.type("Half a no")
+    await page.keyboard.press("Escape")
+    await page.keyboard.press("e")
+    await expect(page.locator(".toast", has_text="A note is not sent yet.")).to_be_visible()
+    await expect(page.locator("#note")).to_be_focused()
+    await expect(page.locator("#note")).to_have_value("Half a no")
+    assert site.api(f"/alerts/{alert['id']}")["state"] == "open"
+    await page.locator("#note").fill("")
+    await page.keyboard.press("Escape")
+    await page.keyboard.press("e")
+    await expect(page.locator("article .state")).to_have_text("Fixed")
+
+
 async def test_a_snoozed_alert_is_among_the_snoozed_and_not_a_problem_among_the_resolved(
     site: Site, sign_in: SignIn
 ) -> None:

@@ -44,6 +44,17 @@
     place?.querySelector(`[data-act=${name}]`)?.click();
   }
 
+  // A note that is being written is not left behind by the key that ends the alert.
+  function resolve() {
+    const note = document.getElementById("note");
+    if (!note?.value.trim()) {
+      act("resolve");
+      return;
+    }
+    note.focus();
+    toast("A note is not sent yet.");
+  }
+
   document.addEventListener("focusin", ({ target }) => {
     const row = rowOf(target);
     if (row) lastRow = row.id;
@@ -158,7 +169,7 @@
     j: () => step(1),
     k: () => step(-1),
     a: () => act("claim"),
-    e: () => act("resolve"),
+    e: resolve,
     s: () => act("snooze"),
     n: () => document.getElementById("note")?.focus(),
     g: () => location.assign("/"),
@@ -173,6 +184,11 @@
     if (key === "Escape") {
       document.getElementById("person")?.removeAttribute("open");
       if (target.matches?.("input, textarea")) target.blur();
+      return;
+    }
+    if (key === "Enter" && (event.ctrlKey || event.metaKey) && !event.repeat && target.matches?.("textarea")) {
+      event.preventDefault();
+      target.form.requestSubmit();
       return;
     }
     const typing = target.matches?.("input, textarea, select");
