@@ -228,6 +228,54 @@ async def test_a_note_is_sent_by_keys_and_one_that_is_not_sent_holds_the_alert(s
     await expect(page.locator("article .state")).to_have_text("Fixed")
 
 
+async def test_what_has_left_the_list_stays_grey_and_tells_its_times_whole(site: Site, sign_in: SignIn) -> None:
+    await pained(site, "eve", "2056")
+    page = await sign_in("Mara")
+    await live(page)
+    left = row(page, "2056")
+    before = await left.locator("a.open").evaluate("one => getComputedStyle(one).color")
+    await left.get_by_role("button", name="Snooze").click()
+    await page.get_by_role("button", name="In 4 hours").click()
+    await expect(left.locator(".state")).to_have_text(re.compile(r"^Until \d\d:\d\d$"))
+    await expect(left).to_have_class(re.compile(r"\bgone\b"))
+    assert await left.locator("a.open").evaluate("one => getComputedStyle(one).color") != before
+    await expect(left.get_by_role("button")).to_have_count(1)
+    await left.get_by_role("button", name="Claim").click()
+    await expect(left.get_by_role("button")).to_have_count(3)
+    await expect(left).not_to_have_class(re.compile(r"\bgone\b"))
+    await left.get_by_role("button", name="Snooze").click()
+    await page.get_by_role("button", name="In a week, 9:00").click()
+    state = left.locator(".state")
+    await expect(state).to_have_text(re.compile(r"^Until \d\d [A-Z][a-z]+, 09:00$"))
+    assert await state.evaluate("one => one.scrollWidth <= one.clientWidth && one.scrollHeight <= one.clientHeight + 1")
+    await page.goto(f"{site.url}/?view=mine")
+    await left.get_by_role("button", name="Claim").click()
+    await left.get_by_role("button", name="Give back").click()
+    await expect(left).to_have_class(re.compile(r"\bgone\b"))
+
+
+async def test_keys_say_so_when_an_alert_is_over(site: Site, sign_in: SignIn) -> None:
+    alert = await pained(site, "ewa", "2057")
+    page = await sign_in("Mara")
+    await page.goto(f"{site.url}/alerts/{alert['id']}")
+    for told in ("opened", "hurts: obtain"):
+        await expect(page.locator(".lead")).to_contain_text(told)
+    await page.keyboard.press("e")
+    await expect(page.locator("article .state")).to_have_text("Fixed")
+    for number, key in enumerate("aes", 1):
+        await page.keyboard.press(key)
+        await expect(page.locator(".toast", has_text="This alert is over.")).to_have_count(number)
+
+
+async def test_a_long_title_has_two_lines(site: Site, sign_in: SignIn) -> None:
+    order = f"2058-{'long-' * 20}"
+    await pained(site, "eli", order)
+    page = await sign_in("Mara")
+    title = row(page, order).locator("a.open bdi")
+    one = await row(page, order).locator(".person").evaluate("one => one.getBoundingClientRect().height")
+    assert await title.evaluate("one => one.getBoundingClientRect().height") > 1.5 * one
+
+
 async def test_a_snoozed_alert_is_among_the_snoozed_and_not_a_problem_among_the_resolved(
     site: Site, sign_in: SignIn
 ) -> None:

@@ -25,7 +25,7 @@ from services.console.context import Context, caller_of, context_of
 from services.console.errors import ApiError
 from services.console.pages import words
 from services.console.pages.forms import form_of
-from services.console.pages.listing import Filter, Row, rows_of
+from services.console.pages.listing import Filter, Row, rows_of, shown_in
 from services.console.pages.render import fragment, page, toast
 from services.console.pages.timeline import draw
 from services.console.sessions import one_line
@@ -39,6 +39,8 @@ MAX_AROUND: Final = 40
 """Touchpoints that an alert's page draws around it."""
 MAX_EVENTS: Final = 200
 """Entries of an alert's history that are shown, the newest."""
+CURRENT_URL: Final = "hx-current-url"
+"""The header in which htmx says on which page somebody acts."""
 LATER: Final = timedelta(hours=12)
 """How much of what came after an alert opened is drawn with it."""
 
@@ -126,8 +128,10 @@ async def _answer(
 
 
 async def _row(request: Request, alert_id: UUID, conflict: str | None) -> str:
+    me = caller_of(request).name
     async with context_of(request).database.connection() as db:
-        (row,) = await rows_of(db, [await _get(db, alert_id)], conflict=conflict)
+        found = await _get(db, alert_id)
+        (row,) = await rows_of(db, [found], shown_in(request.headers.get(CURRENT_URL, ""), me), conflict=conflict)
         now = await fences.clock(db)
     return fragment(request, "parts/row_answer.html", row=row, now=now)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import urlencode
+from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import msgspec
 
@@ -16,6 +16,7 @@ from services.console.api.answers import text_of
 from services.console.cursors import Place
 from services.console.errors import ApiError
 from services.console.pages import words
+from services.console.pages.forms import MAX_FIELDS
 
 if TYPE_CHECKING:
     from pathline.storage.connection import Db
@@ -79,6 +80,17 @@ def filter_of(me: str, view: str | None, severity: str | None, detector: str | N
     if severity and severity not in SEVERITIES:
         raise ApiError(code, f"severity is one of {', '.join(SEVERITIES)}")
     return Filter(me, view or "open", severity or None, text_of("detector", detector) or None)
+
+
+def shown_in(address: str, me: str) -> Filter | None:
+    """The filter of the page at an address; None where that is not the inbox, or not one that can be."""
+    try:
+        parts = urlsplit(address)
+        asked = dict(parse_qsl(parts.query, max_num_fields=MAX_FIELDS))
+        wanted = filter_of(me, asked.get("view"), asked.get("severity"), asked.get("detector"))
+    except (ValueError, ApiError):
+        return None
+    return wanted if parts.path == "/" else None
 
 
 class Row(msgspec.Struct, frozen=True):

@@ -78,6 +78,15 @@ def moment(at: datetime | None) -> Markup:
     )
 
 
+def soon(at: datetime | None, now: datetime) -> Markup:
+    """A time to come, to the minute; its day only where that is not clear."""
+    if at is None:
+        return UNKNOWN
+    return Markup('<time datetime="{}" data-time="soon" title="{}">{}</time>').format(
+        at.isoformat(), words.exact(at), words.soon(at, now)
+    )
+
+
 def foreign(text: object) -> Markup:
     """A text that somebody else wrote: isolated, so that its direction does not turn the rest around."""
     return Markup('<bdi dir="auto">{}</bdi>').format(text)
@@ -91,7 +100,8 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made.globals |= {"asset": asset, "icon": icon, "relative": relative, "moment": moment, "words": words}
+    made.globals |= {"asset": asset, "icon": icon, "words": words}
+    made.globals |= {"relative": relative, "moment": moment, "soon": soon}
     made.filters |= {"foreign": foreign, "plain": words.plain}
     return made
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from typing import Any, Final
 from uuid import UUID
@@ -25,12 +25,6 @@ STATE_WORDS: Final = {
     "open": "Open", "acknowledged": "Claimed", "snoozed": "Snoozed", "resolved": "Resolved", "expired": "Expired",
 }  # fmt: skip
 
-EASE_WORDS: Final = {
-    "find": "finding", "choose": "choosing", "buy": "buying", "obtain": "getting it", "use": "using it",
-    "maintain": "keeping it working",
-}  # fmt: skip
-"""What a pain makes harder, of the six eases."""
-
 RESOLUTION_WORDS: Final = {"fixed": "fixed", "not_a_problem": "not a problem"}
 
 KIND_WORDS: Final = {
@@ -38,6 +32,7 @@ KIND_WORDS: Final = {
 }  # fmt: skip
 
 _STEPS: Final = ((86_400, "d"), (3_600, "h"), (60, "min"))
+DAY: Final = timedelta(days=1)
 NOW_SECONDS: Final = 5
 """A time this near is called now."""
 
@@ -85,6 +80,11 @@ def short(at: datetime) -> str:
 def tick(at: datetime) -> str:
     """`24 Nov, 18:26`, under a timeline."""
     return f"{at.astimezone(UTC):%d %b, %H:%M}"
+
+
+def soon(at: datetime, now: datetime) -> str:
+    """`18:26` within a day, `24 Nov, 18:26` beyond. The browser's script says it the same way."""
+    return f"{at.astimezone(UTC):%H:%M}" if abs(at - now) < DAY else tick(at)
 
 
 def clock(at: datetime) -> str:

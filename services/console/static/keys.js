@@ -41,7 +41,8 @@
 
   function act(name) {
     const place = document.querySelector("article[data-alert]") ?? chosen();
-    place?.querySelector(`[data-act=${name}]`)?.click();
+    if (place?.matches(".resolved, .expired")) toast("This alert is over.", "done");
+    else place?.querySelector(`[data-act=${name}]`)?.click();
   }
 
   // A note that is being written is not left behind by the key that ends the alert.

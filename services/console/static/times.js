@@ -2,6 +2,7 @@
 "use strict";
 const times = (() => {
   const NOW_SECONDS = 5; // as services/console/pages/words.py has it
+  const DAY_MS = 86400 * 1000;
   const EVERY_MS = 5000;
   const steps = [[86400, "d"], [3600, "h"], [60, "min"], [1, "s"]];
   const clock = { hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" };
@@ -10,6 +11,7 @@ const times = (() => {
     exact: new Intl.DateTimeFormat("en-GB", { ...day, ...clock, year: "numeric", timeZoneName: "short" }),
     short: new Intl.DateTimeFormat("en-GB", { ...day, ...clock }),
     clock: new Intl.DateTimeFormat("en-GB", clock),
+    minute: new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-digit", hourCycle: "h23" }),
     tick: new Intl.DateTimeFormat("en-GB", { ...day, hour: "2-digit", minute: "2-digit", hourCycle: "h23" }),
   };
 
@@ -24,15 +26,21 @@ const times = (() => {
     return seconds > 0 ? `${span(seconds)} ago` : `in ${span(-seconds)}`;
   }
 
+  function soon(at, now = Date.now()) {
+    return formats[Math.abs(at - now) < DAY_MS ? "minute" : "tick"].format(at);
+  }
+
   function say(element, text) {
     if (element.textContent !== text) element.textContent = text;
   }
+
+  const relative = { relative: ago, soon };
 
   function show(element) {
     const at = new Date(element.getAttribute("datetime") ?? element.dataset.at);
     if (Number.isNaN(at.getTime())) return;
     const kind = element.dataset.time;
-    say(element, kind === "relative" ? ago(at) : formats[kind].format(at));
+    say(element, relative[kind]?.(at) ?? formats[kind].format(at));
     if (element instanceof HTMLElement) element.title = formats.exact.format(at);
   }
 
@@ -49,7 +57,7 @@ const times = (() => {
 
   refresh();
   setInterval(() => {
-    if (!document.hidden) document.querySelectorAll("[data-time=relative]").forEach(show);
+    if (!document.hidden) document.querySelectorAll("[data-time=relative], [data-time=soon]").forEach(show);
   }, EVERY_MS);
   document.addEventListener("visibilitychange", () => document.hidden || refresh());
   for (const name of ["htmx:afterSwap", "htmx:oobAfterSwap"]) document.addEventListener(name, () => refresh());

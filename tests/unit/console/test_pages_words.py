@@ -111,3 +111,10 @@ def test_a_line_for_the_edge_of_the_page_is_a_header_of_bounded_ascii() -> None:
     told = json.loads(value)["toast"]
     assert told["kind"] == "wrong" and told["text"].startswith("Zo\u00eb\r\nhas it \u2713")
     assert len(told["text"]) == MAX_TOAST_CHARS
+
+
+@pytest.mark.parametrize(
+    ("hours", "said"), [(0.5, "12:30"), (-1, "11:00"), (23.9, "11:54"), (24, "02 May, 12:00"), (-24, "30 Apr, 12:00")]
+)
+def test_a_time_to_come_has_its_day_only_beyond_one(hours: float, said: str) -> None:
+    assert words.soon(NOW + timedelta(hours=hours), NOW) == said
