@@ -34,7 +34,7 @@ REFUSED_PAUSE_SECONDS: Final = 5.0
 OPEN_MOST: Final = 5_000
 """Orders remembered until they are delivered; the oldest is forgotten first."""
 SETTLE_SECONDS: Final = 5.0
-"""For so long at most a demo that ends cancels orders; well within the time that it has to stop."""
+"""For so long at most a demo that stops ends its orders; well within the time that it has to stop."""
 SETTLE_CALLS: Final = 250
 COLLECTOR: Final = "collector"
 
@@ -69,22 +69,31 @@ class OnTheWay:
             case "Shipment Scanned" if told["status"] == "delivered" and told["tracking_number"] in self._parcels:
                 self._forget(self._parcels[told["tracking_number"]])
 
-    def cancellations(self, now: datetime) -> list[Call]:
-        """A call for each of them, by which it is given up."""
+    def endings(self, now: datetime) -> list[Call]:
+        """A call for each by which it ends: its parcel is delivered or, where there is none yet, it is given up.
+
+        A cancelled order would leave open what the courier told of its parcel.
+        """
+        parcels = {order_id: parcel for parcel, order_id in self._parcels.items()}
         return [
-            {
-                "type": "track",
-                "event": "Order Cancelled",
-                "messageId": f"{placed['messageId']}-cancelled",
-                "timestamp": written(now),
-                "properties": {"order_id": order_id, "reason": "shop_closed", "email": placed["properties"]["email"]},
-            }
+            {"type": "track", "messageId": f"{placed['messageId']}-end", "timestamp": written(now)}
+            | (
+                _track("Shipment Scanned", tracking_number=parcels[order_id], status="delivered")
+                if order_id in parcels
+                else _track(
+                    "Order Cancelled", order_id=order_id, reason="shop_closed", email=placed["properties"]["email"]
+                )
+            )
             for order_id, placed in self._orders.items()
         ]
 
     def _forget(self, order_id: str) -> None:
         del self._orders[order_id]
         self._parcels = {parcel: order for parcel, order in self._parcels.items() if order != order_id}
+
+
+def _track(event: str, **properties: str) -> Call:
+    return {"event": event, "properties": properties}
 
 
 class Feeder:
@@ -127,11 +136,11 @@ class Feeder:
                 await self._sleep(REFUSED_PAUSE_SECONDS)
 
     async def settle(self) -> None:
-        """Cancel the orders on their way, which nobody would deliver any more: at its end, and as far as time allows.
+        """End the orders on their way, which nobody would deliver any more: at its own end, and as far as time allows.
 
         Otherwise they would all be late by the next start.
         """
-        calls = [_encode(call) for call in self._open.cancellations(self._now())]
+        calls = [_encode(call) for call in self._open.endings(self._now())]
         try:
             async with asyncio.timeout(SETTLE_SECONDS):
                 for first in range(0, len(calls), SETTLE_CALLS):

@@ -134,31 +134,29 @@ async def test_a_refused_key_is_said_and_tried_again_with_pauses() -> None:
     assert 2 <= far.value("pathline_demo_crowds_total") <= 10
 
 
-async def test_at_its_end_the_orders_on_their_way_are_cancelled_and_no_others() -> None:
+async def test_at_its_end_each_order_on_its_way_is_delivered_or_cancelled_and_no_other() -> None:
     far = Far(seconds=150)
     await far.run()
-    placed = {call["properties"]["order_id"] for call in far.calls if call.get("event") == "Order Completed"}
-    parcels = {
-        call["properties"]["tracking_number"]: call["properties"]["order_id"]
-        for call in far.calls
-        if call.get("event") == "Shipment Created"
-    }
-    delivered = {
-        parcels[call["properties"]["tracking_number"]]
-        for call in far.calls
-        if call.get("event") == "Shipment Scanned" and call["properties"]["status"] == "delivered"
-    }
-    cancelled = [call for call in far.calls if call.get("event") == "Order Cancelled"]
-    assert delivered and {call["properties"]["order_id"] for call in cancelled} == placed - delivered != set()
+
+    def told(event: str, key: str, **wanted: str) -> list[str]:
+        found = [call["properties"] for call in far.calls if call.get("event") == event]
+        return [told[key] for told in found if wanted.items() <= told.items()]
+
+    order_of = dict(zip(told("Shipment Created", "tracking_number"), told("Shipment Created", "order_id"), strict=True))
+    delivered = [order_of[parcel] for parcel in told("Shipment Scanned", "tracking_number", status="delivered")]
+    cancelled = told("Order Cancelled", "order_id")
+    assert sorted(delivered + cancelled) == sorted(told("Order Completed", "order_id")), "each has one end"
+    ends = [(key, call) for _, key, batch in far.batches for call in batch if call["messageId"].endswith("-end")]
+    assert {call["event"] for _, call in ends} == {"Shipment Scanned", "Order Cancelled"}
+    assert {key for key, _ in ends} == {SERVER_KEY}
     assert len({call["messageId"] for call in far.calls}) == len(far.calls)
-    assert all(key == SERVER_KEY for _, key, batch in far.batches if batch[0] in cancelled)
 
 
 async def test_a_collector_that_is_away_does_not_keep_the_demo_from_ending() -> None:
     far = Far(seconds=80, away=(60, 3_600))
     await far.run()
     assert any(call.get("event") == "Order Completed" for call in far.calls)
-    assert not any(call.get("event") == "Order Cancelled" for call in far.calls)
+    assert not any(call["messageId"].endswith("-end") for call in far.calls)
     assert far.seconds < 80 + 2 * BEHIND_SECONDS_MAX
 
 
@@ -171,4 +169,4 @@ def test_the_orders_remembered_are_bounded(monkeypatch: pytest.MonkeyPatch) -> N
         known.note({"event": "Shipment Created", "properties": {**order, "tracking_number": f"T{number}"}})
     known.note({"event": "Shipment Scanned", "properties": {"tracking_number": "T0", "status": "delivered"}})
     known.note({"event": "Shipment Scanned", "properties": {"tracking_number": "T3", "status": "delivered"}})
-    assert [call["properties"]["order_id"] for call in known.cancellations(START)] == ["A-4"]
+    assert [call["properties"] for call in known.endings(START)] == [{"tracking_number": "T4", "status": "delivered"}]
