@@ -68,11 +68,7 @@ const pages = {
   },
 
   cart: () => {
-    show("Cart", Views.cart(items(), (place) => {
-      tell("track", "Product Removed", asTold(items()[place]));
-      setCart(cart.filter((_, at) => at !== place));
-      pages.cart();
-    }));
+    showCart();
     tell("track", "Cart Viewed", { products: items().map(asTold) });
   },
 
@@ -102,11 +98,22 @@ const pages = {
   lost: () => show("Nothing here", Views.lost()),
 };
 
+function showCart() {
+  show("Cart", Views.cart(items(), (place) => {
+    tell("track", "Product Removed", asTold(items()[place]));
+    setCart(cart.filter((_, at) => at !== place));
+    showCart();
+  }));
+}
+
 function count(order) {
   const left = Math.round((Date.parse(order.promisedAt) - Date.now()) / 1_000);
   const place = document.getElementById("promise"), done = orders[order.orderId].delivered;
   place.dataset.late = !done && left < 0 ? "yes" : "no";
   place.textContent = done ? "Delivered" : left >= 0 ? `Promised within ${left} s` : `Late by ${-left} s`;
+  document.getElementById("hint").textContent = done ? "Nothing about the delivery is open any more."
+    : left >= 0 ? "Do nothing, and the promise runs out: an alert comes. Or press a button."
+      : "The promise is over, and support has an alert. Press a button.";
 }
 
 async function pay(event) {
@@ -172,7 +179,7 @@ document.addEventListener("click", (event) => {
   const to = event.target.closest("a[data-link]");
   if (!to || event.metaKey || event.ctrlKey || event.shiftKey || event.button !== 0) return;
   event.preventDefault();
-  go(to.getAttribute("href"));
+  if (to.pathname !== location.pathname) go(to.getAttribute("href")); // to look at the same again is nothing new
 });
 addEventListener("popstate", () => render(true));
 setCart(cart);
