@@ -9,7 +9,8 @@ import psutil
 from pathline.embedded.trouble import Code, TroubleError
 from pathline.kit.settings import join_address, split_address
 
-FREE_PORT_MIN = 10_000
+FREE_PORT_MIN = 10_081
+"""Browsers refuse some ports, 10080 (Amanda's) the highest of them: a console must not be given one."""
 EPHEMERAL_PORT_MIN = 32_768
 """Where the ports of outgoing connections begin, unless the system says otherwise."""
 TRIES = 100
