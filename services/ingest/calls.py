@@ -217,25 +217,29 @@ def record(raw: bytes, item: Item, kind: Any, receipt: Receipt) -> Record | Refu
     message_id = item.message_id
     if type(message_id) is not str or not 0 < len(message_id) <= MESSAGE_ID_MAX:
         message_id = _other_id(raw, message_id, kind)
-        if message_id is None:
-            return _BAD_ID
+        if type(message_id) is Refused:
+            return message_id
     if item.type != kind or item.write_key is not None:
         raw = _tidied(raw, kind)
     value = receipt.envelope.around(raw, around.sender, when.occurred_at, message_id, clamped=when.clamped)
     return Record(named[0], named[1], value, when)
 
 
-def _other_id(raw: bytes, given: object, kind: str) -> str | None:
+def _other_id(raw: bytes, given: object, kind: str) -> str | Refused:
     """The id of a call that is no short text; without one a hash of it but for sentAt, so that a retry meets itself."""
     if type(given) is int:
         given = str(given)
     if given is None or given == "":
-        call = _anything.decode(raw)
+        try:
+            call = _anything.decode(raw)
+        except (ValueError, RecursionError) as problem:
+            # It stands in a field that nobody else reads.
+            return unreadable(raw, problem, _NO_OBJECT)
         call.pop("sentAt", None)
         call.pop("writeKey", None)
         call["type"] = kind
         return "h-" + blake2b(_sorted.encode(call), digest_size=16).hexdigest()
-    return given if type(given) is str and len(given) <= MESSAGE_ID_MAX else None
+    return given if type(given) is str and len(given) <= MESSAGE_ID_MAX else _BAD_ID
 
 
 def _when(item: Item, receipt: Receipt) -> When | Refused:

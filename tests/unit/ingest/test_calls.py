@@ -304,3 +304,9 @@ def test_an_envelope_writes_what_encode_writes(occurred_at: datetime, shared: by
     call = b'{"type":"page","userId":"42"}'
     by_envelope = accepted.Envelope(**given, shared=shared).around(call, **own)
     assert accepted.decode(by_envelope) == accepted.decode(accepted.encode(call, **given, **own, shared=shared))
+
+
+def test_a_number_out_of_range_where_nobody_reads_spoils_only_an_id_that_has_to_be_made() -> None:
+    odd = b'{"type":"track","event":"Viewed","userId":"42","clicks":1e999'
+    assert take(odd + b',"messageId":"m"}').value
+    assert code(odd + b"}") == "bad_number"
