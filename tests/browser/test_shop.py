@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -128,6 +129,7 @@ async def test_a_newcomer_buys_and_things_go_wrong(enter: Enter, sign_in: SignIn
     await page.reload()
     await expect(page.locator("h1")).to_have_text("Thank you, it is ordered")
     # The same customer in the console.
+    await expect(page.locator("#in-console")).to_have_attribute("href", re.compile("/customers/"))
     address = await page.get_attribute("#in-console", "href")
     support = await sign_in("Sam")
     assert address is not None
