@@ -45,6 +45,8 @@ class Accepted(msgspec.Struct, gc=False):
     call: Call
     clamped: bool = False
     historical: bool = False
+    privacy_signal: bool = False
+    """Whether the browser that sent it sends Global Privacy Control."""
     shared: Any = None
     """The context of the batch that the call came in, where there was one."""
 
@@ -73,6 +75,7 @@ class _Common(msgspec.Struct, omit_defaults=True, gc=False):
     trusted: bool
     received_at: datetime
     historical: bool = False
+    privacy_signal: bool = False
 
 
 _encoder = msgspec.json.Encoder()
@@ -126,10 +129,11 @@ class Envelope:
         trusted: bool,
         received_at: datetime,
         historical: bool = False,
+        privacy_signal: bool = False,
         shared: bytes | None = None,
     ) -> None:
         """Take what they share; `shared` is a JSON object, checked by then."""
-        common = _encoder.encode(_Common(VERSION, source, namespace, trusted, received_at, historical))
+        common = _encoder.encode(_Common(VERSION, source, namespace, trusted, received_at, historical, privacy_signal))
         self._start = common[:-1]
         self._received_at = received_at
         self._then = _encoder.encode(received_at)

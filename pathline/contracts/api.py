@@ -141,6 +141,8 @@ class TouchpointOut(msgspec.Struct):
     received_at: Time
     stage: str | None
     moment_of_truth: bool
+    privacy_signal: bool
+    """Whether the person's browser sent Global Privacy Control."""
     properties: RawObject
 
 

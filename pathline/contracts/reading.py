@@ -62,6 +62,7 @@ def to_touchpoint(record: Accepted) -> Touchpoint:
         occurred_at=record.occurred_at,
         received_at=record.received_at,
         historical=record.historical,
+        privacy_signal=record.privacy_signal,
         report=track and is_report(event, properties.get("by")),
         makes=event_of(event).makes if track else None,
         people=_people(record, (own, _dict(context.get("traits")), properties), context),

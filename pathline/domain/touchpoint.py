@@ -31,6 +31,8 @@ class Touchpoint(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     occurred_at: datetime
     received_at: datetime
     historical: bool = False
+    privacy_signal: bool = False
+    """Whether the person's browser sent Global Privacy Control with it."""
     report: bool = False
     makes: str | None = None
     people: tuple[Identifier, ...] = ()

@@ -41,6 +41,9 @@ write_key = Table(
     Column("loopback_only", Boolean, nullable=False, server_default=text("false")),
     Column("created_at", _TIME, nullable=False, server_default=text("now()")),
     Column("revoked_at", _TIME),
+    Column("old_key", Text),
+    Column("old_until", _TIME),
+    Column("policy", JSON, nullable=False, server_default=text("'{}'")),
 )
 
 fence = Table(
@@ -84,6 +87,7 @@ touchpoint = Table(
     Column("offset", BigInteger, nullable=False),
     Column("entities", ARRAY(Uuid), nullable=False),
     Column("body", JSON, nullable=False),
+    Column("privacy_signal", Boolean, nullable=False, server_default=text("false")),
     Index("touchpoint_subject", "subject", "occurred_at", "id"),
     Index("touchpoint_received", "received_at", postgresql_using="brin"),
     postgresql_partition_by="RANGE (received_at)",

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 COLUMNS: Final = (
     "subject, occurred_at, id, received_at, message_id, source, type, event, channel, stage, moment_of_truth,"
-    ' historical, partition, "offset", entities, body'
+    ' historical, partition, "offset", entities, body, privacy_signal'
 )
 
 # The lateral makes each subject an index range of its own, already in order, cut at the limit.
@@ -65,6 +65,8 @@ class Stored(msgspec.Struct, frozen=True):
     offset: int
     entities: list[UUID]
     body: str
+    privacy_signal: bool = False
+    """Whether the browser sent Global Privacy Control."""
 
     @property
     def cursor(self) -> tuple[datetime, UUID]:

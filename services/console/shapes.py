@@ -137,6 +137,7 @@ def touchpoint(stored: Stored) -> api.TouchpointOut:
         received_at=stored.received_at,
         stage=stored.stage,
         moment_of_truth=stored.moment_of_truth,
+        privacy_signal=stored.privacy_signal,
         properties=msgspec.Raw(stored.body.encode()),
     )
 
