@@ -30,8 +30,12 @@ run: $(STAMP) ## Set up, then Kafka, PostgreSQL, all services and the demo shop
 ##@ Check it
 
 .PHONY: test
-test: lint types imports chromium ## Set up, then every check and test, in under 15 minutes
+test: lint types imports chromium sdks ## Set up, then every check and test, in under 15 minutes
 	$(BIN)/pytest $(PYTEST_OPTIONS) $(TESTS)
+
+.PHONY: conformance
+conformance: $(STAMP) chromium sdks ## Real SDKs against the collector; writes the table of docs/conformance.md
+	CONFORMANCE_TABLE=write $(BIN)/pytest tests/conformance
 
 .PHONY: unit
 unit: $(STAMP) ## The quick tests alone: no servers
@@ -84,6 +88,10 @@ lock-jars: $(STAMP) ## Resolve the jars of the embedded Kafka anew and pin them 
 .PHONY: chromium
 chromium: $(STAMP) ## A browser for the browser tests: the system's, Debian's or Playwright's own
 	@scripts/chromium > /dev/null
+
+.PHONY: sdks
+sdks: $(STAMP) ## The SDKs that the conformance tests run, in the user's cache
+	@$(BIN)/python scripts/conformance.py > /dev/null
 
 .PHONY: clean
 clean: ## Remove caches and what was built
