@@ -136,5 +136,4 @@ def _text(policy: Policy) -> str:
 
 
 def _key(row: Any) -> WriteKey:
-    *fields, policy = row
-    return WriteKey(*fields, policy=msgspec.json.decode(policy, type=Policy))
+    return WriteKey(**{**dict(row), "policy": msgspec.json.decode(row["policy"], type=Policy)})

@@ -52,7 +52,7 @@ async def main(stop: asyncio.Event) -> None:
     health = Health(kafka="not connected yet", keys="not read yet")
     make = partial(kafka.make_producer, settings.bootstrap(), client_id="pathline-ingest", max_batch_size=GROUP_BYTES)
     store = Store(make, topic, ack_seconds=settings.ack_seconds, metrics=metrics, health=health)
-    keyring = Keyring(metrics)
+    keyring = Keyring(metrics, settings.key_room)
     door = _door(settings, metrics)
     app = create_app(Collector(settings, keyring, store, metrics), Script(), health, registry)
     leave, served = asyncio.Event(), asyncio.Event()

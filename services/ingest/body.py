@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from services.ingest.codes import Refused
 from services.ingest.metrics import IngestMetrics
+from services.ingest.passes import CROWDED, Pass
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -31,19 +32,26 @@ class GoneError(Exception):
 
 
 class Held:
-    """The bytes that all requests hold together, bounded."""
+    """The bytes that all requests hold together, bounded.
+
+    Those of requests that are still coming in get a half of the room at most: senders who never come to an end cannot
+    keep out those whose calls are here whole.
+    """
 
     def __init__(self, most: int, metrics: IngestMetrics) -> None:
         """Hold at most so many."""
         self._most = most
         self.now = 0
+        self.unfinished = 0
         metrics.bytes_in_flight.set_function(lambda: self.now)
 
-    def take(self, count: int) -> bool:
+    def take(self, count: int, *, unfinished: bool = False) -> bool:
         """Hold `count` more, if that may be."""
-        if self.now + count > self._most:
+        if self.now + count > self._most or (unfinished and self.unfinished + count > self._most // 2):
             return False
         self.now += count
+        if unfinished:
+            self.unfinished += count
         return True
 
     def give(self, count: int) -> None:
@@ -59,24 +67,48 @@ class Body:
         self._held = held
         self._most = most
         self._mine = 0
+        self._coming = 0
+        self._owner: Pass | None = None
 
-    def _hold(self, count: int) -> bool:
-        if not self._held.take(count):
+    def _hold(self, count: int, *, unfinished: bool = False) -> bool:
+        if not self._held.take(count, unfinished=unfinished):
             return False
         self._mine += count
+        if unfinished:
+            self._coming += count
         return True
 
     def hold(self, count: int) -> Refused | None:
         """Answer for `count` bytes more that the request made."""
-        return None if self._hold(count) else OVERLOADED
+        if not self._hold(count):
+            return OVERLOADED
+        if self._owner is not None and not self._owner.hold(count):
+            self._held.give(count)
+            self._mine -= count
+            return CROWDED
+        return None
+
+    def charge(self, owner: Pass) -> Refused | None:
+        """From now on what is held is this key's, within its own room: one sender cannot use up that of all."""
+        if not owner.hold(self._mine):
+            return CROWDED
+        self._owner = owner
+        return None
 
     def release(self) -> None:
         """The request is answered."""
         self._held.give(self._mine)
+        if self._owner is not None:
+            self._owner.held -= self._mine
+        self._finished()
         self._mine = 0
 
-    async def receive(self, receive: Receive) -> bytes | Refused:
-        """All of it.
+    def _finished(self) -> None:
+        self._held.unfinished -= self._coming
+        self._coming = 0
+
+    async def receive(self, receive: Receive, refused: Refused | None = None) -> bytes | Refused:
+        """All of it; what is `refused` already is read but not held, so that its sender reads the answer.
 
         Raises:
             GoneError: the sender went away.
@@ -86,13 +118,16 @@ class Body:
             raise GoneError
         first: bytes = message.get("body", b"")
         if not message.get("more_body"):
+            if refused is not None:
+                return refused
             if len(first) > self._most:
                 return TOO_LARGE
             return first if self._hold(len(first)) else OVERLOADED
-        return await self._rest(first, receive)
+        return await self._rest(first, receive, refused)
 
-    async def _rest(self, first: bytes, receive: Receive) -> bytes | Refused:
-        parts, size, refused = [first], len(first), self._grown(len(first), len(first))
+    async def _rest(self, first: bytes, receive: Receive, refused: Refused | None) -> bytes | Refused:
+        parts, size = [first], len(first)
+        refused = refused or self._grown(size, size)
         more = True
         while more:
             message = await receive()
@@ -106,14 +141,16 @@ class Body:
                 parts.append(part)
             if refused is not None:
                 parts.clear()
+                self.release()
                 if size > DROPPED_TIMES * self._most:
                     return refused
+        self._finished()
         return refused or b"".join(parts)
 
     def _grown(self, count: int, size: int) -> Refused | None:
         if size > self._most:
             return TOO_LARGE
-        return self.hold(count)
+        return None if self._hold(count, unfinished=True) else OVERLOADED
 
     def plain(self, raw: bytes, encoding: bytes) -> bytes | Refused:
         """The body inflated, where it is gzip by its header or, with none, by its first bytes."""

@@ -14,8 +14,10 @@ import msgspec
 from pathline.contracts import accepted
 from pathline.domain.identifiers import usable
 from pathline.domain.vocabulary import CALL_TYPES, SHIPMENT_STATUSES, THING_PROPERTIES, event_of, is_report
-from services.ingest import clock, text
+from pathline.storage.keys import Addresses
+from services.ingest import addresses, clock, text
 from services.ingest.codes import Refused
+from services.ingest.passes import BAD_EVENT
 from services.ingest.subject import NOTHING, Fields, Subject, person_named, subject, thing_named
 
 MESSAGE_ID_MAX: Final = 100
@@ -67,6 +69,8 @@ class Surroundings(msgspec.Struct, gc=False):
     sender: str
     traits: Fields
     device: object
+    address: object = None
+    """The `ip` of the call's own context, where it may not stay as it is."""
 
 
 class Receipt(msgspec.Struct, gc=False):
@@ -84,6 +88,10 @@ class Receipt(msgspec.Struct, gc=False):
     """By the batch. A call's own goes before it."""
     context: Fields = NOTHING
     """The context of the batch."""
+    events: frozenset[str] | None = None
+    """Names that a track call may have; None: any."""
+    addresses: Addresses = "full"
+    """What is kept of `context.ip`."""
     untimed: When | None = None
     """The times of a call that tells none; made once, for the first of them."""
     seen: tuple[msgspec.Raw, Surroundings] | None = None
@@ -219,8 +227,8 @@ def record(raw: bytes, item: Item, kind: Any, receipt: Receipt) -> Record | Refu
         message_id = _other_id(raw, message_id, kind)
         if type(message_id) is Refused:
             return message_id
-    if item.type != kind or item.write_key is not None:
-        raw = _tidied(raw, kind)
+    if item.type != kind or item.write_key is not None or around.address is not None:
+        raw = _tidied(raw, kind, around.address, receipt.addresses)
     value = receipt.envelope.around(raw, around.sender, when.occurred_at, message_id, clamped=when.clamped)
     return Record(named[0], named[1], value, when)
 
@@ -278,6 +286,7 @@ def _surroundings(raw: msgspec.Raw, receipt: Receipt) -> Surroundings | Refused:
         (sender_of(context["library"]) if "library" in context else None) or receipt.sender,
         traits if isinstance(traits, dict) else NOTHING,
         context["device"] if "device" in context else shared.get("device"),
+        context.get("ip") if receipt.addresses != "full" else None,
     )
     receipt.seen = raw, said
     return said
@@ -319,6 +328,8 @@ def _track(item: Item, receipt: Receipt) -> bool | Refused:
     event, properties = item.event, item.properties or NOTHING
     if type(event) is not str or not event:
         return _NO_EVENT
+    if receipt.events is not None and event not in receipt.events:
+        return BAD_EVENT
     report, unless, required = _demands(event) if len(event) <= EVENT_NAME_MAX else _demanded(event)
     if unless:
         report = is_report(event, properties.get("by"))
@@ -362,10 +373,12 @@ def _person(item: Item, kind: str, namespace: str, around: Surroundings) -> Subj
     return person_named(namespace, item.anonymous_id, (own, around.traits, item.properties or NOTHING), around.device)
 
 
-def _tidied(raw: bytes, kind: str) -> bytes:
-    """The call with its type, and without a write key: a key is nobody's business after this."""
+def _tidied(raw: bytes, kind: str, address: object, keep: Addresses) -> bytes:
+    """The call with its type, what may be kept of an address, and no write key: it is nobody's business after this."""
     fields = _fields.decode(raw)
     fields.pop("writeKey", None)
+    if address is not None:
+        fields["context"] = msgspec.Raw(addresses.in_context(fields["context"], address, keep))
     fields["type"] = msgspec.Raw(b'"%b"' % kind.encode())
     return msgspec.json.encode(fields)
 

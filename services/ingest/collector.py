@@ -1,4 +1,7 @@
-"""The hot routes as a plain ASGI program: receive within bounds, take, and answer when Kafka holds what was sent."""
+"""The addresses that take touchpoints: receive within bounds, take, and answer when Kafka holds what was sent.
+
+A plain ASGI program in front of the framework, whose own middleware costs as much as taking a call does.
+"""
 
 from __future__ import annotations
 
@@ -6,69 +9,37 @@ import asyncio
 import re
 import time
 from http import HTTPStatus
-from typing import Final, NamedTuple
+from typing import Final
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from pathline.kit import logging
-from pathline.storage.keys import WriteKey
+from services.ingest import answers
+from services.ingest.answers import ALL_STORED, Answer, HeaderMap, refuse
 from services.ingest.body import Body, GoneError, Held
-from services.ingest.codes import RETRY_AFTER_SECONDS, STORED, Refused
-from services.ingest.desk import ALL_STORED, Answer, Desk, Request, refuse
+from services.ingest.codes import Refused
+from services.ingest.desk import Desk, Request
+from services.ingest.dialects import Asked, Dialect
 from services.ingest.keyring import MISSING, Keyring, is_loopback, key_in_query
 from services.ingest.metrics import IngestMetrics
+from services.ingest.passes import Pass
+from services.ingest.routes import ROUTES, SDK_METRICS, Route
 from services.ingest.settings import IngestSettings
 from services.ingest.store import Store
 
 log = logging.get_logger(__name__)
 
-HeaderMap = dict[bytes, bytes]
-
-
-class Route(NamedTuple):
-    """What an address takes. `kind` is the type of a single call; None: a batch."""
-
-    name: str
-    kind: str | None
-
-
-_SINGLE: Final = ("identify", "track", "page", "screen", "group", "alias")
-_BATCH: Final = Route("batch", None)
-SDK_METRICS: Final = Route("sdk_metrics", None)
-"""What SDKs tell about themselves: taken and dropped."""
-
-ROUTES: Final[dict[str, Route]] = {
-    **{f"/v1/{kind}": Route(kind, kind) for kind in _SINGLE},
-    **{f"/v1/{kind[0]}": Route(kind, kind) for kind in _SINGLE},
-    "/v1/batch": _BATCH,
-    "/v1/b": _BATCH,
-    "/v1/import": _BATCH,
-    "/beacon/v1/batch": Route("beacon", None),
-    "/v1/m": SDK_METRICS,
-}
-
-ALLOWED_HEADERS: Final = (
-    "authorization, content-type, content-encoding, x-retry-count, anonymousid, sentat, rsa-recovered, "
-    "rsa-retry-attempt, rsa-since-last-attempt, rsa-since-first-attempt, rsa-retry-reason, traceparent"
-)
-"""What SDKs send from browsers; `*` does not cover Authorization."""
-
-PREFLIGHT_SECONDS: Final = 7_200
-"""How long a browser keeps a preflight's answer: Chromium's cap."""
-
 _TRACEPARENT: Final = re.compile(rb"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
-_JSON: Final = (b"content-type", b"application/json")
-_STORED_HEADERS: Final = [_JSON, (b"content-length", str(len(STORED)).encode())]
 
 _EMPTY: Final = Refused("empty_body", "the body is empty")
 _NO_LOG: Final = Refused("log_unavailable", "Kafka cannot be written now; try again")
 _BROKEN: Final = Refused("internal", "something is wrong with Pathline; the log has it")
 _STOPPING: Final = Refused("stopping", "the collector is stopping; send again")
-_NO_METHOD: Final = Refused("method_not_allowed", "the address takes POST")
+_NO_METHOD: Final = Refused("method_not_allowed", "the address does not take this method")
 
 
 class Collector:
-    """Answers the hot routes. One for a process."""
+    """Answers the addresses that take touchpoints. One for a process."""
 
     def __init__(self, settings: IngestSettings, keyring: Keyring, store: Store, metrics: IngestMetrics) -> None:
         """Put what `keyring` admits into `store`, within the bounds of `settings`."""
@@ -83,67 +54,95 @@ class Collector:
         """Answer one request."""
         headers = dict(scope["headers"])
         method = scope["method"]
+        origin = headers.get(b"origin")
         if method == "OPTIONS":
-            await _preflight(headers, send)
+            await self._preflight(route, origin, send)
             return
-        if method == "POST":
-            body = Body(self._held, self._body_bytes_max)
-            try:
-                answer = await self._answer(route, scope, headers, receive, body)
-            except GoneError:
-                return
-            except asyncio.CancelledError:
-                # Only the end of the process cancels a request, when its time to drain is over.
-                answer = refuse(_STOPPING, close=True)
-            except Exception:
-                # A fault of ours: the sender gets the error's shape, the log the fault.
-                log.exception("a request was not answered", route=route.name)
-                answer = refuse(_BROKEN)
-            finally:
-                body.release()
-        else:
+        if method not in route.methods:
             answer = refuse(_NO_METHOD)
+            self._metrics.answered(route.name, answer.status)
+            allowed = (b"allow", ", ".join((*route.methods, "OPTIONS")).encode())
+            await answers.respond_as(answer, answer.status, answer.content, [answers.JSON, allowed], origin, send)
+            return
+        body = Body(self._held, self._body_bytes_max)
+        try:
+            answer, asked = await self._answer(route, scope, headers, receive, body)
+        except GoneError:
+            return
+        except asyncio.CancelledError:
+            # Only the end of the process cancels a request, when its time to drain is over.
+            answer, asked = refuse(_STOPPING, close=True), None
+        except Exception:
+            # A fault of ours: the sender gets the error's shape, the log the fault.
+            log.exception("a request was not answered", route=route.name)
+            answer, asked = refuse(_BROKEN), None
+        finally:
+            body.release()
         self._metrics.answered(route.name, answer.status)
-        await _respond(answer, headers.get(b"origin"), send)
-
-    async def _answer(self, route: Route, scope: Scope, headers: HeaderMap, receive: Receive, body: Body) -> Answer:
-        raw = await body.receive(receive)
-        if isinstance(raw, Refused):
-            return refuse(raw, close=True)
-        if route is SDK_METRICS:
-            return ALL_STORED
-        begun = time.perf_counter()
-        request = self._opened(raw, scope, headers, body)
-        if type(request) is Refused:
-            return refuse(request)
-        assert isinstance(request, Request)
-        if route.kind is None:
-            answer = await self._desk.take_batch(request, body)
+        if route.dialect is None or route.dialect.show is None:
+            await answers.respond(answer, origin, send)
         else:
-            answer = await self._desk.take_one(request, route.kind)
-        if answer.status == HTTPStatus.OK:
-            self._metrics.acked_seconds.observe(time.perf_counter() - begun)
-        return answer
+            shown = route.dialect.show(answer, asked or _unread(scope, headers))
+            await answers.respond_as(answer, shown.status, shown.content, list(shown.headers), origin, send)
 
-    def _opened(self, raw: bytes, scope: Scope, headers: HeaderMap, body: Body) -> Request | Refused:
-        """The request with its body inflated, or why nobody looks into it."""
+    async def _preflight(self, route: Route, origin: bytes | None, send: Send) -> None:
+        """A preflight carries no key: whoever may use some key may ask, and the request is judged by its own."""
+        known = origin is not None and self._keyring.is_origin(origin)
+        await answers.preflight(route.methods, origin if known else None, send)
+
+    async def _answer(
+        self, route: Route, scope: Scope, headers: HeaderMap, receive: Receive, body: Body
+    ) -> tuple[Answer, Asked | None]:
+        """The answer, and what a dialect was asked."""
         lanes = self._store.lanes
-        if lanes is None:
-            return _NO_LOG
         shown = self._shown(scope, headers)
-        if shown is not MISSING and isinstance(shown, Refused):
-            return shown
-        if not raw:
-            return _EMPTY
+        # One without a good key, or while nothing can be stored, is read to its end and held nowhere.
+        refused = shown if isinstance(shown, Refused) and shown is not MISSING else None
+        raw = await body.receive(receive, _NO_LOG if lanes is None else refused)
+        if isinstance(raw, Refused):
+            return refuse(raw, close=raw not in {_NO_LOG, refused}), None
+        assert lanes is not None
+        if route is SDK_METRICS:
+            return ALL_STORED, None
+        begun = time.perf_counter()
         plain = body.plain(raw, headers.get(b"content-encoding", b""))
         if isinstance(plain, Refused):
-            return plain
-        trace = headers.get(b"traceparent")
-        traced = [("traceparent", trace)] if trace is not None and _TRACEPARENT.fullmatch(trace) else []
-        return Request(plain, shown, _is_local(scope, headers), traced, lanes)
+            return refuse(plain), None
+        request = Request(
+            plain,
+            shown,
+            body,
+            lanes,
+            _traced(headers),
+            _is_local(scope, headers),
+            headers.get(b"origin"),
+            headers.get(b"sec-gpc") == b"1",
+        )
+        answer, asked = await self._taken(route, request, scope, headers)
+        if answer.status == HTTPStatus.OK:
+            self._metrics.acked_seconds.observe(time.perf_counter() - begun)
+        return answer, asked
 
-    def _shown(self, scope: Scope, headers: HeaderMap) -> WriteKey | Refused:
-        """The key by header or query; MISSING where the body must say."""
+    async def _taken(
+        self, route: Route, request: Request, scope: Scope, headers: HeaderMap
+    ) -> tuple[Answer, Asked | None]:  # fmt: skip
+        if route.dialect is not None:
+            asked = Asked(scope["method"], scope["path"], scope["query_string"], headers, request.raw)
+            return await self._translated(route.dialect, asked, request), asked
+        if not request.raw:
+            return refuse(_EMPTY), None
+        if route.kind is None:
+            return await self._desk.take_batch(request), None
+        return await self._desk.take_one(request, route.kind), None
+
+    async def _translated(self, dialect: Dialect, asked: Asked, request: Request) -> Answer:
+        translated = dialect.translate(asked)
+        if isinstance(translated, Refused):
+            return refuse(translated)
+        return await self._desk.take_translated(request, translated)
+
+    def _shown(self, scope: Scope, headers: HeaderMap) -> Pass | Refused:
+        """The key by header or query; MISSING where the content must say."""
         header = headers.get(b"authorization")
         if header is not None:
             return self._keyring.by_header(header)
@@ -152,10 +151,7 @@ class Collector:
 
 
 class HotRoutes:
-    """ASGI middleware: the addresses that must be quick are answered before any routing, the others by `app`.
-
-    It stands before FastAPI's own middleware, which costs as much as taking a call does.
-    """
+    """ASGI middleware: the addresses that must be quick are answered before any routing, the others by `app`."""
 
     def __init__(self, app: ASGIApp, collector: Collector) -> None:
         """Stand before `app`."""
@@ -171,6 +167,16 @@ class HotRoutes:
             await self._collector.handle(route, scope, receive, send)
 
 
+def _traced(headers: HeaderMap) -> list[tuple[str, bytes]]:
+    trace = headers.get(b"traceparent")
+    return [("traceparent", trace)] if trace is not None and _TRACEPARENT.fullmatch(trace) else []
+
+
+def _unread(scope: Scope, headers: HeaderMap) -> Asked:
+    """What a dialect was asked in a request that it never saw."""
+    return Asked(scope["method"], scope["path"], scope["query_string"], headers, b"")
+
+
 def _is_local(scope: Scope, headers: HeaderMap) -> bool:
     """Whether the peer itself is on this machine; what a proxy says of somebody else is not believed."""
     client = scope["client"]
@@ -180,47 +186,3 @@ def _is_local(scope: Scope, headers: HeaderMap) -> bool:
         and b"x-forwarded-for" not in headers
         and b"forwarded" not in headers
     )
-
-
-async def _respond(answer: Answer, origin: bytes | None, send: Send) -> None:
-    if answer is ALL_STORED:
-        headers = _STORED_HEADERS
-    else:
-        headers = [_JSON, (b"content-length", str(len(answer.content)).encode())]
-        if answer.status == HTTPStatus.SERVICE_UNAVAILABLE:
-            headers.append((b"retry-after", str(RETRY_AFTER_SECONDS).encode()))
-        elif answer.status == HTTPStatus.UNAUTHORIZED:
-            headers.append((b"www-authenticate", b"Bearer"))
-        elif answer.status == HTTPStatus.METHOD_NOT_ALLOWED:
-            headers.append((b"allow", b"POST, OPTIONS"))
-        if answer.close:
-            headers.append((b"connection", b"close"))
-    if origin is not None:
-        headers = [*headers, *_for_origin(origin)]
-    await send({"type": "http.response.start", "status": int(answer.status), "headers": headers})
-    await send({"type": "http.response.body", "body": answer.content})
-
-
-def _for_origin(origin: bytes) -> list[tuple[bytes, bytes]]:
-    """Beacons carry cookies: the answer names the exact origin, never `*`."""
-    return [
-        (b"access-control-allow-origin", origin),
-        (b"access-control-allow-credentials", b"true"),
-        (b"access-control-expose-headers", b"retry-after"),
-        (b"vary", b"origin"),
-    ]
-
-
-async def _preflight(headers: HeaderMap, send: Send) -> None:
-    """A preflight carries no key: every origin may ask, the POST is judged by its key."""
-    origin = headers.get(b"origin")
-    said = [
-        (b"content-length", b"0"),
-        (b"allow", b"POST, OPTIONS"),
-        (b"access-control-allow-methods", b"POST, OPTIONS"),
-        (b"access-control-allow-headers", ALLOWED_HEADERS.encode()),
-        (b"access-control-max-age", str(PREFLIGHT_SECONDS).encode()),
-        *(_for_origin(origin) if origin is not None else ()),
-    ]
-    await send({"type": "http.response.start", "status": int(HTTPStatus.OK), "headers": said})
-    await send({"type": "http.response.body", "body": b""})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Any, Final, NamedTuple
@@ -11,14 +12,16 @@ from typing import Any, Final, NamedTuple
 import msgspec
 
 from pathline.contracts import accepted
-from pathline.storage.keys import WriteKey
-from services.ingest import calls, clock, text
+from services.ingest import addresses, calls, clock, passes, text
+from services.ingest.answers import ALL_STORED, Answer, refuse
 from services.ingest.body import TOO_LARGE, Body
-from services.ingest.calls import Receipt, Record
-from services.ingest.codes import STORED, Refused, Rejected, refusal, stored_but
+from services.ingest.calls import Item, Receipt, Record
+from services.ingest.codes import Refused, Rejected, refusal, stored_but
+from services.ingest.dialects import Translated
 from services.ingest.keyring import LOCAL, MISSING, Keyring
 from services.ingest.lanes import Headers, Lanes, NotStoredError
 from services.ingest.metrics import IngestMetrics
+from services.ingest.passes import Pass
 from services.ingest.settings import IngestSettings
 from services.ingest.subject import NOTHING, Fields
 
@@ -32,6 +35,7 @@ _NONE: Final = Refused("none_accepted", "every call of the batch was refused")
 _NO_HISTORY: Final = Refused("needs_server_key", "only a server key sends history")
 _NO_ACK: Final = Refused("not_acknowledged", "Kafka did not acknowledge in time; try again")
 _BAD_TIME: Final = Refused("bad_timestamp", "sentAt of a batch is text in ISO 8601")
+_CALL_TOO_LARGE: Final = Refused("call_too_large", "the call is larger than this write key may send")
 
 
 class _Batch(msgspec.Struct, rename="camel", gc=False):
@@ -60,32 +64,22 @@ class _Common(NamedTuple):
 _NOTHING_COMMON: Final = _Common()
 
 
-class Answer(NamedTuple):
-    """What is answered. `close` ends the connection."""
-
-    status: int
-    content: bytes
-    close: bool = False
-
-
-ALL_STORED: Final = Answer(HTTPStatus.OK, STORED)
-
-
-def refuse(refused: Refused, *, close: bool = False) -> Answer:
-    """The answer to a request that is refused."""
-    return Answer(refused.status, refusal(refused), close)
-
-
 class Request(NamedTuple):
     """A request whose body is there, inflated."""
 
     raw: bytes
-    shown: WriteKey | Refused
-    """The key by header or query; MISSING where the body must say."""
-    local: bool
-    """Whether the peer is on this machine."""
-    traced: Headers
+    shown: Pass | Refused
+    """The key by header or query; MISSING where the content must say."""
+    body: Body
+    """What answers for the bytes that it holds."""
     lanes: Lanes
+    traced: Headers = ()
+    local: bool = False
+    """Whether the peer is on this machine."""
+    origin: bytes | None = None
+    """The site of the page that sends."""
+    private: bool = False
+    """Whether the browser sends Global Privacy Control."""
 
 
 class _Put(NamedTuple):
@@ -94,6 +88,8 @@ class _Put(NamedTuple):
     acks: set[asyncio.Future[None]]
     rejected: list[Rejected]
     first: Record | None
+    clamped: int
+    """Calls whose times were replaced."""
     stuck: bool
     """Whether a lane would not take its part: then nothing of the batch is answered for."""
 
@@ -107,28 +103,21 @@ class Desk:
         self._keyring = keyring
         self._metrics = metrics
 
-    def _admitted(self, request: Request, in_body: object) -> WriteKey | Refused:
-        """The key that counts, if it may be used from where the request comes."""
-        key = self._keyring.by_text(in_body) if request.shown is MISSING else request.shown
-        if isinstance(key, Refused) or request.local or not key.loopback_only:
-            return key
-        return LOCAL
-
     async def take_one(self, request: Request, kind: str) -> Answer:
         """Store a single call of this type."""
         item = calls.read(request.raw, self._settings.call_bytes_max)
-        if isinstance(item, Refused):
+        if type(item) is Refused:
             return self._one_refused(item)
-        key = self._admitted(request, item.write_key)
-        if isinstance(key, Refused):
-            return refuse(key)
-        historical = item.historical is True
-        if historical and key.kind != "server":
-            return self._one_refused(_NO_HISTORY)
-        receipt, now = self._receipt(key, historical=historical)
-        record = calls.record(request.raw, item, kind, receipt)
-        if isinstance(record, Refused):
+        assert isinstance(item, Item)
+        key = self._admitted(request, item.write_key, 1)
+        if type(key) is Answer:
+            return key
+        assert isinstance(key, Pass)
+        receipt, now = self._receipt(key, request, historical=item.historical is True)
+        record = _recorded(request.raw, item, kind, receipt)
+        if type(record) is Refused:
             return self._one_refused(record)
+        assert isinstance(record, Record)
         try:
             for ack in request.lanes.lane_of(record.hash).add((record,), int(now * 1_000), request.traced):
                 await ack
@@ -138,43 +127,76 @@ class Desk:
         self._note(record, now, 1, int(record.when.clamped))
         return ALL_STORED
 
-    async def take_batch(self, request: Request, body: Body) -> Answer:
+    async def take_batch(self, request: Request) -> Answer:
         """Store the good calls of a batch; say which are not."""
         read = _read_batch(request.raw)
         if isinstance(read, Refused):
             return refuse(read)
         batch, whole = read
-        key = self._admitted(request, batch.write_key)
-        if isinstance(key, Refused):
-            return refuse(key)
-        common = self._common(batch, key, body)
+        key = self._admitted(request, batch.write_key, len(batch.batch))
+        if type(key) is Answer:
+            return key
+        assert isinstance(key, Pass)
+        common = self._common(batch, key, request.body)
         if isinstance(common, Refused):
             return refuse(common)
-        receipt, now = self._receipt(key, historical=batch.historical is True, common=common)
-        put, clamped = self._put(whole, list(map(bytes, batch.batch)), receipt, request, int(now * 1_000))
-        count = len(batch.batch) - len(put.rejected)
+        receipt, now = self._receipt(key, request, historical=batch.historical is True, common=common)
+        raws = list(map(bytes, batch.batch))
+        put = self._put(raws, calls.read_all(whole, raws, receipt.call_bytes_max), receipt, request, int(now * 1_000))
+        return await self._settled(put, len(raws), now)
+
+    async def take_translated(self, request: Request, translated: Translated) -> Answer:
+        """Store the good calls of a request in another dialect."""
+        key = self._admitted(request, translated.key, len(translated.calls))
+        return key if isinstance(key, Answer) else await self.take_calls(request, key, translated)
+
+    async def take_calls(self, request: Request, key: Pass, translated: Translated) -> Answer:
+        """Store calls under a key that was admitted. What is wrong with a single one is answered for the request."""
+        count = len(translated.calls)
         try:
-            for ack in put.acks:
-                await ack
-        except NotStoredError:
-            put = put._replace(stuck=True)
-        if put.stuck:
-            self._metrics.unstored.inc(count)
-            return refuse(_NO_ACK)
-        if put.first is None:
-            return Answer(HTTPStatus.BAD_REQUEST, refusal(_NONE, put.rejected))
-        self._note(put.first, now, count, clamped)
-        return Answer(HTTPStatus.OK, stored_but(put.rejected)) if put.rejected else ALL_STORED
+            sent_at = None if translated.sent_at is None else clock.parse(translated.sent_at)
+        except ValueError:
+            return refuse(_BAD_TIME)
+        refused = self._miscounted(count, key) or request.body.hold(
+            sum(len(raw) for raw in translated.calls if isinstance(raw, bytes))
+        )
+        if refused is not None:
+            return refuse(refused)
+        receipt, now = self._receipt(key, request, historical=False, common=_Common(sent_at))
+        raws = [raw if isinstance(raw, bytes) else b"" for raw in translated.calls]
+        items = [
+            calls.read(raw, receipt.call_bytes_max) if isinstance(raw, bytes) else raw for raw in translated.calls
+        ]  # fmt: skip
+        put = self._put(raws, items, receipt, request, int(now * 1_000))
+        if count == 1 and put.rejected:
+            return refuse(Refused(put.rejected[0].code, put.rejected[0].message))
+        return await self._settled(put, count, now)
+
+    def _admitted(self, request: Request, in_content: object, count: int) -> Pass | Answer:
+        """The key that counts, if it may be used for so many calls from where the request comes."""
+        key = self._keyring.by_text(in_content) if request.shown is MISSING else request.shown
+        if isinstance(key, Refused):
+            return refuse(key)
+        refused = _barred(key, request) or request.body.charge(key)
+        if refused is not None:
+            return refuse(refused)
+        if key.bucket is not None and (seconds := key.bucket.take(count)):
+            return refuse(passes.RATE, retry_after=seconds)
+        return key
 
     def _put(
-        self, whole: bytes, batch: list[bytes], receipt: Receipt, request: Request, timestamp_ms: int
-    ) -> tuple[_Put, int]:
-        """Put each good call in its lane; also how many of them had their times replaced."""
+        self,
+        raws: Sequence[bytes],
+        items: Sequence[Item | Refused],
+        receipt: Receipt,
+        request: Request,
+        timestamp_ms: int,
+    ) -> _Put:
+        """Put each good call in its lane."""
         rejected: list[Rejected] = []
         records: list[Record] = []
         clamped, stuck = 0, False
-        items = calls.read_all(whole, batch, receipt.call_bytes_max)
-        for index, (raw, item) in enumerate(zip(batch, items, strict=True)):
+        for index, (raw, item) in enumerate(zip(raws, items, strict=True)):
             record = item if type(item) is Refused else calls.record(raw, item, item.type, receipt)
             if type(record) is Refused:
                 rejected.append(Rejected(index, record.code, record.message))
@@ -188,16 +210,32 @@ class Desk:
                 acks |= lane.add(own, timestamp_ms, request.traced)
             except NotStoredError:
                 stuck = True
-        return _Put(acks, rejected, records[0] if records else None, stuck), clamped
+        return _Put(acks, rejected, records[0] if records else None, clamped, stuck)
 
-    def _common(self, batch: _Batch, key: WriteKey, body: Body) -> _Common | Refused:
+    async def _settled(self, put: _Put, count: int, now: float) -> Answer:
+        """The answer to so many calls, once all that were put in lanes are acked."""
+        count -= len(put.rejected)
+        stuck = put.stuck
+        try:
+            for ack in put.acks:
+                await ack
+        except NotStoredError:
+            stuck = True
+        if stuck:
+            self._metrics.unstored.inc(count)
+            return refuse(_NO_ACK)
+        if put.first is None:
+            return Answer(HTTPStatus.BAD_REQUEST, refusal(_NONE, put.rejected), code=_NONE.code)
+        self._note(put.first, now, count, put.clamped)
+        return Answer(HTTPStatus.OK, stored_but(put.rejected)) if put.rejected else ALL_STORED
+
+    def _common(self, batch: _Batch, key: Pass, body: Body) -> _Common | Refused:
         """What the calls of a batch have in common, or why none can be taken."""
         count = len(batch.batch)
-        if count == 0:
-            return _EMPTY_BATCH
-        if count > self._settings.batch_calls_max:
-            return Refused("too_many_calls", f"a batch holds at most {self._settings.batch_calls_max} calls")
-        if batch.historical is True and key.kind != "server":
+        refused = self._miscounted(count, key)
+        if refused is not None:
+            return refused
+        if batch.historical is True and not key.trusted:
             return _NO_HISTORY
         try:
             sent_at = None if batch.sent_at is None else clock.parse(batch.sent_at)
@@ -207,7 +245,18 @@ class Desk:
         if shared in calls.NO_CONTEXT:
             return _Common(sent_at)
         context = calls.read_context(shared, self._settings.call_bytes_max)
-        return context if isinstance(context, Refused) else self._spread(_Common(sent_at, shared, context), count, body)
+        if isinstance(context, Refused):
+            return context
+        if key.addresses != "full" and context.get("ip") is not None:
+            shared = addresses.in_context(shared, context["ip"], key.addresses)
+        return self._spread(_Common(sent_at, shared, context), count, body)
+
+    def _miscounted(self, count: int, key: Pass) -> Refused | None:
+        """Whether there are none, or too many."""
+        most = min(self._settings.batch_calls_max, key.batch_calls_max or self._settings.batch_calls_max)
+        if count > most:
+            return Refused("too_many_calls", f"a batch holds at most {most} calls")
+        return None if count else _EMPTY_BATCH
 
     def _spread(self, common: _Common, count: int, body: Body) -> _Common | Refused:
         """The same, if it may be written with each of so many calls."""
@@ -216,30 +265,37 @@ class Desk:
             return TOO_LARGE
         return body.hold(spread) or common
 
-    def _receipt(self, key: WriteKey, *, historical: bool, common: _Common = _NOTHING_COMMON) -> tuple[Receipt, float]:
+    def _receipt(
+        self, key: Pass, request: Request, *, historical: bool, common: _Common = _NOTHING_COMMON
+    ) -> tuple[Receipt, float]:
         """What is noted of calls received now, and the time in seconds.
 
         The time is taken where nothing is awaited before the records are in their lanes: a partition's times rise.
         """
         now = time.time()
-        received_at, trusted = datetime.fromtimestamp(now, UTC), key.kind == "server"
+        received_at, trusted = datetime.fromtimestamp(now, UTC), key.trusted
         envelope = accepted.Envelope(
             source=key.name,
             namespace=key.namespace,
             trusted=trusted,
             received_at=received_at,
             historical=historical,
+            # A server's own request says nothing of the person's browser.
+            privacy_signal=request.private and not trusted,
             shared=common.shared,
         )
+        most = self._settings.call_bytes_max
         receipt = Receipt(
             envelope,
             key.namespace,
             trusted,
             received_at,
-            self._settings.call_bytes_max - len(common.shared or b""),
+            min(most, key.call_bytes_max or most) - len(common.shared or b""),
             calls.sender_of(common.context.get("library")) or ("server" if trusted else "web"),
             common.sent_at,
             common.context,
+            key.events,
+            key.addresses,
         )
         return receipt, now
 
@@ -254,6 +310,28 @@ class Desk:
     def _one_refused(self, refused: Refused) -> Answer:
         self._metrics.touchpoints.labels(refused.code).inc()
         return refuse(refused)
+
+
+def _recorded(raw: bytes, item: Item, kind: str, receipt: Receipt) -> Record | Refused:
+    """The record of a single call, where its key may send it."""
+    if len(raw) > receipt.call_bytes_max:
+        return _CALL_TOO_LARGE
+    if item.historical is True and not receipt.trusted:
+        return _NO_HISTORY
+    return calls.record(raw, item, kind, receipt)
+
+
+def _barred(key: Pass, request: Request) -> Refused | None:
+    """Why a key may not be used for this request, whatever it carries."""
+    if key.loopback_only and not request.local:
+        return LOCAL
+    if key.origins is not None and request.origin is not None and request.origin not in key.origins:
+        return passes.BAD_ORIGIN
+    if request.private and key.refuses_private:
+        return passes.PRIVATE
+    if key.body_bytes_max is not None and len(request.raw) > key.body_bytes_max:
+        return TOO_LARGE
+    return None
 
 
 def _read_batch(raw: bytes) -> tuple[_Batch, bytes] | Refused:

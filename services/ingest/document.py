@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from services.ingest.codes import CODES
-from services.ingest.collector import ROUTES, SDK_METRICS
+from services.ingest.routes import ROUTES, SDK_METRICS
 
 _ID: Final = {"type": ["string", "integer", "null"]}
 _TIME: Final = {"type": ["string", "null"], "format": "date-time"}

@@ -21,6 +21,7 @@ from pathline.storage import keys
 from pathline.storage.keys import WriteKey
 from services.ingest.codes import Refused
 from services.ingest.metrics import IngestMetrics
+from services.ingest.passes import Origins, Pass
 
 log = logging.get_logger(__name__)
 
@@ -39,22 +40,36 @@ UNAVAILABLE: Final = Refused("keys_unavailable", "the write keys cannot be read 
 class Keyring:
     """The keys that may be used. Without the database the known ones go on serving."""
 
-    def __init__(self, metrics: IngestMetrics) -> None:
-        """Empty, until the keys were read once."""
+    def __init__(self, metrics: IngestMetrics, room: int) -> None:
+        """Empty, until the keys were read once; each may have `room` bytes under way."""
         self._metrics = metrics
-        self._by_key: dict[str, WriteKey] = {}
-        self._by_header: dict[bytes, WriteKey] = {}
+        self._room = room
+        self._by_name: dict[str, Pass] = {}
+        self._by_key: dict[str, Pass] = {}
+        self._by_header: dict[bytes, Pass] = {}
+        self._origins: Origins | None = None
         self.fresh = False
         """Whether the last reading worked: only then is an unknown key known to be unknown."""
 
     def replace(self, active: Iterable[WriteKey]) -> None:
         """Use these from now on."""
-        self._by_key = {key.key: key for key in active}
-        self._by_header = {form: key for text, key in self._by_key.items() for form in _forms(text)}
+        known, self._by_name, self._by_key = self._by_name, {}, {}
+        for key in active:
+            one = self._by_name[key.name] = known.get(key.name) or Pass(key, self._room)
+            one.update(key)
+            self._by_key[key.key] = one
+            if key.old_key is not None:
+                self._by_key[key.old_key] = one
+        self._by_header = {form: one for text, one in self._by_key.items() for form in _forms(text)}
+        self._origins = _union(self._by_name.values())
         self.fresh = True
-        self._metrics.keys.set(len(self._by_key))
+        self._metrics.keys.set(len(self._by_name))
 
-    def by_header(self, value: bytes) -> WriteKey | Refused:
+    def is_origin(self, origin: bytes) -> bool:
+        """Whether some key may be used from this site: all that a preflight, which carries no key, can be asked."""
+        return self._origins is None or origin in self._origins
+
+    def by_header(self, value: bytes) -> Pass | Refused:
         """The key that an Authorization header shows."""
         known = self._by_header.get(value)
         if known is not None:
@@ -62,7 +77,7 @@ class Keyring:
         shown = _shown(value)
         return MISSING if shown is None else self.by_text(shown)
 
-    def by_text(self, shown: object) -> WriteKey | Refused:
+    def by_text(self, shown: object) -> Pass | Refused:
         """The key of this text, from a body or a query."""
         if not isinstance(shown, str) or not shown:
             return MISSING
@@ -99,6 +114,12 @@ class Keyring:
         finally:
             if pool is not None:
                 pool.terminate()
+
+
+def _union(passes: Iterable[Pass]) -> Origins | None:
+    """The sites of all browser keys together; None: one of these may be used from everywhere."""
+    lists = [one.key.policy.origins for one in passes if not one.trusted]
+    return Origins([origin for listed in lists for origin in listed]) if lists and all(lists) else None
 
 
 def _forms(key: str) -> tuple[bytes, ...]:

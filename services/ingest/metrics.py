@@ -6,6 +6,7 @@ from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
+from services.ingest import routes
 from services.ingest.codes import CALL_CODES
 
 ACCEPTED: Final = "accepted"
@@ -13,8 +14,8 @@ UNSTORED: Final = "not_stored"
 """A good call that Kafka did not acknowledge in time: its sender was told to send it again."""
 
 OUTCOMES: Final = (ACCEPTED, UNSTORED, *CALL_CODES)
-ROUTES: Final = ("identify", "track", "page", "screen", "group", "alias", "batch", "beacon", "sdk_metrics", "other")
-STATUSES: Final = ("200", "400", "401", "403", "404", "405", "408", "413", "415", "431", "500", "503")
+ROUTES: Final = (*dict.fromkeys(route.name for route in routes.ROUTES.values()), "webhook", "other")
+STATUSES: Final = ("200", "400", "401", "403", "404", "405", "408", "413", "415", "429", "431", "500", "503")
 LATENCIES: Final = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5)
 
 

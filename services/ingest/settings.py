@@ -14,6 +14,10 @@ BODIES_IN_FLIGHT_LEAST = 8
 """Bodies of the largest size must fit in flight, with what they become; else such a one would be put off for ever."""
 
 
+BODIES_OF_KEY_LEAST = 6
+"""One body of the largest size, inflated, with the context of its batch in each call, is always within a key's part."""
+
+
 class IngestSettings(Settings):
     """Settings of the collector, from `PATHLINE_*`."""
 
@@ -35,6 +39,12 @@ class IngestSettings(Settings):
         ge=16 * MEBIBYTE,
         le=4_096 * MEBIBYTE,
         description="Bytes received and not yet answered, at most; beyond it the answer is 503.",
+    )
+    key_share: float = Field(
+        default=0.5,
+        ge=0.1,
+        le=1.0,
+        description="The part of bytes_in_flight_max that the requests of one write key may have, at most.",
     )
     connections_max: int = Field(default=4_000, ge=10, le=100_000, description="Open connections, at most.")
     header_bytes_max: int = Field(
@@ -63,3 +73,8 @@ class IngestSettings(Settings):
             reason = f"bytes_in_flight_max must be at least {BODIES_IN_FLIGHT_LEAST} times body_bytes_max"
             raise ValueError(reason)
         return self
+
+    @property
+    def key_room(self) -> int:
+        """Bytes that the requests of one key may have under way: its share, and one body whatever that is."""
+        return max(int(self.key_share * self.bytes_in_flight_max), BODIES_OF_KEY_LEAST * self.body_bytes_max)

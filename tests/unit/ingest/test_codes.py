@@ -40,7 +40,7 @@ def test_the_page_tells_the_commands_codes() -> None:
 def test_every_code_is_given_somewhere_and_none_is_given_that_is_not_told() -> None:
     written = {
         code
-        for file in (*(ROOT / "services" / "ingest").glob("*.py"), ROOT / "pathline" / "kit" / "door.py")
+        for file in (*(ROOT / "services" / "ingest").rglob("*.py"), ROOT / "pathline" / "kit" / "door.py")
         for code in WRITTEN.findall(file.read_text("utf-8"))
     }
     assert written == set(codes.CODES)
