@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any, Final, NamedTuple
@@ -44,6 +45,9 @@ TOO_MANY: Final = Refusal(
 )
 
 
+_DROPPED: Final[deque[tuple[bytes, bytes]]] = deque(maxlen=0)
+"""Where headers behind a body go: what they could change has been decided by then, and they have no end."""
+
 _OF_UPGRADES: Final = frozenset({b"connection", b"upgrade", b"http2-settings"})
 
 
@@ -78,13 +82,17 @@ class Door:
         return BoundedProtocol(*args, door=self, **more)
 
     async def watch(self) -> None:
-        """Turn away those whose request does not come to its end, until cancelled."""
+        """Turn away those whose request does not come to its end or who take no answer, until cancelled."""
         loop = asyncio.get_running_loop()
         while True:
             await asyncio.sleep(self.limits.request_seconds / LOOKS_PER_LIMIT)
-            before = loop.time() - self.limits.request_seconds
-            for connection in [one for one in self.open if one.begun is not None and one.begun < before]:
-                connection.turn_away(TOO_SLOW)
+            now = loop.time()
+            before = now - self.limits.request_seconds
+            for connection in tuple(self.open):
+                if connection.begun is not None and connection.begun < before:
+                    connection.turn_away(TOO_SLOW)
+                elif connection.is_unread(now, before):
+                    connection.transport.abort()
 
 
 class BoundedProtocol(HttpToolsProtocol):
@@ -96,6 +104,15 @@ class BoundedProtocol(HttpToolsProtocol):
         self._door = door
         self._in_head = True
         self._head_bytes = 0
+        self._carried_bytes = 0
+        """Of the read in which the last request ended, all bytes: so many at most are of the head behind it."""
+        self._read_bytes = 0
+        self._has_body = False
+        self._bare_bytes = 0
+        """Read since the last byte of a body, and yet no end of it: of a chunk's extension or of trailers."""
+        self._unread: tuple[int, float] | None = None
+        """How much the peer left untaken when it last took something, and when; None while it is not waited for."""
+        self._paused = False
         self._why: Refusal | None = None
         self._upgrading = False
         self._turned_away = False
@@ -127,6 +144,8 @@ class BoundedProtocol(HttpToolsProtocol):
         self._unset_keepalive_if_required()
         if self._in_head:
             self._head_bytes += len(data)
+        self._read_bytes = len(data)
+        self._has_body = False
         try:
             self._feed(data)
         except httptools.HttpParserError:
@@ -134,6 +153,14 @@ class BoundedProtocol(HttpToolsProtocol):
         else:
             if self._in_head:
                 self._look_at_head()
+            else:
+                self._look_at_body()
+
+    def _look_at_body(self) -> None:
+        """In a body. What is no byte of it is bounded as a head is: the parser would keep it all."""
+        self._bare_bytes = 0 if self._has_body else self._bare_bytes + self._read_bytes
+        if self._bare_bytes > self._door.limits.header_bytes_max:
+            self.turn_away(HEADERS_TOO_LARGE)
 
     def _look_at_head(self) -> None:
         """Between requests, or in the head of one."""
@@ -148,7 +175,7 @@ class BoundedProtocol(HttpToolsProtocol):
         try:
             self.parser.feed_data(data)
         except httptools.HttpParserUpgrade as upgrade:
-            if not self._upgrading:
+            if not self._upgrading or self.parser.get_method() == b"CONNECT":
                 raise httptools.HttpParserError from upgrade
             kept = [(name, value) for name, value in self.headers if name not in _OF_UPGRADES]
             lines = b"".join(b"%b: %b\r\n" % header for header in kept)
@@ -168,12 +195,19 @@ class BoundedProtocol(HttpToolsProtocol):
         self._in_head = False
         too_many = len(self.headers) > self._door.limits.headers_max
         # The bytes seen so far may be those of the body, too: count only where they could be too many.
-        if too_many or (self._head_bytes > self._door.limits.header_bytes_max and self._is_head_too_large()):
+        seen = self._head_bytes + self._carried_bytes
+        if too_many or (seen > self._door.limits.header_bytes_max and self._is_head_too_large()):
             self._why = HEADERS_TOO_LARGE
             raise ValueError(HEADERS_TOO_LARGE.message)
         self._upgrading = self.parser.should_upgrade()
         if not self._upgrading:
             super().on_headers_complete()
+            self.headers = _DROPPED  # type: ignore[assignment]
+
+    def on_body(self, body: bytes) -> None:
+        """A part of its body."""
+        self._has_body = True
+        super().on_body(body)
 
     def _is_head_too_large(self) -> bool:
         size = len(self.url) + sum(len(name) + len(value) for name, value in self.headers)
@@ -186,7 +220,28 @@ class BoundedProtocol(HttpToolsProtocol):
         super().on_message_complete()
         self.begun = None
         self._in_head = True
-        self._head_bytes = 0
+        self._head_bytes = self._bare_bytes = 0
+        self._carried_bytes = self._read_bytes
+
+    def pause_writing(self) -> None:
+        """More is written to the peer than it takes."""
+        super().pause_writing()
+        self._paused = True
+
+    def resume_writing(self) -> None:
+        """It took enough."""
+        super().resume_writing()
+        self._paused = False
+
+    def is_unread(self, now: float, before: float) -> bool:
+        """Whether the peer took nothing of what waits for it since `before`."""
+        if not self._paused and not self.transport.is_closing():
+            self._unread = None
+            return False
+        left = self.transport.get_write_buffer_size()
+        if self._unread is None or left < self._unread[0]:
+            self._unread = left, now
+        return self._unread[1] < before
 
     def turn_away(self, refusal: Refusal) -> None:
         """Answer, where no answer was begun, and close soon."""

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+import pytest
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, StreamingResponse
@@ -18,12 +20,20 @@ from tests.support.records import until
 
 HALF = b"POST %b HTTP/1.1\r\nhost: x\r\ncontent-length: 9\r\n\r\nhalf"
 
+LARGE = 16 * KIBIBYTE * KIBIBYTE
+"""Bytes of an answer that no buffer of the system holds."""
+
 SECONDS = 0.3
 """What a request has to arrive in where a test is about that."""
 
 
 async def _hello(_request: Request) -> PlainTextResponse:
     return PlainTextResponse("hello")
+
+
+async def _said(request: Request) -> PlainTextResponse:
+    await request.body()
+    return PlainTextResponse(request.headers.get("x-said", "nothing"))
 
 
 async def _read(request: Request) -> PlainTextResponse:
@@ -38,6 +48,7 @@ class Server:
         self.statuses: list[int] = []
         self.door = door
         self.go_on = asyncio.Event()
+        self.large = asyncio.Event()
 
     async def ask(self, sent: bytes) -> bytes:
         """All that is answered to these bytes until the line is closed from there."""
@@ -47,6 +58,11 @@ class Server:
             answered = await reader.read()
         writer.close()
         return answered
+
+    async def largely(self, _request: Request) -> PlainTextResponse:
+        """More than the system takes for a peer that does not read."""
+        self.large.set()
+        return PlainTextResponse("x" * LARGE)
 
     async def slowly(self, _request: Request) -> StreamingResponse:
         """A stream whose second word comes when the test says so."""
@@ -66,7 +82,13 @@ async def _serving(limits: Limits | None = None) -> AsyncIterator[Server]:
         server.door = Door(limits, lambda status: server.statuses.append(int(status)))
     stop, started = asyncio.Event(), asyncio.Event()
     app = Starlette(
-        routes=[Route("/", _hello), Route("/read", _read, methods=["POST"]), Route("/stream", server.slowly)]
+        routes=[
+            Route("/", _hello),
+            Route("/read", _read, methods=["POST"]),
+            Route("/said", _said, methods=["POST"]),
+            Route("/stream", server.slowly),
+            Route("/large", server.largely),
+        ]
     )
     task = asyncio.create_task(
         lifecycle.serve(app, f"127.0.0.1:{server.port}", stop=stop, started=started, door=server.door)
@@ -132,6 +154,83 @@ async def test_what_is_no_http_is_said_to_be_none() -> None:
         answer = await server.ask(b"\x16\x03\x01 hello\r\n\r\n")
         assert answer.startswith(b"HTTP/1.1 400 ")
         assert b'{"success":false,"code":"bad_request"' in answer
+
+
+async def test_the_head_of_a_request_behind_another_has_the_same_limit() -> None:
+    first = b"GET / HTTP/1.1\r\nhost: x\r\n\r\n"
+    second = b"GET / HTTP/1.1\r\nhost: x\r\nx: " + b"y" * (17 * KIBIBYTE) + b"\r\nconnection: close\r\n\r\n"
+    async with _serving() as server:
+        # The refusal does not overtake the answer to the first, which is under way.
+        assert (await server.ask(first + second)).count(b"HTTP/1.1 200 ") <= 1
+        assert (await server.ask(first + second.replace(b"y", b""))).count(b"HTTP/1.1 200 ") == 2
+
+
+@pytest.mark.parametrize(
+    "rest",
+    [b"0\r\n" + b"x: y\r\n" * 5_000, b"0\r\nx: " + b"y" * 30_000, b"5;" + b"x" * 30_000],
+    ids=["trailers", "a trailer", "a chunk's extension"],
+)
+async def test_what_is_no_body_behind_a_head_has_an_end(rest: bytes) -> None:
+    async with _serving() as server:
+        head = b"POST /read HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n"
+        assert (await server.ask(head + rest)).startswith(b"HTTP/1.1 431 ")
+
+
+async def test_a_trailer_is_no_header() -> None:
+    body = b"4\r\nhalf\r\n0\r\nx-said: behind\r\n\r\n"
+    head = b"POST /said HTTP/1.1\r\nhost: x\r\nconnection: close\r\ntransfer-encoding: chunked\r\n\r\n"
+    async with _serving() as server:
+        assert (await server.ask(head + body)).endswith(b"nothing")
+
+
+async def test_a_tunnel_is_refused() -> None:
+    async with _serving() as server:
+        assert (await server.ask(b"CONNECT x:80 HTTP/1.1\r\nhost: x\r\n\r\n")).startswith(b"HTTP/1.1 400 ")
+
+
+async def test_who_takes_no_answer_is_let_go() -> None:
+    async with _serving(Limits(request_seconds=SECONDS)) as server:
+        door = server.door
+        assert door is not None
+        idle = socket.create_connection(("127.0.0.1", server.port))
+        idle.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 * KIBIBYTE)
+        idle.sendall(b"GET /large HTTP/1.1\r\nhost: x\r\n\r\n")
+
+        async def came() -> bool:
+            return server.large.is_set() and len(door.open) == 1
+
+        async def gone() -> bool:
+            return not door.open
+
+        await until(came)
+        await until(gone)
+        idle.close()
+
+
+async def test_who_takes_an_answer_slowly_is_left_alone() -> None:
+    async with _serving(Limits()) as server:
+        door = server.door
+        assert door is not None
+        reader, writer = await asyncio.open_connection("127.0.0.1", server.port, limit=KIBIBYTE)
+        writer.write(b"GET /large HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")
+
+        async def waits() -> bool:
+            return any(one.is_unread(0.0, -1.0) or one._unread for one in door.open)
+
+        await until(waits)
+        (one,) = door.open
+        left = one.transport.get_write_buffer_size()
+        assert one.is_unread(10.0, 5.0)
+
+        async def took() -> bool:
+            await reader.read(64 * KIBIBYTE)
+            return one.transport.get_write_buffer_size() < left
+
+        await until(took)
+        assert not one.is_unread(10.0, 5.0)
+        while await reader.read(KIBIBYTE * KIBIBYTE):
+            pass
+        writer.close()
 
 
 async def test_a_stream_stays_open_longer_than_a_request_may_take_to_arrive() -> None:
