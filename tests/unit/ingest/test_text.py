@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import sys
+
+import msgspec
 import pytest
 
 from services.ingest import text
@@ -57,3 +60,29 @@ def test_calls_with_escapes_accents_and_some_depth_are_sound_together() -> None:
 def test_half_characters(raw: bytes, *, half: bool) -> None:
     assert text.has_half_character(raw) is half
     assert (b"\\u0000" in text.marked(raw)) is half
+
+
+@pytest.mark.parametrize("raw", [b'"\0\0"', b'"\0\0\\ud83d"', b'"\\\\\0\\ud83d"'])
+def test_what_is_no_json_stays_none_when_its_halves_are_marked(raw: bytes) -> None:
+    marked = text.marked(raw)
+    assert not text.has_half_character(marked)
+    with pytest.raises(msgspec.DecodeError):
+        msgspec.json.decode(marked)
+
+
+@pytest.mark.parametrize("escape", [rb"\\", rb"\n", rb"\ud83d\ude00"])
+def test_millions_of_escapes_are_looked_through_at_once(escape: bytes) -> None:
+    """They take some kilobytes when zipped. Looked at one by one they held up everyone for more than a second."""
+    whole = escape * 500_000 + rb"\ud83d"
+    looks = 0
+
+    def look(*_: object) -> None:
+        nonlocal looks
+        looks += 1
+
+    sys.setprofile(look)
+    try:
+        assert text.has_half_character(whole) and text.marked(whole).endswith(rb"\u0000")
+    finally:
+        sys.setprofile(None)
+    assert looks < 100
