@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 from functools import lru_cache
 from typing import Any, Final
-from urllib.parse import parse_qs
+from urllib.parse import unquote_plus
 
 import asyncpg
 
@@ -148,8 +148,11 @@ def key_in_query(query: bytes) -> str | None:
     """The `writeKey` of a query string."""
     if b"writeKey" not in query:
         return None
-    values = parse_qs(query.decode("ascii", "replace"), max_num_fields=50).get("writeKey")
-    return values[0] if values else None
+    for field in query.split(b"&"):
+        name, _, value = field.partition(b"=")
+        if name == b"writeKey" and value:
+            return unquote_plus(value.decode("ascii", "replace"))
+    return None
 
 
 @lru_cache(maxsize=4_096)

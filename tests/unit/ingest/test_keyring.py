@@ -78,7 +78,8 @@ def test_without_the_database_known_keys_serve_and_others_are_told_to_wait() -> 
 @pytest.mark.parametrize(
     ("query", "key"),
     [(b"writeKey=abc", "abc"), (b"x=1&writeKey=a%20b", "a b"), (b"writeKey=", None), (b"", None), (b"writekey=abc", None),
-     (b"writeKey=a&writeKey=b", "a"), (b"writeKey=%ff", "\ufffd")],
+     (b"writeKey=a&writeKey=b", "a"), (b"writeKey=%ff", "\ufffd"), (b"writeKey=&writeKey=b", "b"), (b"awriteKey=a", None),
+     (b"x=1&" * 3_000 + b"writeKey=a+b", "a b")],
 )  # fmt: skip
 def test_a_query_shows_the_key(query: bytes, key: str | None) -> None:
     assert key_in_query(query) == key
