@@ -20,9 +20,9 @@ from services.ingest.body import Body, GoneError, Held
 from services.ingest.codes import Refused
 from services.ingest.desk import Desk, Request
 from services.ingest.dialects import Asked, Dialect
-from services.ingest.keyring import MISSING, Keyring, is_loopback, key_in_query
+from services.ingest.keyring import MISSING, Keyring, is_local, key_in_query
 from services.ingest.metrics import IngestMetrics
-from services.ingest.passes import Pass
+from services.ingest.passes import Pass, Peer
 from services.ingest.routes import ROUTES, SDK_METRICS, Route
 from services.ingest.settings import IngestSettings
 from services.ingest.store import Store
@@ -64,9 +64,11 @@ class Collector:
             allowed = (b"allow", ", ".join((*route.methods, "OPTIONS")).encode())
             await answers.respond_as(answer, answer.status, answer.content, [answers.JSON, allowed], origin, send)
             return
-        body = Body(self._held, self._body_bytes_max)
+        shown = self._shown(scope, headers)
+        own_most = None if isinstance(shown, Refused) else shown.body_bytes_max
+        body = Body(self._held, min(own_most or self._body_bytes_max, self._body_bytes_max))
         try:
-            answer, asked = await self._answer(route, scope, headers, receive, body)
+            answer, asked = await self._answer(route, scope, headers, receive, body, shown)
         except GoneError:
             return
         except asyncio.CancelledError:
@@ -82,8 +84,8 @@ class Collector:
         if route.dialect is None or route.dialect.show is None:
             await answers.respond(answer, origin, send)
         else:
-            shown = route.dialect.show(answer, asked or _unread(scope, headers))
-            await answers.respond_as(answer, shown.status, shown.content, list(shown.headers), origin, send)
+            told = route.dialect.show(answer, asked or _unread(scope, headers))
+            await answers.respond_as(answer, told.status, told.content, list(told.headers), origin, send)
 
     async def _preflight(self, route: Route, origin: bytes | None, send: Send) -> None:
         """A preflight carries no key: whoever may use some key may ask, and the request is judged by its own."""
@@ -91,13 +93,13 @@ class Collector:
         await answers.preflight(route.methods, origin if known else None, send)
 
     async def _answer(
-        self, route: Route, scope: Scope, headers: HeaderMap, receive: Receive, body: Body
+        self, route: Route, scope: Scope, headers: HeaderMap, receive: Receive, body: Body, shown: Pass | Refused
     ) -> tuple[Answer, Asked | None]:
         """The answer, and what a dialect was asked."""
         lanes = self._store.lanes
-        shown = self._shown(scope, headers)
+        peer = Peer(is_local(scope, headers), headers.get(b"origin"), headers.get(b"sec-gpc") == b"1")
         # One without a good key, or while nothing can be stored, is read to its end and held nowhere.
-        refused = shown if isinstance(shown, Refused) and shown is not MISSING else None
+        refused = shown.bars(peer) if isinstance(shown, Pass) else None if shown is MISSING else shown
         raw = await body.receive(receive, _NO_LOG if lanes is None else refused)
         if isinstance(raw, Refused):
             return refuse(raw, close=raw not in {_NO_LOG, refused}), None
@@ -108,16 +110,7 @@ class Collector:
         plain = body.plain(raw, headers.get(b"content-encoding", b""))
         if isinstance(plain, Refused):
             return refuse(plain), None
-        request = Request(
-            plain,
-            shown,
-            body,
-            lanes,
-            _traced(headers),
-            _is_local(scope, headers),
-            headers.get(b"origin"),
-            headers.get(b"sec-gpc") == b"1",
-        )
+        request = Request(plain, shown, body, lanes, _traced(headers), peer)
         answer, asked = await self._taken(route, request, scope, headers)
         if answer.status == HTTPStatus.OK:
             self._metrics.acked_seconds.observe(time.perf_counter() - begun)
@@ -175,14 +168,3 @@ def _traced(headers: HeaderMap) -> list[tuple[str, bytes]]:
 def _unread(scope: Scope, headers: HeaderMap) -> Asked:
     """What a dialect was asked in a request that it never saw."""
     return Asked(scope["method"], scope["path"], scope["query_string"], headers, b"")
-
-
-def _is_local(scope: Scope, headers: HeaderMap) -> bool:
-    """Whether the peer itself is on this machine; what a proxy says of somebody else is not believed."""
-    client = scope["client"]
-    return (
-        client is not None
-        and is_loopback(client[0])
-        and b"x-forwarded-for" not in headers
-        and b"forwarded" not in headers
-    )

@@ -18,10 +18,10 @@ from services.ingest.body import TOO_LARGE, Body
 from services.ingest.calls import Item, Receipt, Record
 from services.ingest.codes import Refused, Rejected, refusal, stored_but
 from services.ingest.dialects import Translated
-from services.ingest.keyring import LOCAL, MISSING, Keyring
+from services.ingest.keyring import MISSING, Keyring
 from services.ingest.lanes import Headers, Lanes, NotStoredError
 from services.ingest.metrics import IngestMetrics
-from services.ingest.passes import Pass
+from services.ingest.passes import Pass, Peer
 from services.ingest.settings import IngestSettings
 from services.ingest.subject import NOTHING, Fields
 
@@ -74,12 +74,7 @@ class Request(NamedTuple):
     """What answers for the bytes that it holds."""
     lanes: Lanes
     traced: Headers = ()
-    local: bool = False
-    """Whether the peer is on this machine."""
-    origin: bytes | None = None
-    """The site of the page that sends."""
-    private: bool = False
-    """Whether the browser sends Global Privacy Control."""
+    peer: Peer = Peer()
 
 
 class _Put(NamedTuple):
@@ -177,7 +172,11 @@ class Desk:
         key = self._keyring.by_text(in_content) if request.shown is MISSING else request.shown
         if isinstance(key, Refused):
             return refuse(key)
-        refused = _barred(key, request) or request.body.charge(key)
+        # What a header shows was looked at before the body was received.
+        refused = key.bars(request.peer) if request.shown is MISSING else None
+        if refused is None and key.body_bytes_max is not None and len(request.raw) > key.body_bytes_max:
+            refused = TOO_LARGE
+        refused = refused or request.body.charge(key)
         if refused is not None:
             return refuse(refused)
         if key.bucket is not None and (seconds := key.bucket.take(count)):
@@ -281,7 +280,7 @@ class Desk:
             received_at=received_at,
             historical=historical,
             # A server's own request says nothing of the person's browser.
-            privacy_signal=request.private and not trusted,
+            privacy_signal=request.peer.private and not trusted,
             shared=common.shared,
         )
         most = self._settings.call_bytes_max
@@ -319,19 +318,6 @@ def _recorded(raw: bytes, item: Item, kind: str, receipt: Receipt) -> Record | R
     if item.historical is True and not receipt.trusted:
         return _NO_HISTORY
     return calls.record(raw, item, kind, receipt)
-
-
-def _barred(key: Pass, request: Request) -> Refused | None:
-    """Why a key may not be used for this request, whatever it carries."""
-    if key.loopback_only and not request.local:
-        return LOCAL
-    if key.origins is not None and request.origin is not None and request.origin not in key.origins:
-        return passes.BAD_ORIGIN
-    if request.private and key.refuses_private:
-        return passes.PRIVATE
-    if key.body_bytes_max is not None and len(request.raw) > key.body_bytes_max:
-        return TOO_LARGE
-    return None
 
 
 def _read_batch(raw: bytes) -> tuple[_Batch, bytes] | Refused:

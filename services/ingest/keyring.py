@@ -13,12 +13,14 @@ from typing import Any, Final
 from urllib.parse import unquote_plus
 
 import asyncpg
+from starlette.types import Scope
 
 from pathline.kit import logging
 from pathline.kit.database import DATABASE_ERRORS, create_pool
 from pathline.kit.health import Health
 from pathline.storage import keys
 from pathline.storage.keys import WriteKey
+from services.ingest.answers import HeaderMap
 from services.ingest.codes import Refused
 from services.ingest.metrics import IngestMetrics
 from services.ingest.passes import Origins, Pass
@@ -33,7 +35,6 @@ KEY_MAX: Final = 200
 
 MISSING: Final = Refused("missing_key", "the request shows no write key")
 UNKNOWN: Final = Refused("unknown_key", "the write key is not known")
-LOCAL: Final = Refused("local_key", "this write key works only from the collector's own machine")
 UNAVAILABLE: Final = Refused("keys_unavailable", "the write keys cannot be read now; try again")
 
 
@@ -165,3 +166,14 @@ def is_loopback(host: str) -> bool:
     if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:
         return address.ipv4_mapped.is_loopback
     return address.is_loopback
+
+
+def is_local(scope: Scope, headers: HeaderMap) -> bool:
+    """Whether the peer itself is on this machine; what a proxy says of somebody else is not believed."""
+    client = scope["client"]
+    return (
+        client is not None
+        and is_loopback(client[0])
+        and b"x-forwarded-for" not in headers
+        and b"forwarded" not in headers
+    )

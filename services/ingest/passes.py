@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import math
+import re
 import time
 from collections.abc import Iterable
-from typing import Final
+from typing import Final, NamedTuple
 
 from pathline.storage.keys import Addresses, Policy, WriteKey
 from services.ingest.codes import Refused
+
+HOST_PART: Final = "[a-z0-9-][a-z0-9.-]*"
 
 BURST_SECONDS: Final = 10
 """How many seconds' worth of calls may come at once, where the policy does not say."""
@@ -16,6 +19,7 @@ BURST_SECONDS: Final = 10
 _OF_KIND: Final[dict[str, Addresses]] = {"browser": "truncated", "server": "full"}
 """What is kept of `context.ip` unless the policy says: a browser's is a person's, a server chose what it tells."""
 
+LOCAL: Final = Refused("local_key", "this write key works only from the collector's own machine")
 BAD_ORIGIN: Final = Refused("origin_not_allowed", "this write key may not be used from this origin")
 BAD_EVENT: Final = Refused("event_not_allowed", "this write key may not send this event")
 PRIVATE: Final = Refused("privacy_signal", "this write key takes nothing from a browser with Global Privacy Control")
@@ -23,19 +27,27 @@ RATE: Final = Refused("rate_limited", "this write key sends more calls than it m
 CROWDED: Final = Refused("key_overloaded", "this write key has as much under way as it may; try again")
 
 
+class Peer(NamedTuple):
+    """Who sends, as far as a key asks."""
+
+    local: bool = False
+    """Whether it is on this machine."""
+    origin: bytes | None = None
+    """The site of the page that sends."""
+    private: bool = False
+    """Whether the browser sends Global Privacy Control."""
+
+
 class Origins:
     """A list of sites: exact ones, and `https://*.site` for all below one."""
 
     def __init__(self, listed: Iterable[str]) -> None:
         """Take the list of a policy."""
-        self._exact = {one.encode() for one in listed if "*." not in one}
-        self._below = [tuple(one.encode().split(b"*", 1)) for one in listed if "*." in one]
+        forms = (re.escape(one).replace(r"\*", HOST_PART) for one in listed)
+        self._forms = re.compile("|".join(forms).encode())
 
     def __contains__(self, origin: bytes) -> bool:
-        return origin in self._exact or any(
-            origin.startswith(scheme) and origin.endswith(site) and len(origin) > len(scheme) + len(site)
-            for scheme, site in self._below
-        )
+        return self._forms.fullmatch(origin) is not None
 
 
 class Bucket:
@@ -96,6 +108,14 @@ class Pass:
         self._set(key)
         if rate == _rate(key.policy):
             self.bucket = bucket
+
+    def bars(self, peer: Peer) -> Refused | None:
+        """Why it may not be used by this peer, whatever is sent."""
+        if self.loopback_only and not peer.local:
+            return LOCAL
+        if self.origins is not None and peer.origin is not None and peer.origin not in self.origins:
+            return BAD_ORIGIN
+        return PRIVATE if peer.private and self.refuses_private else None
 
     def hold(self, count: int) -> bool:
         """Have so many bytes more under way, if that may be."""

@@ -76,6 +76,47 @@ def test_a_write_key_is_made_listed_and_revoked(run: Run) -> None:
     assert gone.exit_code == 1 and "[not_found]" in gone.stderr
 
 
+def test_what_a_key_may_send_is_set_and_changed(run: Run) -> None:
+    run("migrate")
+    given = (
+        "--origin",
+        "https://shop.example",
+        "--origin",
+        "https://*.shop.example",
+        "--rate",
+        "50",
+        "--gpc",
+        "refuse",
+    )
+    assert run("keys", "create", "web", "--kind", "browser", *given).exit_code == 0
+    listed = run("keys", "list").stdout
+    for said in ("origins https://shop.example https://*.shop.example", "calls_per_second 50", "privacy_signal refuse"):
+        assert said in listed
+    changed = run("keys", "set", "web", "--rate", "0", "--origin", "", "--ip", "none")
+    assert changed.stdout == "web: addresses none, privacy_signal refuse\n"
+    gone = run("keys", "set", "nobody", "--rate", "1")
+    assert gone.exit_code == 1 and "[not_found]" in gone.stderr
+
+
+def test_a_key_s_secret_is_rotated(run: Run) -> None:
+    run("migrate")
+    old = run("keys", "create", "till", "--kind", "server").stdout.strip()
+    new = run("keys", "rotate", "till", "--for", "1").stdout.strip()
+    assert new.startswith("pls_") and new != old
+    assert new[:8] in run("keys", "list").stdout
+    gone = run("keys", "rotate", "nobody")
+    assert gone.exit_code == 1 and "[not_found]" in gone.stderr
+
+
+@pytest.mark.parametrize(
+    "given",
+    [("--origin", "shop.example"), ("--origin", "https://shop.example/"), ("--origin", "https://*"), ("--rate", "-1"),
+     ("--burst", "5"), ("--ip", "some"), ("--gpc", "obey"), ("--event", "x" * 201), ("--batch-calls", "999999")],
+)  # fmt: skip
+def test_a_policy_that_cannot_be_is_refused(run: Run, given: tuple[str, ...]) -> None:
+    assert run("keys", "create", "web", "--kind", "browser", *given).exit_code == 2
+
+
 @pytest.mark.parametrize("arguments", [("Till 7", "--kind", "server"), ("till", "--kind", "phone"), ("till",)])
 def test_a_key_that_cannot_be_is_refused_with_what_may_be(run: Run, arguments: tuple[str, ...]) -> None:
     assert run("keys", "create", *arguments).exit_code == 2
