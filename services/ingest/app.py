@@ -46,12 +46,13 @@ async def main(stop: asyncio.Event) -> None:
     """Run a collector until `stop`: then it says that it is not ready, takes no more, stores what it took, and ends."""
     settings = IngestSettings.load()
     logging.configure("ingest", settings.log_level)
-    topic = kafka.topics(settings.topic_prefix).touchpoints
+    topics = kafka.topics(settings.topic_prefix)
     registry = CollectorRegistry()
-    metrics = IngestMetrics(registry, topic)
+    metrics = IngestMetrics(registry, topics.touchpoints)
     health = Health(kafka="not connected yet", keys="not read yet")
     make = partial(kafka.make_producer, settings.bootstrap(), client_id="pathline-ingest", max_batch_size=GROUP_BYTES)
-    store = Store(make, topic, ack_seconds=settings.ack_seconds, metrics=metrics, health=health)
+    seconds = settings.ack_seconds
+    store = Store(make, topics.touchpoints, topics.dead_letters, ack_seconds=seconds, metrics=metrics, health=health)
     keyring = Keyring(metrics, settings.key_room)
     door = _door(settings, metrics)
     app = create_app(Collector(settings, keyring, store, metrics), Script(), health, registry)

@@ -21,6 +21,7 @@ from services.ingest.codes import Refused
 from services.ingest.desk import Desk, Request
 from services.ingest.dialects import Asked, Dialect
 from services.ingest.keyring import MISSING, Keyring, is_local, key_in_query
+from services.ingest.letters import DeadLetters
 from services.ingest.metrics import IngestMetrics
 from services.ingest.passes import Pass, Peer
 from services.ingest.routes import ROUTES, SDK_METRICS, Route
@@ -48,7 +49,7 @@ class Collector:
         self._store = store
         self._metrics = metrics
         self._held = Held(settings.bytes_in_flight_max, metrics)
-        self._desk = Desk(settings, keyring, metrics)
+        self._desk = Desk(settings, keyring, metrics, DeadLetters(settings, store, metrics))
 
     async def handle(self, route: Route, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""

@@ -12,6 +12,7 @@ from typing import Any, Final, NamedTuple
 import msgspec
 
 from pathline.contracts import accepted
+from pathline.contracts.letters import Around
 from services.ingest import addresses, calls, clock, passes, text
 from services.ingest.answers import ALL_STORED, Answer, refuse
 from services.ingest.body import TOO_LARGE, Body
@@ -20,6 +21,7 @@ from services.ingest.codes import Refused, Rejected, refusal, stored_but
 from services.ingest.dialects import Translated
 from services.ingest.keyring import MISSING, Keyring
 from services.ingest.lanes import Headers, Lanes, NotStoredError
+from services.ingest.letters import DeadLetters, written
 from services.ingest.metrics import IngestMetrics
 from services.ingest.passes import Pass, Peer
 from services.ingest.settings import IngestSettings
@@ -59,6 +61,8 @@ class _Common(NamedTuple):
     """Their context, as it was sent."""
     context: Fields = NOTHING
     """The same, decoded."""
+    sent_text: str | None = None
+    """Their `sentAt`, as it was sent."""
 
 
 _NOTHING_COMMON: Final = _Common()
@@ -81,6 +85,8 @@ class _Put(NamedTuple):
     """What became of the calls of a batch, before their acks."""
 
     acks: set[asyncio.Future[None]]
+    letters: set[asyncio.Future[None]]
+    """Of the dead letters."""
     rejected: list[Rejected]
     first: Record | None
     clamped: int
@@ -92,17 +98,22 @@ class _Put(NamedTuple):
 class Desk:
     """Where calls are taken. One for a process."""
 
-    def __init__(self, settings: IngestSettings, keyring: Keyring, metrics: IngestMetrics) -> None:
-        """Take what `keyring` admits, within the bounds of `settings`."""
+    def __init__(
+        self, settings: IngestSettings, keyring: Keyring, metrics: IngestMetrics, letters: DeadLetters
+    ) -> None:
+        """Take what `keyring` admits, within the bounds of `settings`; what is refused of it goes to `letters`."""
         self._settings = settings
         self._keyring = keyring
         self._metrics = metrics
+        self._letters = letters
 
     async def take_one(self, request: Request, kind: str) -> Answer:
         """Store a single call of this type."""
         item = calls.read(request.raw, self._settings.call_bytes_max)
         if type(item) is Refused:
-            return self._one_refused(item)
+            # Its key is known where a header or the query shows it.
+            known = None if isinstance(request.shown, Refused) else request.shown
+            return await self._one_refused(item, request, known, Around(kind))
         assert isinstance(item, Item)
         key = self._admitted(request, item.write_key, 1)
         if type(key) is Answer:
@@ -111,7 +122,7 @@ class Desk:
         receipt, now = self._receipt(key, request, historical=item.historical is True)
         record = _recorded(request.raw, item, kind, receipt)
         if type(record) is Refused:
-            return self._one_refused(record)
+            return await self._one_refused(record, request, key, Around(kind))
         assert isinstance(record, Record)
         try:
             for ack in request.lanes.lane_of(record.hash).add((record,), int(now * 1_000), request.traced):
@@ -137,7 +148,9 @@ class Desk:
             return refuse(common)
         receipt, now = self._receipt(key, request, historical=batch.historical is True, common=common)
         raws = list(map(bytes, batch.batch))
-        put = self._put(raws, calls.read_all(whole, raws, receipt.call_bytes_max), receipt, request, int(now * 1_000))
+        items = calls.read_all(whole, raws, receipt.call_bytes_max)
+        around = Around(None, common.sent_text, batch.historical is True, common.shared)
+        put = self._put(raws, items, receipt, request, int(now * 1_000), key, around)
         return await self._settled(put, len(raws), now)
 
     async def take_translated(self, request: Request, translated: Translated) -> Answer:
@@ -158,12 +171,16 @@ class Desk:
         if refused is not None:
             return refuse(refused)
         receipt, now = self._receipt(key, request, historical=False, common=_Common(sent_at))
-        raws = [raw if isinstance(raw, bytes) else b"" for raw in translated.calls]
+        # What is no call is kept, where it is refused, as it was sent: alone it is the whole body.
+        rest = request.raw if count == 1 else b""
+        raws = [raw if isinstance(raw, bytes) else rest for raw in translated.calls]
         items = [
             calls.read(raw, receipt.call_bytes_max) if isinstance(raw, bytes) else raw for raw in translated.calls
         ]  # fmt: skip
-        put = self._put(raws, items, receipt, request, int(now * 1_000))
+        around = Around(None, translated.sent_at if isinstance(translated.sent_at, str) else None)
+        put = self._put(raws, items, receipt, request, int(now * 1_000), key, around)
         if count == 1 and put.rejected:
+            await written(put.letters)
             return refuse(Refused(put.rejected[0].code, put.rejected[0].message))
         return await self._settled(put, count, now)
 
@@ -190,9 +207,12 @@ class Desk:
         receipt: Receipt,
         request: Request,
         timestamp_ms: int,
+        key: Pass,
+        around: Around,
     ) -> _Put:
-        """Put each good call in its lane."""
+        """Put each good call in its lane, and each other one to the dead letters."""
         rejected: list[Rejected] = []
+        refused: list[tuple[bytes, Refused]] = []
         records: list[Record] = []
         clamped, stuck = 0, False
         for index, (raw, item) in enumerate(zip(raws, items, strict=True)):
@@ -200,6 +220,7 @@ class Desk:
             if type(record) is Refused:
                 rejected.append(Rejected(index, record.code, record.message))
                 self._metrics.touchpoints.labels(record.code).inc()
+                refused.append((raw, record))
                 continue
             records.append(record)
             clamped += record.when.clamped
@@ -209,7 +230,12 @@ class Desk:
                 acks |= lane.add(own, timestamp_ms, request.traced)
             except NotStoredError:
                 stuck = True
-        return _Put(acks, rejected, records[0] if records else None, clamped, stuck)
+        letters: set[asyncio.Future[None]] = set()
+        if not stuck:
+            # Else all of it comes again.
+            for raw, why in refused:
+                letters.update(self._letters.put(raw, why, key, receipt.received_at, around, request.traced))
+        return _Put(acks, letters, rejected, records[0] if records else None, clamped, stuck)
 
     async def _settled(self, put: _Put, count: int, now: float) -> Answer:
         """The answer to so many calls, once all that were put in lanes are acked."""
@@ -220,6 +246,7 @@ class Desk:
                 await ack
         except NotStoredError:
             stuck = True
+        await written(put.letters)
         if stuck:
             self._metrics.unstored.inc(count)
             return refuse(_NO_ACK)
@@ -240,15 +267,16 @@ class Desk:
             sent_at = None if batch.sent_at is None else clock.parse(batch.sent_at)
         except ValueError:
             return _BAD_TIME
+        sent_text = batch.sent_at if isinstance(batch.sent_at, str) else None
         shared = bytes(batch.context)
         if shared in calls.NO_CONTEXT:
-            return _Common(sent_at)
+            return _Common(sent_at, sent_text=sent_text)
         context = calls.read_context(shared, self._settings.call_bytes_max)
         if isinstance(context, Refused):
             return context
         if key.addresses != "full" and context.get("ip") is not None:
             shared = addresses.in_context(shared, context["ip"], key.addresses)
-        return self._spread(_Common(sent_at, shared, context), count, body)
+        return self._spread(_Common(sent_at, shared, context, sent_text), count, body)
 
     def _miscounted(self, count: int, key: Pass) -> Refused | None:
         """Whether there are none, or too many."""
@@ -306,8 +334,11 @@ class Desk:
         if first.when.sent_at is not None:
             self._metrics.sent_seconds.observe(max(0.0, now - first.when.sent_at.timestamp()))
 
-    def _one_refused(self, refused: Refused) -> Answer:
+    async def _one_refused(self, refused: Refused, request: Request, key: Pass | None, around: Around) -> Answer:
+        """The answer to a single call that is refused. Without a key that is known and may be used nothing is kept."""
         self._metrics.touchpoints.labels(refused.code).inc()
+        if key is not None:
+            await written(self._letters.put(request.raw, refused, key, datetime.now(UTC), around, request.traced))
         return refuse(refused)
 
 

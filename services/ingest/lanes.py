@@ -40,7 +40,7 @@ OWN_FAULTS: Final = (
 )
 """Errors of one group or topic; the producer can go on. Others that are not retriable it does not outlive."""
 
-Headers = Sequence[tuple[str, bytes]]
+Headers = Sequence[tuple[str, bytes | None]]
 
 
 class Keyed(Protocol):

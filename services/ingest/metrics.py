@@ -13,6 +13,8 @@ ACCEPTED: Final = "accepted"
 UNSTORED: Final = "not_stored"
 """A good call that Kafka did not acknowledge in time: its sender was told to send it again."""
 
+LETTERS: Final = ("stored", "dropped", "not_stored")
+"""What became of refused calls of a known key: a dead letter, only counted as its key had its share, or lost."""
 OUTCOMES: Final = (ACCEPTED, UNSTORED, *CALL_CODES)
 ROUTES: Final = (*dict.fromkeys(route.name for route in routes.ROUTES.values()), "webhook", "other")
 STATUSES: Final = ("200", "400", "401", "403", "404", "405", "408", "413", "415", "429", "431", "500", "503")
@@ -54,6 +56,10 @@ class IngestMetrics:
         self.group_failures = Counter(
             "pathline_ingest_group_failures", "Groups that were not acknowledged.", registry=registry
         )
+        letters = Counter(
+            "pathline_dead_letters", "Dead letters, by what became of them.", ["outcome"], registry=registry
+        )
+        self.letters_stored, self.letters_dropped, self.letters_lost = (letters.labels(one) for one in LETTERS)
         self.clamped = Counter(
             "pathline_ingest_clamped", "Times of browsers out of bounds, replaced by the receipt's.", registry=registry
         )

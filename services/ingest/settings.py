@@ -67,6 +67,25 @@ class IngestSettings(Settings):
         description="After SIGTERM, how long to say not ready before connections end; for balancers.",
     )
 
+    dead_letters_per_second: int = Field(
+        default=20,
+        ge=0,
+        le=10_000,
+        description="Refused calls of a key kept as dead letters in the long run, 60 times that at once; 0: none.",
+    )
+    dead_letter_bytes_per_second: int = Field(
+        default=16 * KIBIBYTE,
+        ge=KIBIBYTE,
+        le=16 * MEBIBYTE,
+        description="Bytes of them in the long run, 60 times that at once; 16 KiB are 1.4 GB a day.",
+    )
+    dead_letter_bytes_max: int = Field(
+        default=64 * KIBIBYTE,
+        ge=KIBIBYTE,
+        le=256 * KIBIBYTE,
+        description="Bytes kept of one refused call; of a longer one the first of them.",
+    )
+
     @model_validator(mode="after")
     def _fits(self) -> Self:
         if self.bytes_in_flight_max < BODIES_IN_FLIGHT_LEAST * self.body_bytes_max:

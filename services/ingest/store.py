@@ -34,17 +34,27 @@ class Store:
     """Where accepted calls go. `lanes` is None while Kafka cannot be written."""
 
     def __init__(
-        self, make: Callable[[], Any], topic: str, *, ack_seconds: float, metrics: IngestMetrics, health: Health
+        self,
+        make: Callable[[], Any],
+        topic: str,
+        letters_topic: str,
+        *,
+        ack_seconds: float,
+        metrics: IngestMetrics,
+        health: Health,
     ) -> None:
-        """Write to `topic` with producers that `make` gives, not yet started."""
+        """Write to `topic`, and dead letters to theirs, with producers that `make` gives, not yet started."""
         self._make = make
-        self._topic = topic
+        self.topic = topic
+        self._letters_topic = letters_topic
         self._ack_seconds = ack_seconds
         self._metrics = metrics
         self._health = health
         self._broken = asyncio.Event()
         self._last_error = ""
         self.lanes: Lanes | None = None
+        self.letters: Lanes | None = None
+        """Where dead letters go; None while their topic is not there, which is in the way of nothing else."""
         metrics.lag.set_function(lambda: self.lanes.unacked if self.lanes is not None else 0)
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -64,23 +74,32 @@ class Store:
         try:
             async with asyncio.timeout(START_SECONDS):
                 await producer.start()
-                partitions = await producer.partitions_for(self._topic)
+                # Asked for together with the other, and not waited for.
+                producer.client.add_topic(self._letters_topic)
+                partitions = await producer.partitions_for(self.topic)
         except (KafkaError, OSError, TimeoutError) as problem:
             self._health.set("kafka", _said(problem))
             await _stopped(producer)
             return None
         self._metrics.producers.inc()
         self._broken.clear()
-        self.lanes = Lanes(
-            producer,
-            self._topic,
-            len(partitions),
-            ack_seconds=self._ack_seconds,
-            metrics=self._metrics,
-            on_error=self._failed,
-        )
+        self.lanes = self._lanes(producer, self.topic, len(partitions))
+        self._open_letters(producer)
         self._health.set("kafka", None)
         return producer
+
+    def _lanes(self, producer: Any, topic: str, partitions: int) -> Lanes:
+        return Lanes(
+            producer, topic, partitions, ack_seconds=self._ack_seconds, metrics=self._metrics, on_error=self._failed
+        )
+
+    def _open_letters(self, producer: Any) -> None:
+        """Write dead letters from now on, if their topic is known by now."""
+        partitions = producer.client.cluster.partitions_for_topic(self._letters_topic)
+        if partitions and self.letters is None:
+            self.letters = self._lanes(producer, self._letters_topic, len(partitions))
+        elif partitions and self.letters is not None:
+            self.letters.grow(len(partitions))
 
     def _failed(self, error: BaseException) -> None:
         """A group failed: say so, and end the producer that would fail for ever."""
@@ -103,7 +122,8 @@ class Store:
                 answers = await _answers(producer)
                 self._health.set("kafka", self._reason(lanes, answers=answers))
                 if answers:
-                    lanes.grow(len(await producer.partitions_for(self._topic)))
+                    lanes.grow(len(await producer.partitions_for(self.topic)))
+                    self._open_letters(producer)
                     now = asyncio.get_running_loop().time()
                     if any(lane.stuck_since is not None and now - lane.stuck_since > STUCK_SECONDS for lane in lanes):
                         log.warning("a partition stays without an ack; replacing the producer")
@@ -120,12 +140,13 @@ class Store:
         return f"{stuck} of {len(lanes)} partitions give no ack" if stuck else None
 
     async def _end(self, producer: Any) -> None:
-        lanes, self.lanes = self.lanes, None
-        if lanes is not None:
+        both = [lanes for lanes in (self.lanes, self.letters) if lanes is not None]
+        self.lanes = self.letters = None
+        if both:
             if self._broken.is_set():
-                await lanes.close()
+                await asyncio.gather(*(lanes.close() for lanes in both))
             await _stopped(producer)
-            await lanes.close()
+            await asyncio.gather(*(lanes.close() for lanes in both))
 
 
 async def _answers(producer: Any) -> bool:

@@ -19,7 +19,7 @@ Fields = Mapping[str, Any]
 NOTHING: Final[Fields] = {}
 
 JAVA_SEED: Final = 0x9747B28C
-_POSITIVE: Final = 0x7FFFFFFF
+POSITIVE: Final = 0x7FFFFFFF
 _THINGS: Final = tuple((kind, THING_PROPERTIES[kind]) for kind in THING_KINDS)
 
 Subject = tuple[bytes, int]
@@ -33,7 +33,7 @@ def subject(namespace: str, kind: str, value: object) -> Subject | None:
     if text is None:
         return None
     key = f"{namespace}/{kind}/{text}".encode()
-    return key, murmurhash2(key, JAVA_SEED) & _POSITIVE
+    return key, murmurhash2(key, JAVA_SEED) & POSITIVE
 
 
 def person_named(namespace: str, anonymous_id: object, places: tuple[Fields, ...], device: object) -> Subject | None:

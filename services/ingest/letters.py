@@ -1,0 +1,189 @@
+"""What the collector refuses of a known key, kept as dead letters: within bounds, and in the way of nothing good.
+
+The answer waits for their acks as it waits for those of good calls. Where they can't be written it is the same answer:
+it names what was refused, and a sender that sends all again would be refused again. The metric says that they are lost.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import time
+from collections import OrderedDict
+from collections.abc import Collection
+from contextlib import suppress
+from datetime import datetime
+from functools import partial
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+from murmurhash2 import murmurhash2
+
+from pathline.contracts.letters import COLLECTOR, Around, Letter, encode
+from services.ingest.addresses import truncated
+from services.ingest.lanes import Headers, NotStoredError
+from services.ingest.subject import JAVA_SEED, POSITIVE
+
+if TYPE_CHECKING:
+    from services.ingest.codes import Refused
+    from services.ingest.metrics import IngestMetrics
+    from services.ingest.passes import Pass
+    from services.ingest.settings import IngestSettings
+    from services.ingest.store import Store
+
+BURST_SECONDS: Final = 60
+"""How many seconds' worth may come at once: a batch or two that went wrong as a whole."""
+
+KEYS_KNOWN: Final = 10_000
+"""Keys whose share is remembered; one that is forgotten starts with a full one."""
+
+WAITING_BYTES_MAX: Final = 16 * 1_048_576
+"""Bytes of letters that wait for acks, at most, of all keys together."""
+
+SECRET_LEAST: Final = 16
+"""A write key shorter than that is an example, and may be a word of the text that it stands in."""
+
+BLANK: Final = b"(write key)"
+_IP: Final = re.compile(rb'("ip"\s*:\s*)"([^"\\]{0,64})"')
+
+Acks = Collection[asyncio.Future[None]]
+
+
+class _Letter(msgspec.Struct, gc=False):
+    """What a lane is given."""
+
+    key: bytes
+    hash: int
+    value: bytes
+
+
+class Share:
+    """What a key may still have kept, in letters and in bytes. Whoever has some left may go below once."""
+
+    __slots__ = ("_at", "_bytes", "_letters")
+
+    def __init__(self, letters: float, count: float, now: float) -> None:
+        """Fill it, at `now`, with so many letters and bytes."""
+        self._letters = letters
+        self._bytes = count
+        self._at = now
+
+    def take(self, size: int, now: float, letters_per_second: int, bytes_per_second: int) -> bool:
+        """Take a letter of this size, if that may be."""
+        passed, self._at = now - self._at, now
+        most = letters_per_second * BURST_SECONDS, bytes_per_second * BURST_SECONDS
+        self._letters = min(most[0], self._letters + passed * letters_per_second)
+        self._bytes = min(most[1], self._bytes + passed * bytes_per_second)
+        if self._letters < 1 or self._bytes <= 0:
+            return False
+        self._letters -= 1
+        self._bytes -= size
+        return True
+
+
+class DeadLetters:
+    """Where refused calls go. One for a process."""
+
+    def __init__(self, settings: IngestSettings, store: Store, metrics: IngestMetrics) -> None:
+        """Write by `store`, each key within the bounds of `settings`."""
+        self._bytes_max = settings.dead_letter_bytes_max
+        self._per_second = settings.dead_letters_per_second, settings.dead_letter_bytes_per_second
+        self._store = store
+        self._metrics = metrics
+        self._shares: OrderedDict[str, Share] = OrderedDict()
+        self._waiting = 0
+
+    def put(
+        self, raw: bytes, refused: Refused, key: Pass, received_at: datetime, around: Around, traced: Headers = ()
+    ) -> Acks:
+        """Have a refused call written, or counted where that can't be or its key has had its share.
+
+        The write key itself and what its policy says of addresses hold here, too: neither gets into a letter.
+
+        Args:
+            raw: its bytes as they were sent; the first of them are kept.
+            refused: why.
+            key: who sent it.
+            received_at: when.
+            around: what stood around the call and decides what it means.
+            traced: headers that go with it.
+
+        Returns:
+            What to wait for, with `written`.
+        """
+        if not self._may(key.name, min(len(raw), self._bytes_max) + len(around.context or b"")):
+            self._metrics.letters_dropped.inc()
+            return ()
+        if around.context is not None and len(around.context) > self._bytes_max:
+            around = Around(around.type, around.sent_at, around.historical)
+        value = _cleared(raw[: self._bytes_max], key)
+        letter = Letter(
+            stage=COLLECTOR,
+            code=refused.code,
+            message=refused.message,
+            topic=self._store.topic,
+            source=key.name,
+            namespace=key.namespace,
+            received_at=received_at,
+            size=len(raw) if len(raw) > self._bytes_max else None,
+            headers=(*traced, *around.to_headers()),
+        )
+        return self._write(_Letter(*_key(key.name), value), encode(letter), int(received_at.timestamp() * 1_000))
+
+    def _may(self, name: str, size: int) -> bool:
+        if self._waiting + size > WAITING_BYTES_MAX:
+            return False
+        now = time.monotonic()
+        letters, count = self._per_second
+        share = self._shares.get(name)
+        if share is None:
+            share = self._shares[name] = Share(letters * BURST_SECONDS, count * BURST_SECONDS, now)
+            if len(self._shares) > KEYS_KNOWN:
+                self._shares.popitem(last=False)
+        return share.take(size, now, letters, count)
+
+    def _write(self, record: _Letter, headers: Headers, timestamp_ms: int) -> Acks:
+        lanes = self._store.letters
+        try:
+            acks = () if lanes is None else lanes.lane_of(record.hash).add((record,), timestamp_ms, headers)
+        except NotStoredError:
+            acks = ()
+        if not acks:
+            self._metrics.letters_lost.inc()
+            return ()
+        size = len(record.value)
+        self._waiting += size
+        for ack in acks:
+            ack.add_done_callback(partial(self._settled, size))
+        return acks
+
+    def _settled(self, size: int, ack: asyncio.Future[None]) -> None:
+        self._waiting -= size
+        stored = not ack.cancelled() and ack.exception() is None
+        (self._metrics.letters_stored if stored else self._metrics.letters_lost).inc()
+
+
+async def written(acks: Acks) -> None:
+    """Wait until they are written, or can't be; no longer than a good call is waited for."""
+    for ack in acks:
+        with suppress(NotStoredError):
+            await ack
+
+
+def _key(name: str) -> tuple[bytes, int]:
+    """Letters of one source go to one partition, in order."""
+    key = name.encode()
+    return key, murmurhash2(key, JAVA_SEED) & POSITIVE
+
+
+def _cleared(raw: bytes, key: Pass) -> bytes:
+    """Without the secret, and without an address that the key's policy keeps from us."""
+    for secret in (key.key.key, key.key.old_key):
+        if secret is not None and len(secret) >= SECRET_LEAST:
+            raw = raw.replace(secret.encode(), BLANK)
+    return raw if key.addresses == "full" else _IP.sub(partial(_address, keep=key.addresses), raw)
+
+
+def _address(found: re.Match[bytes], *, keep: str) -> bytes:
+    kept = truncated(found[2].decode("ascii", "replace")) if keep == "truncated" else None
+    return found[1] + (b"null" if kept is None else b'"%b"' % kept.encode())
