@@ -1,7 +1,9 @@
 """`pathline import`: history from files of Segment calls. Journeys are built, nobody is alerted."""
 
 import asyncio
+import math
 import sys
+import time
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -105,11 +107,7 @@ async def _run(
         TimeRemainingColumn(),
     )
     with Progress(*columns, console=say, disable=not sys.stderr.isatty(), transient=True) as bar:
-
-        def on_retry(why: str, seconds: float) -> None:
-            bar.console.print(f"{why}; again in {seconds:.1f} s", markup=False)
-
-        async with Collector(base, patience_seconds=patience, on_retry=on_retry) as collector:
+        async with Collector(base, patience_seconds=patience, on_retry=_Retries(bar.console)) as collector:
             for file in files:
                 identity = lines.identify(file)
                 if restart and identity is not None:
@@ -123,6 +121,21 @@ async def _run(
                 importer = Importer(collector, key, kept, on_reject=on_reject, on_position=on_position)
                 outcomes.append(await importer.run(file))
     return outcomes
+
+
+class _Retries:
+    """Says why batches are sent again. Those under way at once meet the same trouble, which is said for one of them."""
+
+    def __init__(self, say: Console, clock: Callable[[], float] = time.monotonic) -> None:
+        self._say = say
+        self._clock = clock
+        self._silent_until = -math.inf
+
+    def __call__(self, why: str, seconds: float) -> None:
+        now = self._clock()
+        if now >= self._silent_until:
+            self._silent_until = now + seconds
+            self._say.print(f"{why}; again in {seconds:.1f} s", markup=False)
 
 
 @contextmanager

@@ -1,21 +1,31 @@
-"""Importing a file of history: read, send, note how far it is acked, next. Bounded memory; nothing is lost."""
+"""Importing a file of history: read, send, note how far it is acked. Bounded memory; nothing is lost.
+
+Several batches are under way at once, so two calls of a person may be stored in another order than that of the
+file. That changes nothing: each has its own time, and state is a join of what happened. A file is acked up to the first
+batch that is not; what was acked beyond it is sent again after a kill, under the same ids.
+"""
 
 from __future__ import annotations
 
+import asyncio
 import io
+from collections import deque
 from collections.abc import Callable, Iterator
 from typing import Final
 
 import msgspec
 
 from pathline.sending import lines
-from pathline.sending.client import Collector
+from pathline.sending.client import Collector, Refusal
 from pathline.sending.lines import BadLine, Line
 from pathline.sending.progress import Position, Progress
 
 BATCH_CALLS: Final = 500
 BATCH_BYTES: Final = 400_000
 """Both below what a collector takes unless it is set otherwise; one that takes less gets halves."""
+
+UNDER_WAY: Final = 4
+"""Batches at once: enough that one is read here while others are decoded there and wait for their acks."""
 
 
 class Rejected(msgspec.Struct, frozen=True):
@@ -58,6 +68,9 @@ class _Batch:
         return len(self.good) >= BATCH_CALLS or self.bytes >= BATCH_BYTES or len(self.bad) >= BATCH_CALLS
 
 
+_Sending = tuple[_Batch, asyncio.Task[list[Refusal]]]
+
+
 class Importer:
     """Sends files to one collector with one key."""
 
@@ -69,13 +82,15 @@ class Importer:
         *,
         on_reject: Callable[[Rejected], None],
         on_position: Callable[[Position], None] = lambda _: None,
+        at_once: int = UNDER_WAY,
     ) -> None:
-        """Tell `on_reject` of every line that is not stored, before it is noted as done."""
+        """Send `at_once` batches at a time. Tell `on_reject` of every line not stored, before it is noted as done."""
         self._collector = collector
         self._key = key
         self._progress = progress
         self._on_reject = on_reject
         self._on_position = on_position
+        self._at_once = at_once
 
     async def run(self, path: str) -> Outcome:
         """Import one file, from where it was stopped before.
@@ -89,18 +104,38 @@ class Importer:
         begun = self._progress.load(identity) if identity is not None else Position()
         position = begun
         self._on_position(position)
+        # A pipe may give nothing for long, and while it is read nothing else is done: nothing may wait meanwhile.
+        at_once = 1 if identity is None else self._at_once
+        under_way: deque[_Sending] = deque()
+
+        async def settle() -> Position:
+            """Note the first batch under way as done, once it is."""
+            settled = self._settled(path, under_way[0][0], await under_way[0][1], position)
+            under_way.popleft()
+            if identity is not None:
+                self._progress.save(identity, settled)
+            self._on_position(settled)
+            return settled
+
         with lines.opened(path) as stream:
             if begun.offset:
                 stream.seek(begun.offset, io.SEEK_SET)
-            for batch in _batches(lines.read(stream, number=begun.line, offset=begun.offset)):
-                position = await self._send(path, batch, position)
-                if identity is not None:
-                    self._progress.save(identity, position)
-                self._on_position(position)
+            try:
+                for batch in _batches(lines.read(stream, number=begun.line, offset=begun.offset)):
+                    under_way.append((batch, asyncio.create_task(self._send(batch))))
+                    if len(under_way) == at_once:
+                        position = await settle()
+                while under_way:
+                    position = await settle()
+            finally:
+                await _dropped(under_way)
         return Outcome(position.acked - begun.acked, position.refused, begun.line)
 
-    async def _send(self, path: str, batch: _Batch, position: Position) -> Position:
-        refusals = await self._collector.send(self._key, [line.call for line in batch.good], historical=True)
+    async def _send(self, batch: _Batch) -> list[Refusal]:
+        return await self._collector.send(self._key, [line.call for line in batch.good], historical=True)
+
+    def _settled(self, path: str, batch: _Batch, refusals: list[Refusal], position: Position) -> Position:
+        """Tell what of a batch was refused; where the file stands then."""
         rejected = [Rejected(path, bad.number, bad.code, bad.message) for bad in batch.bad]
         rejected += [Rejected(path, batch.good[r.index].number, r.code, r.message) for r in refusals]
         for one in sorted(rejected, key=lambda r: r.line):
@@ -112,6 +147,13 @@ class Importer:
             acked=position.acked + len(batch.good) - len(refusals),
             refused=position.refused + len(rejected),
         )
+
+
+async def _dropped(under_way: deque[_Sending]) -> None:
+    """Wait for no more acks; what was sent may be stored all the same."""
+    for _, sending in under_way:
+        sending.cancel()
+    await asyncio.gather(*(sending for _, sending in under_way), return_exceptions=True)
 
 
 def _batches(source: Iterator[Line | BadLine]) -> Iterator[_Batch]:

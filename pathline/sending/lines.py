@@ -21,6 +21,7 @@ HEAD_BYTES: Final = 65_536
 STDIN: Final = "-"
 GZIP_MAGIC: Final = b"\x1f\x8b"
 MESSAGE_ID: Final = "messageId"
+_ABSENT: Final = b"null"
 
 
 class Line(msgspec.Struct, frozen=True):
@@ -54,9 +55,17 @@ class Identity(msgspec.Struct, frozen=True):
         return f"{self.head}-{self.size}"
 
 
-_NO_ID: Final = (b"null", b'""')
+_NO_ID: Final = (_ABSENT, b'""')
 """Message ids that are none. Any other value is passed on as it is: what is wrong with it the collector says."""
 
+
+class _Named(msgspec.Struct, rename="camel", gc=False):
+    """Of a call what is looked at in each; the rest is only passed over."""
+
+    message_id: msgspec.Raw = msgspec.Raw(_ABSENT)
+
+
+_named: Final = msgspec.json.Decoder(_Named)
 _object: Final = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 
@@ -113,13 +122,14 @@ def read(stream: IO[bytes] | gzip.GzipFile, *, number: int = 0, offset: int = 0)
 def _line(number: int, start: int, end: int, text: bytes) -> Line | BadLine:
     try:
         text.decode()  # the decoder below does not look into strings
-        fields = _object.decode(text)
+        unnamed = bytes(_named.decode(text).message_id) in _NO_ID
     except msgspec.ValidationError as error:
         return BadLine(number, end, "not_an_object", str(error))
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         return BadLine(number, end, "not_json", str(error))
-    if bytes(fields.get(MESSAGE_ID, _NO_ID[0])) in _NO_ID:
+    if unnamed:
         digest = blake2b(b"%d:%b" % (start, text), digest_size=12).hexdigest()
+        fields = _object.decode(text)
         fields[MESSAGE_ID] = msgspec.Raw(b'"import-%b"' % digest.encode())
         text = msgspec.json.encode(fields)
         return Line(number, end, text, named=False)

@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import gzip
 import json
+import os
 import re
+import sys
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime, timedelta
@@ -164,6 +166,40 @@ async def test_a_collector_that_restarts_is_waited_for(
     await running["ingest"].start()
     done = await importing
     assert done.exit_code == 0 and "5 stored, 0 refused" in done.output
+
+
+async def test_killed_in_the_middle_it_goes_on_and_loses_and_doubles_nothing(
+    import_files: Import, running: dict[str, Program], database: str, tmp_path: Path
+) -> None:
+    total, home = 8_000, tmp_path / "home"
+    file = tmp_path / "file"
+    # Every other call leaves its id to the importer, which must give it the same one again.
+    named = ("", '"messageId":"killed-%d",')
+    call = '{%s"type":"track","event":"Killed","userId":"k-%d"}\n'
+    file.write_text("".join(call % (named[n % 2] and named[1] % n, n % 300) for n in range(total)))
+    words = ["import", "--collector", f"http://{running['ingest'].address}", str(file)]
+    first = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "pathline.cli", *words, env={**os.environ, "PATHLINE_HOME": str(home)}
+    )
+    while not list(home.glob("imports/*.json")):
+        assert first.returncode is None
+        await asyncio.sleep(0.001)
+    # Its batches under way are now in a collector that stands still, so that it cannot come to its end.
+    running["ingest"].freeze()
+    first.kill()
+    await first.wait()
+    running["ingest"].thaw()
+    done = await import_files(str(file))
+    assert done.exit_code == 0, done.output
+    before = int(re.findall(r"refused, ([\d,]+) lines were sent before", done.output)[0].replace(",", ""))
+    assert 0 < before < total
+
+    async def all_there() -> bool:
+        stored = await count(database, "SELECT count(*) FROM touchpoint WHERE event = 'Killed'")
+        return stored >= total and await metric(running["stitcher"], "pathline_consumer_lag") == 0
+
+    await until(all_there, 60)
+    assert await count(database, "SELECT count(*) FROM touchpoint WHERE event = 'Killed'") == total
 
 
 async def test_without_a_collector_it_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 
 import pytest
 import typer
+from rich.console import Console
 from typer.testing import CliRunner
 
 from pathline.cli import make_app
+from pathline.commands import importing
 from pathline.commands.importing import collector_of
 from pathline.embedded import home as homes
 from pathline.kit.settings import Settings
@@ -42,6 +45,14 @@ def test_an_import_goes_to_the_collector_that_runs_here(
 def test_without_one_it_is_told(tmp_path: Path) -> None:
     with pytest.raises(typer.BadParameter, match="no collector runs"):
         collector_of(Settings(home=tmp_path, collector="127.0.0.1:0"))
+
+
+def test_the_same_trouble_of_several_batches_is_said_once() -> None:
+    times, said = iter((0.0, 0.1, 0.9, 1.0, 1.5)), io.StringIO()
+    retries = importing._Retries(Console(file=said), clock=lambda: next(times))
+    for _ in range(5):
+        retries("away", 1.0)
+    assert said.getvalue() == "away; again in 1.0 s\n" * 2
 
 
 def test_the_demos_file_goes_to_a_file_or_to_standard_output(tmp_path: Path) -> None:

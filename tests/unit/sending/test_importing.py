@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+import asyncio
+import io
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +12,9 @@ import pytest
 
 from pathline.sending import lines
 from pathline.sending.client import Collector, UnreachableError
-from pathline.sending.importing import BATCH_CALLS, Importer, Outcome, Rejected
+from pathline.sending.importing import BATCH_CALLS, UNDER_WAY, Importer, Outcome, Rejected
 from pathline.sending.progress import Position, Progress
+from tests.support.records import until
 
 
 class Far:
@@ -76,6 +80,79 @@ async def test_it_goes_on_where_it_was_stopped(tmp_path: Path) -> None:
     assert [int(call["messageId"]) for call in stopped.calls + far.calls] == list(range(count))
     assert await Far().run(moved, tmp_path) == Outcome(0, 0, count), "a third run has nothing left"
     assert await Far().run(moved, tmp_path, key="another") == Outcome(count, 0, 0), "another key has its own place"
+
+
+class Late(Far):
+    """A collector that answers when it is told to, batch by batch in any order."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked: list[asyncio.Event] = []
+
+    async def later(self, request: httpx.Request) -> httpx.Response:
+        self.asked.append(asyncio.Event())
+        await self.asked[-1].wait()
+        return self.answer(request)
+
+    async def run(self, path: Path, home: Path, key: str = "digest") -> Outcome:
+        async with Collector("http://far", transport=httpx.MockTransport(self.later)) as collector:
+            progress = Progress(home, "far:8080", key)
+            importer = Importer(
+                collector, "key", progress, on_reject=self.rejected.append, on_position=self.positions.append
+            )
+            return await importer.run(str(path))
+
+    async def waits_for(self, count: int) -> None:
+        async def asked() -> bool:
+            return len(self.asked) >= count
+
+        await until(asked)
+        assert len(self.asked) == count
+
+
+async def test_several_batches_are_under_way_and_only_a_beginning_that_is_acked_counts(tmp_path: Path) -> None:
+    file, late = write(tmp_path / "file", (UNDER_WAY + 1) * BATCH_CALLS), Late()
+    importing = asyncio.create_task(late.run(file, tmp_path))
+    await late.waits_for(UNDER_WAY)
+    for answered in late.asked[1:]:
+        answered.set()
+
+    async def all_but_the_first() -> bool:
+        return len(late.batches) == UNDER_WAY - 1
+
+    await until(all_but_the_first)
+    assert late.positions == [Position()], "what is acked behind one that is not does not count"
+    importing.cancel()
+    await asyncio.gather(importing, return_exceptions=True)
+    far = Far()
+    assert await far.run(file, tmp_path) == Outcome((UNDER_WAY + 1) * BATCH_CALLS, 0, 0)
+    assert [int(call["messageId"]) for call in far.calls] == list(range((UNDER_WAY + 1) * BATCH_CALLS))
+
+
+async def test_refused_lines_are_told_in_the_order_of_the_file(tmp_path: Path) -> None:
+    file, late = tmp_path / "file", Late()
+    bad = [json.dumps({"messageId": str(n), "event": "bad" if n % BATCH_CALLS == 3 else "A"}) for n in range(1_500)]
+    file.write_text("\n".join(bad))
+    importing = asyncio.create_task(late.run(file, tmp_path))
+    await late.waits_for(3)
+    for answered in reversed(late.asked):
+        answered.set()
+    assert await importing == Outcome(1_497, 3, 0)
+    assert [one.line for one in late.rejected] == [4, 504, 1_004]
+    assert [at.line for at in late.positions] == [0, 500, 1_000, 1_500]
+
+
+async def test_standard_input_is_read_when_nothing_waits_for_an_ack(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    text = write(tmp_path / "file", 2 * BATCH_CALLS).read_bytes()
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(text)))
+    late = Late()
+    importing = asyncio.create_task(late.run(Path("-"), tmp_path))
+    for number in range(2):
+        await late.waits_for(number + 1)
+        late.asked[number].set()
+    assert (await importing).stored == 2 * BATCH_CALLS
 
 
 async def test_a_file_that_grew_is_another_file(tmp_path: Path) -> None:
