@@ -14,7 +14,8 @@ Headers = list[tuple[bytes, bytes]]
 
 ALLOWED_HEADERS: Final = (
     "authorization, content-type, content-encoding, x-retry-count, anonymousid, sentat, rsa-recovered, "
-    "rsa-retry-attempt, rsa-since-last-attempt, rsa-since-first-attempt, rsa-retry-reason, traceparent, sp-anonymous"
+    "rsa-retry-attempt, rsa-since-last-attempt, rsa-since-first-attempt, rsa-retry-reason, traceparent, sp-anonymous, "
+    "ce-specversion, ce-id, ce-source, ce-type, ce-time, ce-subject, ce-userid, ce-anonymousid"
 )
 """What SDKs send from browsers; `*` does not cover Authorization."""
 
@@ -84,7 +85,7 @@ def _for_origin(origin: bytes) -> Headers:
     return [
         (b"access-control-allow-origin", origin),
         (b"access-control-allow-credentials", b"true"),
-        (b"access-control-expose-headers", b"retry-after"),
+        (b"access-control-expose-headers", b"retry-after, x-pathline-code"),
         (b"vary", b"origin"),
     ]
 

@@ -25,6 +25,7 @@ from services.ingest.keyring import Keyring
 from services.ingest.lanes import GROUP_BYTES
 from services.ingest.metrics import IngestMetrics
 from services.ingest.script import Script
+from services.ingest.sdk_settings import PATHS, SdkSettings
 from services.ingest.settings import IngestSettings
 from services.ingest.store import Store
 
@@ -55,7 +56,8 @@ async def main(stop: asyncio.Event) -> None:
     store = Store(make, topics.touchpoints, topics.dead_letters, ack_seconds=seconds, metrics=metrics, health=health)
     keyring = Keyring(metrics, settings.key_room)
     door = _door(settings, metrics)
-    app = create_app(Collector(settings, keyring, store, metrics), Script(), health, registry)
+    collector, told = Collector(settings, keyring, store, metrics), SdkSettings(keyring, settings.public_collector)
+    app = create_app(collector, Script(), told, health, registry)
     leave, served = asyncio.Event(), asyncio.Event()
     try:
         async with asyncio.TaskGroup() as tasks:
@@ -94,10 +96,13 @@ async def _leave(stop: asyncio.Event, leave: asyncio.Event, health: Health, seco
     leave.set()
 
 
-def create_app(collector: Collector, script: Script, health: Health, registry: CollectorRegistry) -> HotRoutes:
+def create_app(
+    collector: Collector, script: Script, sdk_settings: SdkSettings, health: Health, registry: CollectorRegistry
+) -> HotRoutes:
     """Everything a collector answers: the hot routes at once, the others by FastAPI behind them."""
     app = FastAPI(title="Pathline collector", docs_url=None, redoc_url=None)
     app.router.routes.append(Route("/pathline.js", script.get, methods=["GET"]))
+    app.router.routes.extend(Route(path, sdk_settings) for path in PATHS)
     app.router.routes.extend(health_routes(health, registry))
     app.add_exception_handler(HTTPException, _unrouted)
     app.add_exception_handler(Exception, _broken)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from services.ingest import document_dialects
 from services.ingest.codes import CODES
 from services.ingest.routes import ROUTES, SDK_METRICS
 
@@ -64,7 +65,8 @@ def document() -> dict[str, Any]:
         "openapi": "3.1.0",
         "info": {"title": "Pathline collector", "version": "1"},
         "paths": {
-            **{path: {"post": _operation(path)} for path in ROUTES},
+            **{path: {"post": _operation(path)} for path, route in ROUTES.items() if route.dialect is None},
+            **document_dialects.paths(),
             "/pathline.js": {"get": _get("The browser script.")},
             "/health/live": {"get": _get("Whether the process turns.")},
             "/health/ready": {"get": _get("Whether calls can be stored now.")},

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple
 
-from services.ingest.dialects import Dialect
+from services.ingest.dialects import Dialect, cloudevents, merge, pixel, snowplow
 
 
 class Route(NamedTuple):
@@ -38,7 +38,14 @@ _SEGMENT: Final[dict[str, Route]] = {
     "/v1/m": SDK_METRICS,
 }
 
-_DIALECTS: Final[dict[str, Dialect]] = {}
+_DIALECTS: Final[dict[str, Dialect]] = {
+    "/com.snowplowanalytics.snowplow/tp2": snowplow.TP2,
+    "/i": snowplow.PIXEL,
+    "/v1/cloudevents": cloudevents.CLOUDEVENTS,
+    "/v1/merge": merge.MERGE,
+    **{f"/pixel/v1/{kind}": pixel.PIXEL for kind in ("track", "page")},
+    **{f"/v1/pixel/{kind}": pixel.PIXEL for kind in SINGLE},
+}
 
 ROUTES: Final[dict[str, Route]] = {
     **_SEGMENT,

@@ -46,6 +46,12 @@ class IngestSettings(Settings):
         le=1.0,
         description="The part of bytes_in_flight_max that the requests of one write key may have, at most.",
     )
+    public_collector: str | None = Field(
+        default=None,
+        pattern=r"^https?://[^\s/?#@]+(/[^\s?#]*)?$",
+        max_length=2_000,
+        description="Where SDKs that ask for their settings are told to send to; none: where they asked.",
+    )
     connections_max: int = Field(default=4_000, ge=10, le=100_000, description="Open connections, at most.")
     header_bytes_max: int = Field(
         default=16 * KIBIBYTE, ge=4 * KIBIBYTE, le=64 * KIBIBYTE, description="Bytes of a request's headers, at most."
