@@ -172,8 +172,8 @@ class Desk:
             return refuse(refused)
         receipt, now = self._receipt(key, request, historical=False, common=_Common(sent_at))
         # What is no call is kept, where it is refused, as it was sent: alone it is the whole body.
-        rest = request.raw if count == 1 else b""
-        raws = [raw if isinstance(raw, bytes) else rest for raw in translated.calls]
+        sent = translated.sent or [request.raw if count == 1 else b""] * count
+        raws = [raw if isinstance(raw, bytes) else own for raw, own in zip(translated.calls, sent, strict=True)]
         items = [
             calls.read(raw, receipt.call_bytes_max) if isinstance(raw, bytes) else raw for raw in translated.calls
         ]  # fmt: skip

@@ -15,8 +15,8 @@ _TAKING: Final = ("400", "401", "403", "408", "429", "503")
 _LARGE: Final = ("413", "415", "431")
 
 _SNOWPLOW: Final = (
-    "e", "eid", "aid", "tv", "p", "uid", "duid", "dtm", "stm", "ttm", "url", "page", "refr", "ue_px", "ue_pr", "cx", "co",
-    "se_ca", "se_ac", "se_la", "se_pr", "se_va", "tr_id", "tr_tt", "tr_cu", "ti_id", "ti_sk", "ti_qu",
+    "e", "eid", "aid", "tv", "p", "uid", "duid", "dtm", "stm", "ttm", "url", "page", "refr", "ue_px", "ue_pr", "cx",
+    "co", "se_ca", "se_ac", "se_la", "se_pr", "se_va", "tr_id", "tr_tt", "tr_cu", "ti_id", "ti_sk", "ti_qu",
 )  # fmt: skip
 _PIXEL: Final = ("data", "userId", "anonymousId", "event", "name", "groupId", "previousId", "messageId", "timestamp")
 _ATTRIBUTES: Final = ("specversion", "id", "source", "type", "time", "subject", "userid", "anonymousid")

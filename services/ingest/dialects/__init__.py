@@ -31,6 +31,8 @@ class Translated(NamedTuple):
     """The write key that the content names; one in a header or the query goes before it."""
     sent_at: object = None
     """When the whole was sent, in ISO 8601."""
+    sent: Sequence[bytes] = ()
+    """Where some of several are no calls: what was sent for each, to be kept as it was."""
 
 
 class Shown(NamedTuple):

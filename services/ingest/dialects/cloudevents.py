@@ -71,7 +71,7 @@ def _batch(raw: bytes) -> Translated | Refused:
         return events
     if len(events) > wire.CALLS_MAX:
         return wire.TOO_MANY
-    return Translated([_structured(bytes(event)) for event in events])
+    return wire.translated([_structured(bytes(event)) for event in events], events)
 
 
 def _structured(raw: bytes) -> bytes | Refused:

@@ -110,7 +110,7 @@ def translate_post(asked: Asked) -> Translated | Refused:
     hidden = b"sp-anonymous" in asked.headers
     events = [wire.decoded(bytes(raw), wire.fields, wire.NO_OBJECT) for raw in payload.data]
     calls = [event if isinstance(event, Refused) else _call(event, hidden=hidden) for event in events]
-    return Translated(calls, _key(event for event in events if isinstance(event, dict)))
+    return wire.translated(calls, payload.data, _key(event for event in events if isinstance(event, dict)))
 
 
 def translate_get(asked: Asked, new_id: Callable[[], str]) -> Translated | Refused:

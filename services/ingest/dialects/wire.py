@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 from urllib.parse import parse_qsl
@@ -16,7 +16,7 @@ from pathline.domain.vocabulary import VOCABULARY
 from services.ingest import calls, text
 from services.ingest.answers import Answer, HeaderMap
 from services.ingest.codes import Refused
-from services.ingest.dialects import Asked, Shown
+from services.ingest.dialects import Asked, Shown, Translated
 
 GIF: Final = base64.b64decode("R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAICRAEAOw==")
 """One transparent pixel, 43 bytes: the smallest GIF that keeps to its standard."""
@@ -109,6 +109,12 @@ def decoded_all(raw: bytes, decoder: msgspec.json.Decoder[Any], misshapen: Refus
     """The same for a text of several calls: half a character in one of them must not spoil the others."""
     found = decoded(raw, decoder, misshapen)
     return decoded(text.marked(raw), decoder, misshapen) if found == text.BAD_CHARACTER else found
+
+
+def translated(made: Sequence[bytes | Refused], items: Sequence[msgspec.Raw], key: object = None) -> Translated:
+    """The calls of several items; with one that is none among them, also what was sent for each."""
+    some = len(made) > 1 and any(isinstance(one, Refused) for one in made)
+    return Translated(made, key, sent=[bytes(item) for item in items] if some else ())
 
 
 def encoded(call: dict[str, Any]) -> bytes | Refused:

@@ -328,6 +328,7 @@ def test_no_event_is_stored_under_the_key_of_another() -> None:
 def test_what_cannot_be_read_is_refused_alone(event: Any, code: str) -> None:
     translated = payload(event, PAGE_VIEW)
     assert refused(translated) == [code, None]
+    assert [json.loads(sent) for sent in translated.sent] == [event, PAGE_VIEW]
     assert translated.key == "demo-web"
 
 
