@@ -21,6 +21,9 @@ LINGER_BYTES_MAX: Final = 4_194_304
 LOOKS_PER_LIMIT: Final = 8
 """How often within the time that a request has, the door looks for those that took it all."""
 
+PIPELINED_MAX: Final = 100
+"""Requests that are read before the one in front of them is answered; a line on which more wait ends behind them."""
+
 RETRY_AFTER_SECONDS: Final = 2
 """What one who is turned away for want of room is asked to wait."""
 
@@ -113,6 +116,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._unread: tuple[int, float] | None = None
         """How much the peer left untaken when it last took something, and when; None while it is not waited for."""
         self._paused = False
+        self._answering: RequestResponseCycle | None = None
         self._why: Refusal | None = None
         self._upgrading = False
         self._turned_away = False
@@ -132,7 +136,16 @@ class BoundedProtocol(HttpToolsProtocol):
         """Forget it."""
         self._door.open.discard(self)
         self.begun = None
+        if self._answering is not None:
+            # Uvicorn tells the last request only, which with others behind the first is not the one being answered.
+            self._answering.disconnected = True
+            self._answering.message_event.set()
+            self._answering = None
         super().connection_lost(exc)
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        self._answering = cycle
+        super()._start_asgi_task(cycle, app)
 
     def data_received(self, data: bytes) -> None:
         """Parse, within the limits."""
@@ -199,6 +212,9 @@ class BoundedProtocol(HttpToolsProtocol):
         if too_many or (seen > self._door.limits.header_bytes_max and self._is_head_too_large()):
             self._why = HEADERS_TOO_LARGE
             raise ValueError(HEADERS_TOO_LARGE.message)
+        if len(self.pipeline) >= PIPELINED_MAX:
+            # Hundreds of thousands of them would come in while the first one is answered.
+            raise ValueError(BAD_REQUEST.message)
         self._upgrading = self.parser.should_upgrade()
         if not self._upgrading:
             super().on_headers_complete()

@@ -15,10 +15,12 @@ from starlette.routing import Route
 
 from pathline.embedded.ports import free_port
 from pathline.kit import lifecycle
-from pathline.kit.door import KIBIBYTE, Door, Limits
+from pathline.kit.door import KIBIBYTE, PIPELINED_MAX, Door, Limits
 from tests.support.records import until
 
 HALF = b"POST %b HTTP/1.1\r\nhost: x\r\ncontent-length: 9\r\n\r\nhalf"
+
+LAST = b"GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n"
 
 LARGE = 16 * KIBIBYTE * KIBIBYTE
 """Bytes of an answer that no buffer of the system holds."""
@@ -174,6 +176,30 @@ async def test_what_is_no_body_behind_a_head_has_an_end(rest: bytes) -> None:
     async with _serving() as server:
         head = b"POST /read HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n"
         assert (await server.ask(head + rest)).startswith(b"HTTP/1.1 431 ")
+
+
+async def test_there_is_an_end_to_the_requests_that_wait_behind_another() -> None:
+    asked = b"GET / HTTP/1.1\r\nhost: x\r\n\r\n"
+    async with _serving() as server:
+        assert (await server.ask(asked * PIPELINED_MAX + LAST)).count(b"HTTP/1.1 200 ") == PIPELINED_MAX + 1
+        assert (await server.ask(asked * 5_000)).count(b"HTTP/1.1 200 ") == PIPELINED_MAX + 1
+
+
+async def test_who_leaves_with_requests_waiting_is_written_to_no_more(caplog: pytest.LogCaptureFixture) -> None:
+    async with _serving(Limits()) as server:
+        assert server.door is not None
+        reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+        writer.write(b"GET /stream HTTP/1.1\r\nhost: x\r\n\r\n" * 3)
+        await reader.readuntil(b"begun ")
+        writer.transport.abort()
+
+        async def gone() -> bool:
+            return server.door is not None and not server.door.open
+
+        await until(gone)
+        server.go_on.set()
+        assert (await server.ask(LAST)).startswith(b"HTTP/1.1 200 ")
+    assert not caplog.records
 
 
 async def test_a_trailer_is_no_header() -> None:
