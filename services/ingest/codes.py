@@ -29,7 +29,7 @@ CALL_CODES: Final[dict[str, str]] = {
     "missing_group": "A group call has no usable `groupId`.",
     "no_subject": "The call names neither a person nor a thing by a value that can be used.",
     "bad_base64": "A text that is to be base64 is not.",
-    "bad_event": "A Snowplow event, or an entity beside it, is not self-describing: an object of `schema` and `data`.",
+    "bad_event": "A Snowplow event, or one of its at most 1,000 entities, is no object of `schema` and `data`.",
     "bad_specversion": "A CloudEvent's `specversion` is not 1.0.",
     "missing_attribute": "A CloudEvent lacks a text `id`, `source` or `type`; the message names it.",
     "event_not_allowed": "The write key has a list of events that it may send, and this one is not on it.",

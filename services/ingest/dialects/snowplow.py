@@ -37,12 +37,18 @@ GIVEN_UP: Final = frozenset({400, 401, 403, 410, 422})
 """The statuses after which its trackers do not send an event again; any other refusal would be sent for ever."""
 
 SCHEMA_MAX: Final = 300
+"""Characters of a schema's address that are looked at."""
+
+ENTITIES_MAX: Final = 1_000
+"""Entities of one event. An event that is stored holds far fewer."""
+
 _SCHEMA: Final = re.compile(r"iglu:([\w.-]+)/([\w.-]+)/jsonschema/[\d*]+-[\d*]+-[\d*]+", re.ASCII)
 _VERSION: Final = re.compile(r"([a-z]+(?:-[a-z]+)*)-(\d.*)", re.ASCII)
 _SIZE: Final = re.compile(r"(\d{1,5})x(\d{1,5})", re.ASCII)
 _MOBILE: Final = frozenset({"com.snowplowanalytics.mobile", "com.snowplowanalytics.snowplow"})
 
 _BAD_PAYLOAD: Final = Refused("bad_payload", "the body is an object with an array `data` of events")
+_MANY_ENTITIES: Final = Refused("bad_event", f"an event has at most {ENTITIES_MAX} entities")
 
 _PAGE: Final = {"url": "url", "page": "title", "refr": "referrer"}
 _CONTEXT: Final = {"ua": "userAgent", "lang": "locale", "tz": "timezone"}
@@ -203,6 +209,8 @@ def _entities(event: Event) -> Entities | Refused:
     whole = _json(event, "cx", "co", _attached)
     if isinstance(whole, Refused):
         return whole
+    if len(whole.data) > ENTITIES_MAX:
+        return _MANY_ENTITIES
     found = []
     for one in whole.data:
         data = wire.decoded(bytes(one.data), wire.anything, wire.BAD_EVENT)

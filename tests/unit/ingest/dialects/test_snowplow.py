@@ -322,6 +322,7 @@ def test_no_event_is_stored_under_the_key_of_another() -> None:
         ({"e": "ue", "ue_pr": '{"schema":"x","data":{"data":1}}'}, "bad_event"),
         ({"e": "pv", "cx": coded({"data": 5})}, "bad_event"),
         ({"e": "pv", "co": "[]"}, "bad_event"),
+        ({"e": "pv", "cx": entities(*[("x", 1)] * 1_001)}, "bad_event"),
         ("no object", "not_an_object"),
     ],
 )
