@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import re
 from http import HTTPStatus
 from typing import Any, Final
@@ -108,7 +109,8 @@ def _binary(headers: HeaderMap, raw: bytes, kind: str) -> bytes | Refused:
     if _is_json(kind):
         data = wire.decoded(raw, wire.anything, wire.NO_OBJECT)
     else:
-        data = {"data": raw.decode()} if text.is_utf8(raw) else text.NO_UTF8
+        # As the structured mode writes it.
+        data = {"data": raw.decode()} if text.is_utf8(raw) else {"data_base64": base64.b64encode(raw).decode()}
     return data if isinstance(data, Refused) else _call(attributes, data)
 
 
