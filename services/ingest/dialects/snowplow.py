@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import partial
 from http import HTTPStatus
 from typing import Any, Final, NamedTuple
@@ -115,23 +115,30 @@ def translate_post(asked: Asked) -> Translated | Refused:
         return wire.TOO_MANY
     hidden = b"sp-anonymous" in asked.headers
     events = [wire.decoded(bytes(raw), wire.fields, wire.NO_OBJECT) for raw in payload.data]
+    key = _key(asked, [event for event in events if isinstance(event, dict)])
     calls = [event if isinstance(event, Refused) else _call(event, hidden=hidden) for event in events]
-    return wire.translated(calls, payload.data, _key(event for event in events if isinstance(event, dict)))
+    return wire.translated(calls, payload.data, key)
 
 
 def translate_get(asked: Asked, new_id: Callable[[], str]) -> Translated | Refused:
     """The call of a query. A picture in a mail has no id of its own, and each time that it is shown counts."""
-    event = wire.query_of(asked.query)
-    if isinstance(event, Refused):
-        return event
-    event.setdefault("eid", new_id())
+    found = wire.query_of(asked.query)
+    if isinstance(found, Refused):
+        return found
+    event: Event = {"eid": new_id(), **found}
     event.pop("writeKey", None)
-    return Translated([_call(dict(event), hidden=b"sp-anonymous" in asked.headers)], _key(iter((event,))))
+    key = _key(asked, [event])
+    return Translated([_call(event, hidden=b"sp-anonymous" in asked.headers)], key)
 
 
-def _key(events: Iterator[Event]) -> object:
-    """The write key is the `aid`, where all name the same one: no event is stored under the key of another."""
-    named = [aid for event in events if (aid := event.get("aid"))]
+def _key(asked: Asked, events: list[Event]) -> object:
+    """The write key: where a header or the query shows none, the `aid`, taken out of the events.
+
+    All that name one must name the same: no event is stored under the key of another.
+    """
+    if b"authorization" in asked.headers or b"writeKey" in asked.query:
+        return None
+    named = [aid for event in events if (aid := event.pop("aid", None))]
     return named[0] if named and all(aid == named[0] for aid in named) else None
 
 

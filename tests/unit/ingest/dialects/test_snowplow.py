@@ -87,7 +87,7 @@ def test_a_page_view_becomes_a_page_call() -> None:
             "page": page,
             "screen": {"width": 3440, "height": 1440},
             "snowplow": {
-                "tna": "biz1", "aid": "demo-web", "p": "web", "cookie": "1", "cs": "UTF-8", "cd": "30", "vp": "693x1302",
+                "tna": "biz1", "p": "web", "cookie": "1", "cs": "UTF-8", "cd": "30", "vp": "693x1302",
                 "ds": "678x8188", "vid": "29", "sid": "be9520e7",
             },
         },
@@ -304,6 +304,16 @@ def test_a_query_is_an_event_and_one_without_an_id_gets_one() -> None:
         "type": "page", "name": "Mail", "messageId": "new", "userId": "ann", "properties": {"title": "Mail"},
         "context": {"library": {"name": "snowplow"}, "page": {"title": "Mail"}},
     }  # fmt: skip
+
+
+def test_the_key_is_not_kept_but_a_name_of_the_app_is() -> None:
+    assert "demo-web" not in json.dumps(only(payload(PAGE_VIEW)))
+    translated = snowplow.translate_post(asked({"data": [PAGE_VIEW]}, headers={b"authorization": b"Bearer k"}))
+    assert isinstance(translated, Translated) and translated.key is None
+    assert only(translated)["context"]["snowplow"]["aid"] == "demo-web"
+    query = urlencode({**PAGE_VIEW, "writeKey": "k"})
+    got = snowplow.translate_get(asked(method="GET", query=query), new_id=lambda: "new")
+    assert only(got)["context"]["snowplow"]["aid"] == "demo-web"
 
 
 def test_no_event_is_stored_under_the_key_of_another() -> None:
