@@ -69,6 +69,8 @@ class Body:
         self._mine = 0
         self._coming = 0
         self._owner: Pass | None = None
+        self.ended = False
+        """Whether all of it was received: then the connection can be used again, whatever is answered."""
 
     def _hold(self, count: int, *, unfinished: bool = False) -> bool:
         if not self._held.take(count, unfinished=unfinished):
@@ -118,6 +120,7 @@ class Body:
             raise GoneError
         first: bytes = message.get("body", b"")
         if not message.get("more_body"):
+            self.ended = True
             if refused is not None:
                 return refused
             if len(first) > self._most:
@@ -144,6 +147,7 @@ class Body:
                 self.release()
                 if size > DROPPED_TIMES * self._most:
                     return refused
+        self.ended = True
         self._finished()
         return refused or b"".join(parts)
 

@@ -103,7 +103,7 @@ class Collector:
         refused = shown.bars(peer) if isinstance(shown, Pass) else None if shown is MISSING else shown
         raw = await body.receive(receive, _NO_LOG if lanes is None else refused)
         if isinstance(raw, Refused):
-            return refuse(raw, close=raw not in {_NO_LOG, refused}), None
+            return refuse(raw, close=not body.ended), None
         assert lanes is not None
         if route is SDK_METRICS:
             return ALL_STORED, None

@@ -36,7 +36,7 @@ class IngestSettings(Settings):
     batch_calls_max: int = Field(default=2_500, ge=1, le=10_000, description="Calls in a batch, at most.")
     bytes_in_flight_max: int = Field(
         default=64 * MEBIBYTE,
-        ge=16 * MEBIBYTE,
+        ge=512 * KIBIBYTE,
         le=4_096 * MEBIBYTE,
         description="Bytes received and not yet answered, at most; beyond it the answer is 503.",
     )

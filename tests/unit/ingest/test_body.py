@@ -58,7 +58,9 @@ async def test_an_endless_one_is_not_read_to_its_end() -> None:
         read += 100
         return {"type": "http.request", "body": b"x" * 100, "more_body": True}
 
-    assert await Body(held(), 1_000).receive(receive) is body.TOO_LARGE
+    one = Body(held(), 1_000)
+    assert await one.receive(receive) is body.TOO_LARGE
+    assert not one.ended
     assert read <= body.DROPPED_TIMES * 1_000 + 200
 
 
@@ -68,6 +70,7 @@ async def test_there_is_an_end_to_what_all_hold(parts: list[bytes]) -> None:
     assert all_held.take(500)
     one = Body(all_held, 1_000)
     assert await one.receive(sending(parts)) is body.OVERLOADED
+    assert one.ended, "its sender need not connect anew to try again"
     one.release()
     assert all_held.now == 500
 
