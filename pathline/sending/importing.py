@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import io
+import math
+import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from typing import Final
@@ -17,7 +19,7 @@ import msgspec
 
 from pathline.sending import lines
 from pathline.sending.client import Collector, Refusal
-from pathline.sending.lines import BadLine, Line
+from pathline.sending.lines import BadLine, Identity, Line
 from pathline.sending.progress import Position, Progress
 
 BATCH_CALLS: Final = 500
@@ -26,6 +28,9 @@ BATCH_BYTES: Final = 400_000
 
 UNDER_WAY: Final = 4
 """Batches at once: enough that one is read here while others are decoded there and wait for their acks."""
+
+KEEP_SECONDS: Final = 0.5
+"""How often it is written down how far a file is acked; what a kill makes forget is sent again."""
 
 
 class Rejected(msgspec.Struct, frozen=True):
@@ -68,6 +73,29 @@ class _Batch:
         return len(self.good) >= BATCH_CALLS or self.bytes >= BATCH_BYTES or len(self.bad) >= BATCH_CALLS
 
 
+class _Place:
+    """Where one file stands. It is kept now and then: to keep it can take as long as to send a batch."""
+
+    def __init__(self, progress: Progress, identity: Identity | None) -> None:
+        self._progress = progress
+        self._identity = identity
+        self.begun = self.at = self._kept = Position() if identity is None else progress.load(identity)
+        self._next = -math.inf
+
+    def move(self, to: Position) -> None:
+        """So much of it is done. Raises OSError."""
+        self.at = to
+        if time.monotonic() >= self._next:
+            self.keep()
+
+    def keep(self) -> None:
+        """Write it down. Raises OSError."""
+        self._next = time.monotonic() + KEEP_SECONDS
+        if self._identity is not None and self.at != self._kept:
+            self._progress.save(self._identity, self.at)
+            self._kept = self.at
+
+
 _Sending = tuple[_Batch, asyncio.Task[list[Refusal]]]
 
 
@@ -101,35 +129,33 @@ class Importer:
             UnreachableError: it did not answer for too long; run it again, and it goes on from there.
         """
         identity = lines.identify(path)
-        begun = self._progress.load(identity) if identity is not None else Position()
-        position = begun
-        self._on_position(position)
+        place = _Place(self._progress, identity)
+        self._on_position(place.at)
         # A pipe may give nothing for long, and while it is read nothing else is done: nothing may wait meanwhile.
         at_once = 1 if identity is None else self._at_once
         under_way: deque[_Sending] = deque()
 
-        async def settle() -> Position:
+        async def settle() -> None:
             """Note the first batch under way as done, once it is."""
-            settled = self._settled(path, under_way[0][0], await under_way[0][1], position)
+            batch, sending = under_way[0]
+            place.move(self._settled(path, batch, await sending, place.at))
             under_way.popleft()
-            if identity is not None:
-                self._progress.save(identity, settled)
-            self._on_position(settled)
-            return settled
+            self._on_position(place.at)
 
         with lines.opened(path) as stream:
-            if begun.offset:
-                stream.seek(begun.offset, io.SEEK_SET)
+            if place.begun.offset:
+                stream.seek(place.begun.offset, io.SEEK_SET)
             try:
-                for batch in _batches(lines.read(stream, number=begun.line, offset=begun.offset)):
+                for batch in _batches(lines.read(stream, number=place.begun.line, offset=place.begun.offset)):
                     under_way.append((batch, asyncio.create_task(self._send(batch))))
                     if len(under_way) == at_once:
-                        position = await settle()
+                        await settle()
                 while under_way:
-                    position = await settle()
+                    await settle()
             finally:
                 await _dropped(under_way)
-        return Outcome(position.acked - begun.acked, position.refused, begun.line)
+                place.keep()
+        return Outcome(place.at.acked - place.begun.acked, place.at.refused, place.begun.line)
 
     async def _send(self, batch: _Batch) -> list[Refusal]:
         return await self._collector.send(self._key, [line.call for line in batch.good], historical=True)

@@ -10,6 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
+from pathline.sending import importing as sending
 from pathline.sending import lines
 from pathline.sending.client import Collector, UnreachableError
 from pathline.sending.importing import BATCH_CALLS, UNDER_WAY, Importer, Outcome, Rejected
@@ -153,6 +154,19 @@ async def test_standard_input_is_read_when_nothing_waits_for_an_ack(
         await late.waits_for(number + 1)
         late.asked[number].set()
     assert (await importing).stored == 2 * BATCH_CALLS
+
+
+async def test_how_far_it_is_acked_is_kept_now_and_then_and_at_the_end(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    kept: list[Position] = []
+    monkeypatch.setattr(Progress, "save", lambda _self, _identity, position: kept.append(position))
+    monkeypatch.setattr(sending, "KEEP_SECONDS", 3_600)
+    await Far().run(write(tmp_path / "file", 5 * BATCH_CALLS), tmp_path)
+    assert [at.line for at in kept] == [BATCH_CALLS, 5 * BATCH_CALLS]
+    with pytest.raises(UnreachableError):
+        await Far(dies_after=3).run(write(tmp_path / "other", 5 * BATCH_CALLS), tmp_path)
+    assert [at.line for at in kept[2:]] == [BATCH_CALLS, 3 * BATCH_CALLS]
 
 
 async def test_a_file_that_grew_is_another_file(tmp_path: Path) -> None:
