@@ -17,8 +17,8 @@ BAD_CHARACTER: Final = Refused("bad_character", "a text holds a NUL or half a su
 TOO_DEEP: Final = Refused("too_deep", f"objects and arrays are nested deeper than {DEPTH_MAX}")
 
 _HALF: Final = re.compile(
-    rb"\\u[dD][89abAB][0-9a-fA-F]{2}(?!\\u[dD][c-fC-F][0-9a-fA-F]{2})"
-    rb"|(?<!\\u[dD][89abAB][0-9a-fA-F]{2})\\u[dD][c-fC-F][0-9a-fA-F]{2}"
+    rb"\\u[dD](?:[89abAB][0-9a-fA-F]{2}(?!\\u[dD][c-fC-F][0-9a-fA-F]{2})"
+    rb"|(?<!\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD])[c-fC-F][0-9a-fA-F]{2})"
 )
 """A first half without a second behind it, or the other way round, in a text without escaped backslashes."""
 
