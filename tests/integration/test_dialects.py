@@ -89,6 +89,29 @@ async def test_snowplow_s_payload_and_query(collector: httpx.AsyncClient, log: L
     assert await metric(collector, 'pathline_ingest_touchpoints_total{outcome="bad_base64"}') == 1
 
 
+async def test_an_event_that_cannot_be_read_is_a_dead_letter_as_it_was_sent(
+    collector: httpx.AsyncClient, stack: Stack, topics: Topics
+) -> None:
+    bad = {"e": "ue", "ue_px": "%", "eid": "bad"}
+    answer = await collector.post(TP2, content=orjson.dumps({"data": [{**VIEW, "eid": "s1"}, bad]}))
+    assert answer.status_code == 200
+    answer = await collector.post(
+        "/v1/cloudevents", content=orjson.dumps([EVENT, {**EVENT, "specversion": "0.3"}]), auth=("demo", "")
+    )
+    assert answer.status_code == 200
+    consumer = make_consumer(stack.bootstrap, topics.dead_letters, client_id="test", auto_offset_reset="earliest")
+    await consumer.start()
+    try:
+        letters = await Log(consumer).read(2)
+    finally:
+        await consumer.stop()
+    codes = {dict(letter.headers)["__connect.errors.exception.class.name"] for letter in letters}
+    assert codes == {b"bad_base64", b"bad_specversion"}
+    sent = [orjson.loads(letter.value) for letter in letters]
+    assert bad in sent
+    assert {**EVENT, "specversion": "0.3"} in sent
+
+
 async def test_a_tracker_of_a_page_is_let_in_by_a_preflight(collector: httpx.AsyncClient) -> None:
     asked = {
         **PAGE,
