@@ -12,6 +12,8 @@ import httptools
 import orjson
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
+from pathline.kit.exchange import Exchange, Header, Reply, ShortCuts, encoded
+
 KIBIBYTE: Final = 1_024
 
 LINGER_SECONDS: Final = 1.0
@@ -65,6 +67,8 @@ class Limits(NamedTuple):
     """Headers of a request."""
     request_seconds: float = 10.0
     """From a request's first byte, or from the connection's beginning, to its last byte."""
+    idle_seconds: float = 20.0
+    """From an answer to the next request, at least: it is looked at as often as the time of a request."""
 
 
 def _count_nothing(_status: HTTPStatus) -> None:
@@ -74,18 +78,45 @@ def _count_nothing(_status: HTTPStatus) -> None:
 class Door:
     """The limits, and the connections that are held to them."""
 
-    def __init__(self, limits: Limits | None = None, on_refusal: Callable[[HTTPStatus], None] = _count_nothing) -> None:
-        """Hold connections to `limits`; `on_refusal` hears the status of each that is turned away with an answer."""
+    def __init__(
+        self,
+        limits: Limits | None = None,
+        on_refusal: Callable[[HTTPStatus], None] = _count_nothing,
+        short_cuts: ShortCuts | None = None,
+    ) -> None:
+        """Hold connections to `limits`; `on_refusal` hears the status of each that is turned away with an answer.
+
+        A POST to a path of `short_cuts` is answered there, and not by the ASGI app, where all of it comes at once.
+        """
         self.limits = limits or Limits()
         self.on_refusal = on_refusal
+        self.short_cuts: ShortCuts = short_cuts or {}
         self.open: set[BoundedProtocol] = set()
+        self._usual: tuple[Reply, list[Header], bytes] | None = None
 
     def protocol(self, *args: Any, **more: Any) -> BoundedProtocol:
         """One connection, as uvicorn makes it."""
         return BoundedProtocol(*args, door=self, **more)
 
+    def encoded(self, reply: Reply, dated: list[Header]) -> bytes:
+        """The bytes of a reply that ends no connection. Nearly all are one and the same, encoded once a second."""
+        usual = self._usual
+        if usual is not None and usual[0] is reply and usual[1] is dated:
+            return usual[2]
+        whole = encoded(reply, dated, keep_alive=True)
+        self._usual = reply, dated, whole
+        return whole
+
+    def leave(self) -> None:
+        """The time to answer is over: who still waits on a short cut gets the answer that there is for that."""
+        for connection in tuple(self.open):
+            connection.leave()
+
     async def watch(self) -> None:
-        """Turn away those whose request does not come to its end or who take no answer, until cancelled."""
+        """Look at all connections every so often, until cancelled.
+
+        Turned away or closed are those whose request does not come to its end, who take no answer, or who ask nothing.
+        """
         loop = asyncio.get_running_loop()
         while True:
             await asyncio.sleep(self.limits.request_seconds / LOOKS_PER_LIMIT)
@@ -96,10 +127,15 @@ class Door:
                     connection.turn_away(TOO_SLOW)
                 elif connection.is_unread(now, before):
                     connection.transport.abort()
+                elif connection.idle_since is not None and connection.idle_since < now - self.limits.idle_seconds:
+                    connection.transport.close()
 
 
 class BoundedProtocol(HttpToolsProtocol):
     """One connection."""
+
+    cycle: Any
+    """The request that came last: an Exchange, or what uvicorn has for ASGI."""
 
     def __init__(self, *args: Any, door: Door, **more: Any) -> None:
         """Uvicorn's protocol, behind `door`."""
@@ -123,6 +159,10 @@ class BoundedProtocol(HttpToolsProtocol):
         self._ignored_bytes = 0
         self.begun: float | None = None
         """Since when a request is expected or coming in, by the loop's clock; None while one is being answered."""
+        self.idle_since: float | None = None
+        """Since when all is answered. Uvicorn has a timer for each answer instead, which costs more."""
+        self._held_back: Exchange | None = None
+        """A request that takes a short cut, if all of it is in what is being parsed."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Take it, unless there are too many."""
@@ -154,7 +194,7 @@ class BoundedProtocol(HttpToolsProtocol):
             if self._ignored_bytes > LINGER_BYTES_MAX:
                 self.transport.abort()
             return
-        self._unset_keepalive_if_required()
+        self.idle_since = None
         if self._in_head:
             self._head_bytes += len(data)
         self._read_bytes = len(data)
@@ -168,6 +208,20 @@ class BoundedProtocol(HttpToolsProtocol):
                 self._look_at_head()
             else:
                 self._look_at_body()
+        # Not from the parser's callback: what is raised there it takes for a fault of the request.
+        if self._held_back is not None:
+            self._go_on(self._held_back)
+
+    def _go_on(self, exchange: Exchange) -> None:
+        """Answer a request, or hand it to the ASGI app if more of it is to come."""
+        self._held_back = None
+        if not exchange.more_body:
+            exchange.begin()
+        elif not self._turned_away:
+            self.cycle = None
+            self._start_asgi(exchange.headers)
+            if exchange.body:
+                super().on_body(exchange.body)
 
     def _look_at_body(self) -> None:
         """In a body. What is no byte of it is bounded as a head is: the parser would keep it all."""
@@ -198,8 +252,10 @@ class BoundedProtocol(HttpToolsProtocol):
             self.parser.feed_data(head + data[upgrade.args[0] :])
 
     def on_message_begin(self) -> None:
-        """A request begins."""
-        super().on_message_begin()
+        """A request begins. Its scope is made when it is known that it needs one."""
+        self.url = b""
+        self.headers = []
+        self.expect_100_continue = False
         self._in_head = True
         self.begun = self.loop.time()
 
@@ -216,9 +272,67 @@ class BoundedProtocol(HttpToolsProtocol):
             # Hundreds of thousands of them would come in while the first one is answered.
             raise ValueError(BAD_REQUEST.message)
         self._upgrading = self.parser.should_upgrade()
-        if not self._upgrading:
-            super().on_headers_complete()
-            self.headers = _DROPPED  # type: ignore[assignment]
+        if self._upgrading:
+            return
+        path, _, query = self.url.partition(b"?")
+        answering = self._door.short_cuts.get(path)
+        if answering is not None and self._is_usual():
+            self.cycle = self._held_back = Exchange(
+                self, answering, query, self.headers, keep_alive=self.parser.should_keep_alive()
+            )
+        else:
+            self._start_asgi(self.headers)
+        self.headers = _DROPPED  # type: ignore[assignment]
+
+    def _is_usual(self) -> bool:
+        """Whether a request may take a short cut, by its head and what is before it."""
+        return (
+            self.parser.get_method() == b"POST"
+            and self.parser.get_http_version() == "1.1"
+            and not self.expect_100_continue
+            and not self._paused
+            and (self.cycle is None or self.cycle.response_complete)
+        )
+
+    def _start_asgi(self, headers: list[Header]) -> None:
+        """Begin the request as uvicorn does."""
+        url, expects = self.url, self.expect_100_continue
+        super().on_message_begin()
+        self.url, self.expect_100_continue = url, expects
+        self.headers += headers
+        super().on_headers_complete()
+        self.headers = _DROPPED  # type: ignore[assignment]
+
+    def answered(self, exchange: Exchange, reply: Reply) -> None:
+        """Send what a short cut answers."""
+        if exchange.disconnected or self.transport.is_closing():
+            return
+        dated = self.server_state.default_headers
+        if exchange.keep_alive and not reply.close:
+            self.transport.write(self._door.encoded(reply, dated))
+        else:
+            self.transport.write(encoded(reply, dated, keep_alive=False))
+            self.transport.close()
+        self.on_response_complete()
+
+    def broken(self) -> None:
+        """Close: a short cut has failed."""
+        self.transport.abort()
+
+    def leave(self) -> None:
+        """End the wait for a short cut's answer."""
+        if isinstance(self.cycle, Exchange):
+            self.cycle.cancel()
+
+    def on_response_complete(self) -> None:
+        """An answer was sent: the next in the line, or a time in which another request may come."""
+        if self.transport.is_closing():
+            return
+        self.flow.resume_reading()
+        if self.pipeline:
+            self._start_asgi_task(*self.pipeline.pop())
+        else:
+            self.idle_since = self.loop.time()
 
     def on_body(self, body: bytes) -> None:
         """A part of its body."""
@@ -278,7 +392,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def _may_answer(self) -> bool:
         """Whether an answer here would not stand in the middle of another."""
-        cycle: RequestResponseCycle | None = self.cycle
+        cycle: RequestResponseCycle | Exchange | None = self.cycle
         if cycle is None:
             return True
         if cycle.response_complete:

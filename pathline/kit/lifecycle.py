@@ -69,7 +69,6 @@ async def serve(
     *,
     stop: asyncio.Event,
     drain_seconds: int = 10,
-    keep_alive_seconds: int = 20,
     started: asyncio.Event | None = None,
     door: Door | None = None,
     proxy_headers: bool = True,
@@ -92,7 +91,6 @@ async def serve(
         server_header=False,
         proxy_headers=proxy_headers,
         date_header=True,
-        timeout_keep_alive=keep_alive_seconds,
         timeout_graceful_shutdown=drain_seconds,
     )
     server = _Server(config, started or asyncio.Event())
@@ -105,6 +103,7 @@ async def serve(
         await serving
     finally:
         server.should_exit = True
+        door.leave()
         stopping.cancel()
         watching.cancel()
         listener.close()

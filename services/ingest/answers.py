@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Final, NamedTuple
 
 from starlette.types import Send
 
+from pathline.kit.exchange import Reply, send_reply
 from services.ingest.codes import RETRY_AFTER_SECONDS, STORED, Refused, refusal
 
 HeaderMap = dict[bytes, bytes]
-Headers = list[tuple[bytes, bytes]]
+Header = tuple[bytes, bytes]
 
 ALLOWED_HEADERS: Final = (
     "authorization, content-type, content-encoding, x-retry-count, anonymousid, sentat, rsa-recovered, "
@@ -37,7 +39,8 @@ class Answer(NamedTuple):
 ALL_STORED: Final = Answer(HTTPStatus.OK, STORED)
 
 JSON: Final = (b"content-type", b"application/json")
-_STORED_HEADERS: Final = [JSON, (b"content-length", str(len(STORED)).encode())]
+_STORED_REPLY: Final = Reply(HTTPStatus.OK, (JSON,), STORED)
+"""Nearly every reply: as it stays the same object, it is encoded once."""
 
 
 def refuse(refused: Refused, *, close: bool = False, retry_after: int | None = None) -> Answer:
@@ -48,56 +51,44 @@ def refuse(refused: Refused, *, close: bool = False, retry_after: int | None = N
     return Answer(status, refusal(refused), close, retry_after, refused.code)
 
 
-async def respond(answer: Answer, origin: bytes | None, send: Send) -> None:
-    """Send it as JSON."""
-    headers = _STORED_HEADERS if answer is ALL_STORED else _headers(answer, [JSON], len(answer.content))
-    await deliver(answer.status, headers, answer.content, origin, send)
+def reply(answer: Answer, origin: bytes | None) -> Reply:
+    """It as JSON, with what a page of another origin needs to read it."""
+    if answer is ALL_STORED and origin is None:
+        return _STORED_REPLY
+    return reply_as(answer, answer.status, answer.content, (JSON,), origin)
 
 
-async def respond_as(
-    answer: Answer, status: int, content: bytes, own: Headers, origin: bytes | None, send: Send
-) -> None:  # fmt: skip
-    """Send it in another form, with headers of its own."""
-    await deliver(status, _headers(answer, own, len(content)), content, origin, send)
-
-
-async def deliver(status: int, headers: Headers, content: bytes, origin: bytes | None, send: Send) -> None:
-    """Send a status, headers and a body, and what a page of another origin needs to read them."""
-    if origin is not None:
-        headers = [*headers, *_for_origin(origin)]
-    await send({"type": "http.response.start", "status": int(status), "headers": headers})
-    await send({"type": "http.response.body", "body": content})
-
-
-def _headers(answer: Answer, own: Headers, length: int) -> Headers:
-    headers = [*own, (b"content-length", str(length).encode())]
+def reply_as(answer: Answer, status: int, content: bytes, own: Sequence[Header], origin: bytes | None) -> Reply:
+    """It in another form, with headers of its own."""
+    headers = list(own)
     if answer.retry_after is not None:
         headers.append((b"retry-after", str(answer.retry_after).encode()))
     if answer.status == HTTPStatus.UNAUTHORIZED:
         headers.append((b"www-authenticate", b"Bearer"))
-    if answer.close:
-        headers.append((b"connection", b"close"))
-    return headers
+    if origin is not None:
+        headers += _for_origin(origin)
+    return Reply(int(status), tuple(headers), content, answer.close)
 
 
-def _for_origin(origin: bytes) -> Headers:
+def _for_origin(origin: bytes) -> tuple[Header, ...]:
     """Beacons carry cookies: the answer names the exact origin, never `*`."""
-    return [
+    return (
         (b"access-control-allow-origin", origin),
         (b"access-control-allow-credentials", b"true"),
         (b"access-control-expose-headers", b"retry-after, x-pathline-code"),
         (b"vary", b"origin"),
-    ]
+    )
 
 
 async def preflight(methods: tuple[str, ...], origin: bytes | None, send: Send) -> None:
     """Answer OPTIONS. A preflight carries no key; `origin` is None where no key may be used from there."""
     allowed = ", ".join((*methods, "OPTIONS")).encode()
-    headers: Headers = [(b"content-length", b"0"), (b"allow", allowed)]
+    headers: list[Header] = [(b"allow", allowed)]
     if origin is not None:
         headers += [
             (b"access-control-allow-methods", allowed),
             (b"access-control-allow-headers", ALLOWED_HEADERS.encode()),
             (b"access-control-max-age", str(PREFLIGHT_SECONDS).encode()),
+            *_for_origin(origin),
         ]
-    await deliver(HTTPStatus.OK, headers, b"", origin, send)
+    await send_reply(Reply(HTTPStatus.OK, tuple(headers), b""), send)

@@ -55,8 +55,8 @@ async def main(stop: asyncio.Event) -> None:
     seconds = settings.ack_seconds
     store = Store(make, topics.touchpoints, topics.dead_letters, ack_seconds=seconds, metrics=metrics, health=health)
     keyring = Keyring(metrics, settings.key_room)
-    door = _door(settings, metrics)
     collector, told = Collector(settings, keyring, store, metrics), SdkSettings(keyring, settings.public_collector)
+    door = _door(settings, metrics, collector)
     app = create_app(collector, Script(), told, health, registry)
     leave, served = asyncio.Event(), asyncio.Event()
     try:
@@ -80,9 +80,9 @@ async def main(stop: asyncio.Event) -> None:
         raise taken.exceptions[0] from None
 
 
-def _door(settings: IngestSettings, metrics: IngestMetrics) -> Door:
+def _door(settings: IngestSettings, metrics: IngestMetrics, collector: Collector) -> Door:
     limits = Limits(settings.connections_max, settings.header_bytes_max, settings.headers_max, settings.request_seconds)
-    door = Door(limits, partial(metrics.answered, "other"))
+    door = Door(limits, partial(metrics.answered, "other"), collector.short_cuts())
     metrics.connections.set_function(lambda: len(door.open))
     return door
 

@@ -120,13 +120,17 @@ class Body:
             raise GoneError
         first: bytes = message.get("body", b"")
         if not message.get("more_body"):
-            self.ended = True
-            if refused is not None:
-                return refused
-            if len(first) > self._most:
-                return TOO_LARGE
-            return first if self._hold(len(first)) else OVERLOADED
+            return self.whole(first, refused)
         return await self._rest(first, receive, refused)
+
+    def whole(self, raw: bytes, refused: Refused | None = None) -> bytes | Refused:
+        """The same, where all of it is there."""
+        self.ended = True
+        if refused is not None:
+            return refused
+        if len(raw) > self._most:
+            return TOO_LARGE
+        return raw if self._hold(len(raw)) else OVERLOADED
 
     async def _rest(self, first: bytes, receive: Receive, refused: Refused | None) -> bytes | Refused:
         parts, size = [first], len(first)

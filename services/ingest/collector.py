@@ -8,12 +8,15 @@ from __future__ import annotations
 import asyncio
 import re
 import time
+from collections.abc import Coroutine
+from functools import partial
 from http import HTTPStatus
-from typing import Final
+from typing import Any, Final
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from pathline.kit import logging
+from pathline.kit.exchange import Answering, Reply, Whole, send_reply
 from services.ingest import answers
 from services.ingest.answers import ALL_STORED, Answer, HeaderMap, refuse
 from services.ingest.body import Body, GoneError, Held
@@ -63,15 +66,34 @@ class Collector:
             answer = refuse(_NO_METHOD)
             self._metrics.answered(route.name, answer.status)
             allowed = (b"allow", ", ".join((*route.methods, "OPTIONS")).encode())
-            await answers.respond_as(answer, answer.status, answer.content, [answers.JSON, allowed], origin, send)
+            reply = answers.reply_as(answer, answer.status, answer.content, (answers.JSON, allowed), origin)
+            await send_reply(reply, send)
             return
+        try:
+            reply = await self.reply(route, scope, headers, receive)
+        except GoneError:
+            return
+        await send_reply(reply, send)
+
+    async def reply(self, route: Route, scope: Scope, headers: HeaderMap, given: Receive | bytes) -> Reply:
+        """The reply to a request by one of the route's methods.
+
+        Args:
+            route: what its address takes.
+            scope: of this the method, the path, the query string and the client.
+            headers: of the request.
+            given: its body, or what receives that.
+
+        Raises:
+            GoneError: the sender went away before all of it was received.
+        """
         shown = self._shown(scope, headers)
         own_most = None if isinstance(shown, Refused) else shown.body_bytes_max
         body = Body(self._held, min(own_most or self._body_bytes_max, self._body_bytes_max))
         try:
-            answer, asked = await self._answer(route, scope, headers, receive, body, shown)
+            answer, asked = await self._answer(route, scope, headers, given, body, shown)
         except GoneError:
-            return
+            raise
         except asyncio.CancelledError:
             # Only the end of the process cancels a request, when its time to drain is over.
             answer, asked = refuse(_STOPPING, close=True), None
@@ -82,11 +104,23 @@ class Collector:
         finally:
             body.release()
         self._metrics.answered(route.name, answer.status)
+        origin = headers.get(b"origin")
         if route.dialect is None or route.dialect.show is None:
-            await answers.respond(answer, origin, send)
-        else:
-            told = route.dialect.show(answer, asked or _unread(scope, headers))
-            await answers.respond_as(answer, told.status, told.content, list(told.headers), origin, send)
+            return answers.reply(answer, origin)
+        told = route.dialect.show(answer, asked or _unread(scope, headers))
+        return answers.reply_as(answer, told.status, told.content, told.headers, origin)
+
+    def short_cuts(self) -> dict[bytes, Answering]:
+        """How each address is answered without ASGI, by its path."""
+        return {
+            path.encode(): partial(self._short, path, route)
+            for path, route in ROUTES.items()
+            if "POST" in route.methods
+        }
+
+    def _short(self, path: str, route: Route, whole: Whole) -> Coroutine[Any, None, Reply]:
+        scope = {"method": "POST", "path": path, "query_string": whole.query, "client": whole.client}
+        return self.reply(route, scope, whole.headers, whole.body)
 
     async def _preflight(self, route: Route, origin: bytes | None, send: Send) -> None:
         """A preflight carries no key: whoever may use some key may ask, and the request is judged by its own."""
@@ -94,14 +128,16 @@ class Collector:
         await answers.preflight(route.methods, origin if known else None, send)
 
     async def _answer(
-        self, route: Route, scope: Scope, headers: HeaderMap, receive: Receive, body: Body, shown: Pass | Refused
+        self, route: Route, scope: Scope, headers: HeaderMap, given: Receive | bytes, body: Body, shown: Pass | Refused
     ) -> tuple[Answer, Asked | None]:
         """The answer, and what a dialect was asked."""
         lanes = self._store.lanes
         peer = Peer(is_local(scope, headers), headers.get(b"origin"), headers.get(b"sec-gpc") == b"1")
         # One without a good key, or while nothing can be stored, is read to its end and held nowhere.
         refused = shown.bars(peer) if isinstance(shown, Pass) else None if shown is MISSING else shown
-        raw = await body.receive(receive, _NO_LOG if lanes is None else refused)
+        if lanes is None:
+            refused = _NO_LOG
+        raw = body.whole(given, refused) if isinstance(given, bytes) else await body.receive(given, refused)
         if isinstance(raw, Refused):
             return refuse(raw, close=not body.ended), None
         assert lanes is not None

@@ -7,8 +7,9 @@ from typing import Final
 
 from starlette.types import Receive, Scope, Send
 
+from pathline.kit.exchange import send_reply
 from services.ingest import answers
-from services.ingest.answers import HeaderMap, refuse
+from services.ingest.answers import Answer, HeaderMap, refuse
 from services.ingest.codes import Refused
 from services.ingest.dialects import settings
 from services.ingest.keyring import UNKNOWN, Keyring, is_local, key_in_query
@@ -64,10 +65,9 @@ class SdkSettings:
             answer = refuse(told)
             own = [*_HEADERS, _ALLOWED] if told == _NO_METHOD else _HEADERS
             status = unknown if told == UNKNOWN else answer.status
-            await answers.respond_as(answer, status, answer.content, own, origin, send)
+            await send_reply(answers.reply_as(answer, status, answer.content, own, origin), send)
             return
-        length = (b"content-length", str(len(told)).encode())
-        await answers.deliver(HTTPStatus.OK, [*_HEADERS, length], told, origin, send)
+        await send_reply(answers.reply_as(Answer(HTTPStatus.OK, told), HTTPStatus.OK, told, _HEADERS, origin), send)
 
 
 def _barred(scope: Scope, headers: HeaderMap, key: Pass | Refused) -> Refused | None:
