@@ -46,6 +46,19 @@ write_key = Table(
     Column("policy", JSON, nullable=False, server_default=text("'{}'")),
 )
 
+webhook_source = Table(
+    "webhook_source",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("provider", Text, nullable=False),
+    Column("secret", Text, nullable=False),
+    Column("old_secret", Text),
+    Column("old_until", _TIME),
+    Column("namespace", Text, nullable=False),
+    Column("created_at", _TIME, nullable=False, server_default=text("now()")),
+    Column("revoked_at", _TIME),
+)
+
 fence = Table(
     "fence",
     metadata,

@@ -27,9 +27,10 @@ from services.ingest.keyring import MISSING, Keyring, is_local, key_in_query
 from services.ingest.letters import DeadLetters
 from services.ingest.metrics import IngestMetrics
 from services.ingest.passes import Pass, Peer
-from services.ingest.routes import ROUTES, SDK_METRICS, Route
+from services.ingest.routes import ROUTES, SDK_METRICS, WEBHOOK, Route, route_of, source_named
 from services.ingest.settings import IngestSettings
 from services.ingest.store import Store
+from services.ingest.webhooks import Webhooks
 
 log = logging.get_logger(__name__)
 
@@ -53,6 +54,7 @@ class Collector:
         self._metrics = metrics
         self._held = Held(settings.bytes_in_flight_max, metrics)
         self._desk = Desk(settings, keyring, metrics, DeadLetters(settings, store, metrics))
+        self._webhooks = Webhooks(self._desk, settings, metrics)
 
     async def handle(self, route: Route, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -87,7 +89,7 @@ class Collector:
         Raises:
             GoneError: the sender went away before all of it was received.
         """
-        shown = self._shown(scope, headers)
+        shown = self._of_source(scope) if route is WEBHOOK else self._shown(scope, headers)
         own_most = None if isinstance(shown, Refused) else shown.body_bytes_max
         body = Body(self._held, min(own_most or self._body_bytes_max, self._body_bytes_max))
         try:
@@ -159,6 +161,8 @@ class Collector:
         if route.dialect is not None:
             asked = Asked(scope["method"], scope["path"], scope["query_string"], headers, request.raw)
             return await self._translated(route.dialect, asked, request), asked
+        if route is WEBHOOK:
+            return await self._delivered(request, scope, headers), None
         if not request.raw:
             return refuse(_EMPTY), None
         if route.kind is None:
@@ -170,6 +174,17 @@ class Collector:
         if isinstance(translated, Refused):
             return refuse(translated)
         return await self._desk.take_translated(request, translated)
+
+    async def _delivered(self, request: Request, scope: Scope, headers: HeaderMap) -> Answer:
+        source = self._keyring.sources.named(source_named(scope["path"]), fresh=self._keyring.fresh)
+        if isinstance(source, Refused):
+            return refuse(source)
+        return await self._webhooks.take(source, request, headers, scope["query_string"])
+
+    def _of_source(self, scope: Scope) -> Pass | Refused:
+        """What the calls of a webhook's source are taken under."""
+        source = self._keyring.sources.named(source_named(scope["path"]), fresh=self._keyring.fresh)
+        return source if isinstance(source, Refused) else source.key
 
     def _shown(self, scope: Scope, headers: HeaderMap) -> Pass | Refused:
         """The key by header or query; MISSING where the content must say."""
@@ -190,7 +205,7 @@ class HotRoutes:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer, or pass on."""
-        route = ROUTES.get(scope["path"]) if scope["type"] == "http" else None
+        route = route_of(scope["path"]) if scope["type"] == "http" else None
         if route is None:
             await self._app(scope, receive, send)
         else:

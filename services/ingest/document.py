@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from services.ingest import document_dialects
 from services.ingest.codes import CODES
-from services.ingest.routes import ROUTES, SDK_METRICS
+from services.ingest.routes import ROUTES, SDK_METRICS, WEBHOOKS
 
 _ID: Final = {"type": ["string", "integer", "null"]}
 _TIME: Final = {"type": ["string", "null"], "format": "date-time"}
@@ -67,6 +67,7 @@ def document() -> dict[str, Any]:
         "paths": {
             **{path: {"post": _operation(path)} for path, route in ROUTES.items() if route.dialect is None},
             **document_dialects.paths(),
+            f"{WEBHOOKS}{{source}}": {"post": _webhook()},
             "/pathline.js": {"get": _get("The browser script.")},
             "/health/live": {"get": _get("Whether the process turns.")},
             "/health/ready": {"get": _get("Whether calls can be stored now.")},
@@ -93,6 +94,18 @@ def _operation(path: str) -> dict[str, Any]:
         "security": [{"basic": []}, {"bearer": []}, {"query": []}, {}],
         "requestBody": {"required": True, "content": {"application/json": {"schema": _ref(body)}}},
         "responses": {"200": _json("Stored"), **{status: _json("Error") for status in _REFUSALS}},
+    }
+
+
+def _webhook() -> dict[str, Any]:
+    """What a provider delivers is of its own making; the body is checked by its signature."""
+    name = {"name": "source", "in": "path", "required": True, "schema": {"type": "string"}}
+    refusals = sorted({*_REFUSALS, "404"} - {"403"})
+    return {
+        "summary": "Store what the provider of this source delivers, signed in its own way.",
+        "parameters": [name],
+        "requestBody": {"required": True, "content": {"application/json": {"schema": {"type": "object"}}}},
+        "responses": {"200": _json("Stored"), **{status: _json("Error") for status in refusals}},
     }
 
 

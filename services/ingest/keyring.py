@@ -18,12 +18,13 @@ from starlette.types import Scope
 from pathline.kit import logging
 from pathline.kit.database import DATABASE_ERRORS, create_pool
 from pathline.kit.health import Health
-from pathline.storage import keys
+from pathline.storage import keys, sources
 from pathline.storage.keys import WriteKey
 from services.ingest.answers import HeaderMap
 from services.ingest.codes import Refused
 from services.ingest.metrics import IngestMetrics
 from services.ingest.passes import Origins, Pass
+from services.ingest.sources import Sources
 
 log = logging.get_logger(__name__)
 
@@ -49,6 +50,8 @@ class Keyring:
         self._by_key: dict[str, Pass] = {}
         self._by_header: dict[bytes, Pass] = {}
         self._origins: Origins | None = None
+        self.sources = Sources(room)
+        """Of webhooks; read with the keys."""
         self.fresh = False
         """Whether the last reading worked: only then is an unknown key known to be unknown."""
 
@@ -98,7 +101,7 @@ class Keyring:
                             pool = await create_pool(dsn, max_size=1, application_name="pathline ingest")
                         # The bound on taking a connection is the one on giving it back, too.
                         async with pool.acquire(timeout=READ_SECONDS) as db:
-                            active = await keys.active(db)
+                            active, known = await keys.active(db), await sources.active(db)
                 except DATABASE_ERRORS as problem:
                     self._metrics.keys_failures.inc()
                     if self.fresh:
@@ -108,6 +111,7 @@ class Keyring:
                         health.set("keys", f"{type(problem).__name__}: {problem}"[:200])
                 else:
                     self.replace(active)
+                    self.sources.replace(known)
                     health.set("keys", None)
                 with suppress(TimeoutError):
                     async with asyncio.timeout(seconds):

@@ -8,6 +8,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from services.ingest import routes
 from services.ingest.codes import CALL_CODES
+from services.ingest.providers import PROVIDERS
 
 ACCEPTED: Final = "accepted"
 UNSTORED: Final = "not_stored"
@@ -18,6 +19,10 @@ LETTERS: Final = ("stored", "dropped", "not_stored")
 OUTCOMES: Final = (ACCEPTED, UNSTORED, *CALL_CODES)
 ROUTES: Final = (*dict.fromkeys(route.name for route in routes.ROUTES.values()), "webhook", "other")
 STATUSES: Final = ("200", "400", "401", "403", "404", "405", "408", "413", "415", "429", "431", "500", "503")
+DELIVERIES: Final = (
+    "known", "unknown", "privacy", "unreadable", "missing_signature", "bad_signature", "stale_signature", "not_stored",
+)  # fmt: skip
+"""What becomes of a webhook's delivery. `unknown`: kept, of a topic or with a status that no mapping has."""
 LATENCIES: Final = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5)
 
 
@@ -74,6 +79,15 @@ class IngestMetrics:
         self.producers = Counter(
             "pathline_ingest_producers", "Producers made; more than one: the last could not go on.", registry=registry
         )
+        self.webhooks = Counter(
+            "pathline_webhooks",
+            "Deliveries of webhooks, by provider and what became of them.",
+            ["provider", "outcome"],
+            registry=registry,
+        )
+        for provider in PROVIDERS:
+            for outcome in DELIVERIES:
+                self.webhooks.labels(provider, outcome)
         lag = Gauge("pathline_consumer_lag", "Records not yet handled.", ["topic"], registry=registry)
         self.lag = lag.labels(topic)
         for outcome in OUTCOMES:
@@ -88,3 +102,7 @@ class IngestMetrics:
         """Count an answer."""
         child = self._answers.get((route, status)) or self._answers["other", 500]
         child.inc()
+
+    def delivered(self, provider: str, outcome: str) -> None:
+        """Count a delivery of a webhook."""
+        self.webhooks.labels(provider, outcome).inc()

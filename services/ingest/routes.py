@@ -52,3 +52,17 @@ ROUTES: Final[dict[str, Route]] = {
     **{path: Route(dialect.name, dialect=dialect) for path, dialect in _DIALECTS.items()},
 }
 """Every address that takes touchpoints, but for those of webhooks."""
+
+WEBHOOKS: Final = "/v1/webhooks/"
+WEBHOOK: Final = Route("webhook")
+"""An address below WEBHOOKS: the source's name is the rest of the path."""
+
+
+def route_of(path: str) -> Route | None:
+    """What the address of this path takes, or None where it takes no touchpoints."""
+    return ROUTES.get(path) or (WEBHOOK if path.startswith(WEBHOOKS) else None)
+
+
+def source_named(path: str) -> str:
+    """The name of the source in the path of a webhook."""
+    return path.removeprefix(WEBHOOKS).removesuffix("/")

@@ -63,6 +63,12 @@ class IngestSettings(Settings):
     ack_seconds: float = Field(
         default=5.0, ge=0.2, le=30.0, description="Kafka has this long to acknowledge before the answer is 503."
     )
+    webhook_tolerance_seconds: float = Field(
+        default=300.0,
+        ge=10.0,
+        le=3_600.0,
+        description="How far from now a provider may have signed a webhook, in seconds, where it signs a time.",
+    )
     keys_seconds: float = Field(
         default=2.0, ge=0.1, le=5.0, description="How often the write keys are read again, in seconds."
     )

@@ -1,0 +1,134 @@
+"""`pathline sources`: which shops, couriers and payment providers send webhooks, and what they sign with."""
+
+import re
+import sys
+from datetime import timedelta
+from typing import Annotated
+
+import typer
+
+from pathline.commands.database import with_database
+from pathline.commands.tables import new_table, print_table
+from pathline.storage import sources as store
+
+NAME_PATTERN = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
+SECRET_MAX = 512
+"""Characters of a secret; providers make them of 24 to 88."""
+OVERLAP_HOURS_MAX = 24 * 30
+SHOWN_OF_SECRET = 4
+"""First letters that the list shows, of a secret that is at least twice as long."""
+
+Name = Annotated[str, typer.Argument(help="The last part of its address, /v1/webhooks/NAME: shop, courier-de.")]
+OldName = Annotated[str, typer.Argument(help="The source's name, as `pathline sources list` shows it.")]
+Secret = Annotated[
+    str, typer.Option(help="What the provider signs with, as it shows it; - reads it from standard input.")
+]  # fmt: skip
+
+app = typer.Typer(help="Sources of webhooks.", no_args_is_help=True)
+
+
+def register(parent: typer.Typer) -> None:
+    """Add the group."""
+    parent.add_typer(app, name="sources", rich_help_panel="Data")
+
+
+@app.command()
+def create(
+    name: Name,
+    *,
+    provider: Annotated[str, typer.Option(help="Who sends: shopify, stripe, aftership, easypost, shippo, …")],
+    secret: Secret,
+    namespace: Annotated[str, typer.Option(help="Keeps things of two shops with the same numbers apart.")] = "default",
+) -> None:
+    """Make a source and print the address to enter at the provider, below the collector's."""
+    for value, hint in ((name, "NAME"), (namespace, "--namespace")):
+        if not NAME_PATTERN.fullmatch(value):
+            message = "small letters, digits, dot, dash and underscore, at most 63"
+            raise typer.BadParameter(message, param_hint=hint)
+    known = _providers()
+    if provider not in known:
+        raise typer.BadParameter(" or ".join(known), param_hint="--provider")
+    read = _secret(secret, provider)
+    made = with_database(
+        lambda db: store.create(db, name=name, provider=provider, secret=read, namespace=namespace)
+    )  # fmt: skip
+    if made is None:
+        typer.echo(f"pathline: there is a source named {name} already [name_taken]", err=True)
+        raise typer.Exit(1)
+    print(f"/v1/webhooks/{name}")
+
+
+@app.command("list")
+def list_all() -> None:
+    """Every source; its secret by the first letters."""
+    table = new_table("name", "provider", "namespace", "secret", "old secret until", "made", "revoked")
+    for source in with_database(store.list_all):
+        table.add_row(
+            source.name,
+            source.provider,
+            source.namespace,
+            _shown(source.secret),
+            f"{source.old_until:%Y-%m-%d %H:%M}" if source.old_until else "-",
+            f"{source.created_at:%Y-%m-%d %H:%M}",
+            f"{source.revoked_at:%Y-%m-%d %H:%M}" if source.revoked_at else "-",
+        )
+    print_table(table)
+
+
+@app.command()
+def rotate(
+    name: OldName,
+    *,
+    secret: Secret,
+    hours: Annotated[
+        int, typer.Option("--for", min=0, max=OVERLAP_HOURS_MAX, help="Hours for which the old one is taken, too.")
+    ] = 24,
+) -> None:
+    """Give a source a new secret. Do it before the provider uses it; the old one is taken for a while."""
+    listed = {source.name: source.provider for source in with_database(store.active)}
+    if name not in listed:
+        raise _not_found(name)
+    read = _secret(secret, listed[name])
+    if not with_database(lambda db: store.rotate(db, name, secret=read, overlap=timedelta(hours=hours))):
+        raise _not_found(name)
+    print(f"{name} has a new secret; the old one is taken for {hours} hours more")
+
+
+@app.command()
+def revoke(name: OldName) -> None:
+    """End a source for ever, and forget its secrets. What it sent stays."""
+    if not with_database(lambda db: store.revoke(db, name)):
+        raise _not_found(name)
+    print(f"{name} is revoked; collectors refuse it within seconds")
+
+
+def _providers() -> list[str]:
+    from services.ingest.providers import PROVIDERS
+
+    return list(PROVIDERS)
+
+
+def _secret(given: str, provider: str) -> str:
+    """The secret, also from standard input, where it leaves no trace in a shell's history."""
+    from services.ingest.providers import PROVIDERS
+
+    secret = (sys.stdin.readline(SECRET_MAX + 2) if given == "-" else given).strip()
+    flaw = None
+    if not secret or len(secret) > SECRET_MAX or not secret.isprintable():
+        flaw = f"1 to {SECRET_MAX} characters that can be printed"
+    elif provider in PROVIDERS:
+        flaw = PROVIDERS[provider].secret_flaw(secret)
+    if flaw is not None:
+        raise typer.BadParameter(flaw, param_hint="--secret")
+    return secret
+
+
+def _shown(secret: str) -> str:
+    if not secret:
+        return "-"
+    return f"{secret[:SHOWN_OF_SECRET]}…" if len(secret) >= 2 * SHOWN_OF_SECRET else "…"
+
+
+def _not_found(name: str) -> typer.Exit:
+    typer.echo(f"pathline: no source named {name} is in use [not_found]", err=True)
+    return typer.Exit(1)

@@ -1,0 +1,341 @@
+"""AfterShip, EasyPost and Shippo: every scan with a time, once; statuses as they stand in the tables."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from pathline.domain.vocabulary import SHIPMENT_STATUSES
+from services.ingest.providers import aftership, easypost, shippo
+from tests.support.webhooks import calls, one, payload, taken, told, translated
+
+SCANNED, CREATED, REPORTED = "Shipment Scanned", "Shipment Created", "Shipment Reported"
+NUMBER = "9361289676091361892011"
+
+
+def parcel(**changed: Any) -> dict[str, Any]:
+    """AfterShip's payload with fields of its `msg` changed."""
+    whole = payload("aftership")
+    return {**whole, "msg": {**whole["msg"], **changed}}
+
+
+def checkpoint(tag: str, at: str, **more: Any) -> dict[str, Any]:
+    return {"slug": "usps", "tag": tag, "checkpoint_time": at, "message": f"Said {tag}", **more}
+
+
+def statuses(listed: list[dict[str, Any]]) -> list[str | None]:
+    return [call["properties"].get("status") for call in listed if call["event"] != CREATED]
+
+
+def test_the_tables_know_only_statuses_of_ours() -> None:
+    tables: list[dict[str, Any]] = [
+        dict(aftership.TAGS), aftership.SUBTAGS, dict(easypost.STATUSES), easypost.DETAILS,
+        dict(shippo.STATUSES), shippo.SUBSTATUSES,
+    ]  # fmt: skip
+    assert {status for table in tables for status in table.values()} - {None} <= SHIPMENT_STATUSES
+
+
+def test_aftership_tells_of_the_parcel_and_each_scan_that_has_a_time() -> None:
+    listed = calls("aftership", payload("aftership"))
+    assert [call["event"] for call in listed] == [CREATED, SCANNED, SCANNED, SCANNED]
+    assert all(call["properties"]["order_id"] == "1001" for call in listed)
+    assert listed[0] == {
+        "type": "track",
+        "messageId": listed[0]["messageId"],
+        "event": CREATED,
+        "timestamp": "2026-11-26T16:00:07+00:00",
+        "properties": {
+            "tracking_number": NUMBER,
+            "order_id": "1001",
+            "carrier": "usps",
+            "estimated_at": "2026-11-26T12:00:00",
+            "promised_at": "2026-11-26",
+        },
+        "context": {"traits": {"email": "jon@example.com"}},
+    }
+    assert statuses(listed) == ["label_created", "picked_up", "in_transit"]
+    assert listed[2]["timestamp"] == "2026-11-22T20:09:00+00:00"
+    assert listed[3]["timestamp"] == "2026-11-23T02:09:00+00:00"
+    assert listed[3]["properties"] == {
+        "tracking_number": NUMBER,
+        "order_id": "1001",
+        "carrier": "usps",
+        "status": "in_transit",
+        "provider_status": "InTransit_003",
+        "carrier_status": "Arrived at USPS Regional Facility",
+        "location": "INDIANAPOLIS, IN, USA",
+        "estimated_at": "2026-11-26T12:00:00",
+    }
+    assert "estimated_at" not in listed[2]["properties"]
+
+
+def test_a_scan_is_the_same_in_every_delivery() -> None:
+    first = calls("aftership", payload("aftership"))
+    more = payload("aftership")["msg"]["checkpoints"] + [checkpoint("OutForDelivery", "2026-11-24T08:00:00Z")]
+    next_one = parcel(checkpoints=more[::-1], tag="OutForDelivery", subtag="OutForDelivery_001") | {
+        "event_id": "other",
+        "ts": 1795800000,
+    }
+    again = calls("aftership", next_one)
+    assert {call["messageId"] for call in first} < {call["messageId"] for call in again}
+    assert len({call["messageId"] for call in again}) == len(again) == len(first) + 2
+    # The state by its own subtag, which no scan has, is told beside the scan.
+    assert statuses(again)[-2:] == ["out_for_delivery", "out_for_delivery"]
+
+
+@pytest.mark.parametrize(
+    ("number", "other", "expected"),
+    [
+        ("#1001", "ID 7", "1001"),
+        (None, "#1001", "1001"),
+        ("", "1001", "1001"),
+        (1001, None, "1001"),
+        (None, None, None),
+    ],
+)
+def test_the_order_is_the_number_that_customers_know(number: Any, other: Any, expected: str | None) -> None:
+    listed = calls("aftership", parcel(order_number=number, order_id=other))
+    assert {call["properties"].get("order_id") for call in listed} == {expected}
+    # Without an order it is the scans alone that tell of the parcel.
+    assert len(told(listed, CREATED)) == (expected is not None)
+
+
+@pytest.mark.parametrize("tag", sorted(aftership.TAGS))
+def test_every_tag_of_aftership(tag: str) -> None:
+    made = translated("aftership", parcel(tag=tag, subtag=None, checkpoints=[checkpoint(tag, "2026-11-23T10:00:00Z")]))
+    assert made.known
+    scans = [json.loads(call) for call in made.calls][1:]
+    assert statuses(scans) == [aftership.TAGS[tag]]
+    assert scans[0]["event"] == (SCANNED if aftership.TAGS[tag] else REPORTED)
+
+
+@pytest.mark.parametrize("subtag", sorted(aftership.SUBTAGS))
+def test_every_subtag_that_says_it_better(subtag: str) -> None:
+    tag = subtag.split("_", maxsplit=1)[0]
+    told_of = parcel(tag=tag, subtag=subtag, checkpoints=[checkpoint(tag, "2026-11-23T10:00:00Z", subtag=subtag)])
+    assert statuses(calls("aftership", told_of)) == [aftership.SUBTAGS[subtag]]
+
+
+def test_a_tag_that_nobody_knows_claims_no_status() -> None:
+    made = translated(
+        "aftership", parcel(tag="Beamed", subtag=None, checkpoints=[checkpoint("Beamed", "2026-11-23T10:00:00Z")])
+    )
+    assert not made.known
+    (scan,) = [json.loads(call) for call in made.calls][1:]
+    assert (scan["event"], scan["properties"]["carrier_status"]) == (REPORTED, "Beamed")
+
+
+def test_a_state_without_a_scan_is_told_until_something_else_is() -> None:
+    """AfterShip expires a parcel by itself: each delivery after that must not be a new trouble."""
+    first = calls("aftership", parcel(tag="Expired", subtag="Expired_001"))
+    again = calls(
+        "aftership", parcel(tag="Expired", subtag="Expired_001", note="changed") | {"event_id": "x", "ts": 1795800000}
+    )
+    assert statuses(first)[-1] == "exception"
+    assert [call["messageId"] for call in first] == [call["messageId"] for call in again]
+    nothing_yet = calls("aftership", parcel(tag="Pending", subtag="Pending_001", checkpoints=[]))
+    assert [call["event"] for call in nothing_yet] == [CREATED, REPORTED]
+
+
+def test_what_comes_back_is_delivered_to_its_sender() -> None:
+    listed = calls(
+        "aftership",
+        parcel(
+            tag="Delivered",
+            subtag="Delivered_001",
+            return_to_sender=True,
+            checkpoints=[
+                checkpoint("Delivered", "2026-11-25T10:00:00Z", subtag="Delivered_001"),
+                checkpoint("Exception", "2026-11-23T10:00:00Z", subtag="Exception_010"),
+                checkpoint("InTransit", "2026-11-22T10:00:00Z", subtag="InTransit_001"),
+            ],
+        ),
+    )
+    assert statuses(listed) == ["in_transit", "returning", "returned"]
+    assert told(listed, SCANNED)[1]["properties"]["reason"] == "Said Exception"
+
+
+def test_an_estimate_in_any_form_and_none() -> None:
+    for given, expected in (
+        ("2026-11-25", "2026-11-25"),
+        ({"datetime": "2026-11-24T00:00:00", "datetime_max": None}, "2026-11-24T00:00:00"),
+        ({"datetime": "soon"}, "2026-11-25"),
+        ("9999-99-99", "2026-11-25"),
+        (None, "2026-11-25"),
+    ):
+        listed = calls("aftership", parcel(latest_estimated_delivery=given, first_estimated_delivery=None))
+        assert listed[0]["properties"]["estimated_at"] == expected
+
+
+def test_of_several_mailboxes_none_is_the_customer() -> None:
+    listed = calls("aftership", parcel(customers=[], emails=["a@example.com", "b@example.com"]))
+    assert all("context" not in call for call in listed)
+    assert calls("aftership", parcel(customers=[], emails=["a@example.com"]))[0]["context"]["traits"] == {
+        "email": "a@example.com"
+    }
+
+
+def test_another_event_of_aftership_is_kept() -> None:
+    made = translated("aftership", {**payload("aftership"), "event": "return_created"})
+    (call,) = (json.loads(call) for call in made.calls)
+    assert (made.known, call["event"]) == (False, "aftership return_created")
+    assert call["messageId"] == "3f645f5e-530b-4062-8695-db6a64420af8"
+
+
+def tracker(**changed: Any) -> dict[str, Any]:
+    whole = payload("easypost")
+    return {**whole, "result": {**whole["result"], **changed}}
+
+
+def test_easypost_tells_each_detail() -> None:
+    listed = calls("easypost", payload("easypost"))
+    assert [call["event"] for call in listed] == [SCANNED] * 3
+    assert statuses(listed) == ["label_created", "picked_up", "in_transit"]
+    assert listed[2]["timestamp"] == "2026-11-23T18:50:00+00:00"
+    assert listed[2]["properties"] == {
+        "tracking_number": "EZ4000004000",
+        "carrier": "FedEx",
+        "status": "in_transit",
+        "provider_status": "in_transit/arrived_at_facility",
+        "carrier_status": "Arrived at FedEx location",
+        "location": "EDISON, NJ, US",
+        "estimated_at": "2026-11-25T00:00:00Z",
+    }
+    assert [c["messageId"] for c in calls("easypost", tracker(weight=1.5) | {"id": "evt_other"})] == [
+        c["messageId"] for c in listed
+    ]
+
+
+@pytest.mark.parametrize("status", sorted(easypost.STATUSES))
+def test_every_status_of_easypost(status: str) -> None:
+    detail = {"status": status, "status_detail": "unknown", "datetime": "2026-11-23T10:00:00Z", "message": "Said"}
+    made = translated("easypost", tracker(status=status, tracking_details=[detail]))
+    assert made.known
+    assert statuses([json.loads(call) for call in made.calls]) == [easypost.STATUSES[status]]
+
+
+@pytest.mark.parametrize("detail", sorted(easypost.DETAILS))
+def test_every_detail_of_easypost_that_says_it_better(detail: str) -> None:
+    def of(status: str) -> list[str | None]:
+        told_of = {"status": status, "status_detail": detail, "datetime": "2026-11-23T10:00:00Z"}
+        return statuses(calls("easypost", tracker(tracking_details=[told_of])))
+
+    assert of("in_transit") == [easypost.DETAILS[detail]]
+    assert of("delivered") == ["delivered"]
+
+
+def test_a_parcel_that_a_customer_sends_back_claims_no_status() -> None:
+    listed = calls("easypost", tracker(is_return=True))
+    assert [call["event"] for call in listed] == [REPORTED] * 3
+    assert listed[1]["properties"]["carrier_status"] == "in_transit/received_at_origin_facility"
+
+
+def test_a_tracker_without_details_tells_its_status_once() -> None:
+    listed = calls("easypost", tracker(tracking_details=[], status="pre_transit", status_detail="label_created"))
+    again = calls(
+        "easypost", tracker(tracking_details=[], status="pre_transit", status_detail="label_created") | {"id": "evt_2"}
+    )
+    assert statuses(listed) == ["label_created"]
+    assert listed[0]["messageId"] == again[0]["messageId"]
+
+
+def test_another_event_and_status_of_easypost_are_kept() -> None:
+    made = translated("easypost", {**payload("easypost"), "description": "batch.created"})
+    (call,) = (json.loads(call) for call in made.calls)
+    assert (made.known, call["event"], call["messageId"]) == (False, "easypost batch.created", "evt_8b1f1f8e7b2e11ef")
+    odd = translated("easypost", tracker(tracking_details=[{"status": "beamed", "datetime": "2026-11-23T10:00:00Z"}]))
+    assert not odd.known
+    assert json.loads(odd.calls[0])["event"] == REPORTED
+
+
+def track(**changed: Any) -> dict[str, Any]:
+    whole = payload("shippo")
+    return {**whole, "data": {**whole["data"], **changed}}
+
+
+def test_shippo_tells_each_entry_once_and_the_order_of_its_metadata() -> None:
+    listed = calls("shippo", payload("shippo"))
+    assert [call["event"] for call in listed] == [CREATED, REPORTED, SCANNED, SCANNED]
+    assert {call["properties"]["order_id"] for call in listed} == {"000123"}
+    assert statuses(listed) == [None, "picked_up", "in_transit"]
+    assert listed[3]["properties"] == {
+        "tracking_number": "9205590164917312751089",
+        "order_id": "000123",
+        "carrier": "usps",
+        "status": "in_transit",
+        "provider_status": "TRANSIT/package_departed",
+        "carrier_status": "Your shipment has departed from the origin.",
+        "location": "San Francisco, CA, US",
+        "estimated_at": "2026-11-24T00:00:00Z",
+    }
+    # Shippo has no id of a delivery: what it says is what it is known by.
+    assert [c["messageId"] for c in calls("shippo", track(transaction="other"))] == [c["messageId"] for c in listed]
+
+
+@pytest.mark.parametrize("metadata", ["Order 1001", "order #1001", "ORDER_ID: 1001", "order number=1001", "#1001"])
+def test_an_order_in_the_metadata_of_shippo(metadata: str) -> None:
+    assert calls("shippo", track(metadata=metadata))[0]["properties"]["order_id"] == "1001"
+
+
+@pytest.mark.parametrize("metadata", ["", None, "gift for Ann", "Order 1001 and 1002", "1001", "order"])
+def test_other_metadata_of_shippo_is_no_order(metadata: Any) -> None:
+    assert all("order_id" not in call["properties"] for call in calls("shippo", track(metadata=metadata)))
+
+
+@pytest.mark.parametrize("status", sorted(shippo.STATUSES))
+def test_every_status_of_shippo(status: str) -> None:
+    entry = {"status": status, "status_date": "2026-11-23T10:00:00Z", "substatus": None, "status_details": "Said"}
+    made = translated("shippo", track(metadata="", tracking_history=[entry], tracking_status=entry))
+    assert made.known
+    assert statuses([json.loads(call) for call in made.calls]) == [shippo.STATUSES[status]]
+
+
+@pytest.mark.parametrize("code", sorted(shippo.SUBSTATUSES))
+def test_every_substatus_of_shippo_that_says_it_better(code: str) -> None:
+    entry = {"status": "TRANSIT", "status_date": "2026-11-23T10:00:00Z", "substatus": {"code": code}}
+    assert statuses(calls("shippo", track(tracking_history=[], tracking_status=entry))) == [shippo.SUBSTATUSES[code]]
+
+
+def test_shippo_without_an_estimate_a_history_or_a_time() -> None:
+    entry = {"status": "PRE_TRANSIT", "status_date": None, "object_updated": "2026-11-23T10:00:00Z"}
+    call = one(
+        "shippo", track(eta=None, original_eta=None, metadata=None, tracking_history=None, tracking_status=entry)
+    )
+    assert (call["event"], call["properties"]["status"], call["timestamp"]) == (
+        SCANNED,
+        "label_created",
+        "2026-11-23T10:00:00+00:00",
+    )
+    assert "estimated_at" not in call["properties"]
+
+
+def test_another_event_and_status_of_shippo_are_kept() -> None:
+    made = translated("shippo", {**payload("shippo"), "event": "transaction_created"})
+    (call,) = (json.loads(call) for call in made.calls)
+    assert (made.known, call["event"]) == (False, "shippo transaction_created")
+    entry = {"status": "BEAMED", "status_date": "2026-11-23T10:00:00Z"}
+    odd = translated("shippo", track(metadata=None, tracking_history=[], tracking_status=entry))
+    assert not odd.known
+    assert json.loads(odd.calls[0])["properties"]["carrier_status"] == "BEAMED"
+
+
+@pytest.mark.parametrize("provider", ["aftership", "easypost", "shippo"])
+def test_the_collector_takes_all_of_it_as_reports_of_a_parcel(provider: str) -> None:
+    for touchpoint in taken(provider, payload(provider)):
+        assert touchpoint.report
+        assert touchpoint.subject is not None and touchpoint.subject.kind == "parcel"
+        assert touchpoint.channel == "delivery"
+
+
+def test_a_parcel_with_a_long_history_tells_its_newest() -> None:
+    many = [
+        checkpoint("InTransit", f"2026-11-{day:02d}T{hour:02d}:{minute:02d}:00Z")
+        for day in range(1, 12)
+        for hour in range(24)
+        for minute in range(5)
+    ]
+    listed = calls("aftership", parcel(checkpoints=many, subtag=None))
+    assert len(listed) <= 502
+    assert told(listed, SCANNED)[-1]["timestamp"] == "2026-11-11T23:04:00+00:00"
