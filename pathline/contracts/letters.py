@@ -173,7 +173,9 @@ def _hidden(value: object) -> bytes | None:
 TYPE: Final = "pathline.call.type"
 SENT_AT: Final = "pathline.call.sent_at"
 HISTORICAL: Final = "pathline.call.historical"
+PRIVATE: Final = "pathline.call.privacy_signal"
 CONTEXT: Final = "pathline.call.context"
+_CALL: Final = "pathline.call."
 
 
 class Around(msgspec.Struct, frozen=True):
@@ -186,6 +188,8 @@ class Around(msgspec.Struct, frozen=True):
     historical: bool = False
     context: bytes | None = None
     """Of its batch."""
+    privacy_signal: bool = False
+    """Whether its browser sends Global Privacy Control."""
 
     def to_headers(self) -> list[tuple[str, bytes | None]]:
         """As headers of the letter's own."""
@@ -194,6 +198,7 @@ class Around(msgspec.Struct, frozen=True):
             (SENT_AT, self.sent_at and self.sent_at.encode()),
             (HISTORICAL, b"true" if self.historical else None),
             (CONTEXT, self.context),
+            (PRIVATE, b"true" if self.privacy_signal else None),
         )
         return [(name, value) for name, value in said if value]
 
@@ -207,4 +212,10 @@ def around_of(headers: Headers) -> Around:
         None if sent_at is None else _text(sent_at),
         told.get(HISTORICAL) == b"true",
         told.get(CONTEXT),
+        told.get(PRIVATE) == b"true",
     )
+
+
+def others(headers: Headers) -> list[tuple[str, bytes | None]]:
+    """The headers but for those: what goes with the call when it is taken."""
+    return [(name, value) for name, value in headers if not name.startswith(_CALL)]

@@ -11,7 +11,6 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
-from pathline.contracts import accepted
 from pathline.contracts.letters import Around
 from services.ingest import addresses, calls, clock, passes, text
 from services.ingest.answers import ALL_STORED, Answer, refuse
@@ -24,6 +23,7 @@ from services.ingest.lanes import Headers, Lanes, NotStoredError
 from services.ingest.letters import DeadLetters, written
 from services.ingest.metrics import IngestMetrics
 from services.ingest.passes import Pass, Peer
+from services.ingest.receipts import receipt_of
 from services.ingest.settings import IngestSettings
 from services.ingest.subject import NOTHING, Fields
 
@@ -113,7 +113,7 @@ class Desk:
         if type(item) is Refused:
             # Its key is known where a header or the query shows it.
             known = None if isinstance(request.shown, Refused) else request.shown
-            return await self._one_refused(item, request, known, Around(kind))
+            return await self._one_refused(item, request, known, Around(kind, privacy_signal=request.peer.private))
         assert isinstance(item, Item)
         key = self._admitted(request, item.write_key, 1)
         if type(key) is Answer:
@@ -122,7 +122,7 @@ class Desk:
         receipt, now = self._receipt(key, request, historical=item.historical is True)
         record = _recorded(request.raw, item, kind, receipt)
         if type(record) is Refused:
-            return await self._one_refused(record, request, key, Around(kind))
+            return await self._one_refused(record, request, key, Around(kind, privacy_signal=request.peer.private))
         assert isinstance(record, Record)
         try:
             for ack in request.lanes.lane_of(record.hash).add((record,), int(now * 1_000), request.traced):
@@ -149,7 +149,7 @@ class Desk:
         receipt, now = self._receipt(key, request, historical=batch.historical is True, common=common)
         raws = list(map(bytes, batch.batch))
         items = calls.read_all(whole, raws, receipt.call_bytes_max)
-        around = Around(None, common.sent_text, batch.historical is True, common.shared)
+        around = Around(None, common.sent_text, batch.historical is True, common.shared, request.peer.private)
         put = self._put(raws, items, receipt, request, int(now * 1_000), key, around)
         return await self._settled(put, len(raws), now)
 
@@ -177,7 +177,8 @@ class Desk:
         items = [
             calls.read(raw, receipt.call_bytes_max) if isinstance(raw, bytes) else raw for raw in translated.calls
         ]  # fmt: skip
-        around = Around(None, translated.sent_at if isinstance(translated.sent_at, str) else None)
+        sent_text = translated.sent_at if isinstance(translated.sent_at, str) else None
+        around = Around(None, sent_text, privacy_signal=request.peer.private)
         put = self._put(raws, items, receipt, request, int(now * 1_000), key, around)
         if count == 1 and put.rejected:
             await written(put.letters)
@@ -300,29 +301,16 @@ class Desk:
         The time is taken where nothing is awaited before the records are in their lanes: a partition's times rise.
         """
         now = time.time()
-        received_at, trusted = datetime.fromtimestamp(now, UTC), key.trusted
-        envelope = accepted.Envelope(
-            source=key.name,
+        receipt = receipt_of(
+            key,
+            self._settings.call_bytes_max,
+            datetime.fromtimestamp(now, UTC),
             namespace=key.namespace,
-            trusted=trusted,
-            received_at=received_at,
             historical=historical,
-            # A server's own request says nothing of the person's browser.
-            privacy_signal=request.peer.private and not trusted,
+            private=request.peer.private,
+            sent_at=common.sent_at,
             shared=common.shared,
-        )
-        most = self._settings.call_bytes_max
-        receipt = Receipt(
-            envelope,
-            key.namespace,
-            trusted,
-            received_at,
-            min(most, key.call_bytes_max or most) - len(common.shared or b""),
-            calls.sender_of(common.context.get("library")) or ("server" if trusted else "web"),
-            common.sent_at,
-            common.context,
-            key.events,
-            key.addresses,
+            context=common.context,
         )
         return receipt, now
 

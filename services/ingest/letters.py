@@ -43,6 +43,9 @@ WAITING_BYTES_MAX: Final = 16 * 1_048_576
 SECRET_LEAST: Final = 16
 """A write key shorter than that is an example, and may be a word of the text that it stands in."""
 
+SECRET_MOST: Final = 300
+"""Longer than a write key, or an address with its name, can be."""
+
 BLANK: Final = b"(write key)"
 _IP: Final = re.compile(rb'("ip"\s*:\s*)"([^"\\]{0,64})"')
 
@@ -115,8 +118,9 @@ class DeadLetters:
             self._metrics.letters_dropped.inc()
             return ()
         if around.context is not None and len(around.context) > self._bytes_max:
-            around = Around(around.type, around.sent_at, around.historical)
-        value = _cleared(raw[: self._bytes_max], key)
+            around = msgspec.structs.replace(around, context=None)
+        # Cut last, so that no half of a secret is left at the end.
+        value = _cleared(raw[: self._bytes_max + SECRET_MOST], key)[: self._bytes_max]
         letter = Letter(
             stage=COLLECTOR,
             code=refused.code,

@@ -99,7 +99,10 @@ def test_text_in_headers_is_kept_as_text() -> None:
 
 
 def test_what_stood_around_a_call_goes_with_it() -> None:
-    around = Around("track", "2026-11-24T09:30:00Z", historical=True, context=b'{"locale":"de-DE"}')
+    around = Around(
+        "track", "2026-11-24T09:30:00Z", historical=True, context=b'{"locale":"de-DE"}', privacy_signal=True
+    )
     assert around_of(around.to_headers()) == around
+    assert letters.others([TRACE, *around.to_headers()]) == [TRACE]
     assert around_of(Around().to_headers()) == Around()
     assert Around().to_headers() == []

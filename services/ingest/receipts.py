@@ -1,0 +1,60 @@
+"""What is noted of calls that came together, under a key as it may send."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from pathline.contracts import accepted
+from services.ingest import calls
+from services.ingest.calls import Receipt
+from services.ingest.passes import Pass
+from services.ingest.subject import NOTHING, Fields
+
+
+def receipt_of(
+    key: Pass,
+    call_bytes_max: int,
+    received_at: datetime,
+    *,
+    namespace: str,
+    historical: bool,
+    private: bool,
+    sent_at: datetime | None = None,
+    shared: bytes | None = None,
+    context: Fields = NOTHING,
+) -> Receipt:
+    """The receipt of calls of this key.
+
+    Args:
+        key: who sends.
+        call_bytes_max: of the collector; the key may have less.
+        received_at: when they came.
+        namespace: what their names are names in.
+        historical: whether they tell what is long over.
+        private: whether the sender's browser sends Global Privacy Control.
+        sent_at: of their batch.
+        shared: the context of their batch, as it is written with each of them.
+        context: the same, decoded.
+    """
+    envelope = accepted.Envelope(
+        source=key.name,
+        namespace=namespace,
+        trusted=key.trusted,
+        received_at=received_at,
+        historical=historical,
+        # A server's own request says nothing of the person's browser.
+        privacy_signal=private and not key.trusted,
+        shared=shared,
+    )
+    return Receipt(
+        envelope,
+        namespace,
+        key.trusted,
+        received_at,
+        min(call_bytes_max, key.call_bytes_max or call_bytes_max) - len(shared or b""),
+        calls.sender_of(context.get("library")) or ("server" if key.trusted else "web"),
+        sent_at,
+        context,
+        key.events,
+        key.addresses,
+    )
