@@ -8,13 +8,19 @@ from pathlib import Path
 
 import pytest
 
-from tests.conformance.rig import Outcome, Rig, fresh_database, installed, run_all
+from tests.conformance.outcome import Outcome
+from tests.conformance.rig import Rig, fresh_database, installed, run_all
 from tests.conformance.sdks import SDKS
+from tests.conformance.table import table
 from tests.conftest import Stack
+
+TABLE = pytest.StashKey[str]()
 
 
 @pytest.fixture(scope="session")
-def outcomes(stack: Stack, template: str, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Outcome]:
+def outcomes(
+    stack: Stack, template: str, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
+) -> dict[str, Outcome]:
     """What came of each SDK, by its name."""
 
     async def run(folder: Path) -> dict[str, Outcome]:
@@ -22,4 +28,13 @@ def outcomes(stack: Stack, template: str, tmp_path_factory: pytest.TempPathFacto
         async with fresh_database(stack, template, f"conformance_{unique}") as dsn:
             return await run_all(Rig(stack, dsn, f"c{unique}", folder, installed()), SDKS)
 
-    return asyncio.run(run(tmp_path_factory.mktemp("conformance")))
+    found = asyncio.run(run(tmp_path_factory.mktemp("conformance")))
+    request.config.stash[TABLE] = table(found.values())
+    return found
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Say what came of it."""
+    if TABLE in config.stash:
+        terminalreporter.section("conformance")
+        terminalreporter.write(config.stash[TABLE])

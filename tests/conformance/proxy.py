@@ -92,9 +92,9 @@ class Proxy:
         """The requests that carried calls."""
         return [one for one in self.exchanges if one.ids]
 
-    def acked(self) -> set[str]:
-        """The ids of the calls whose 200 the sender got."""
-        return {name for one in self.exchanges if one.status == 200 for name in one.ids}
+    def settled(self) -> set[str]:
+        """The ids of the calls whose answer by the collector the sender got."""
+        return {name for one in self.exchanges if one.status and one.fault is None for name in one.ids}
 
     def after(self, fault: Fault) -> list[tuple[Exchange, list[Exchange]]]:
         """Each request that a fault met, and the later ones that carried a call of it again."""
@@ -110,24 +110,16 @@ class Proxy:
         assert task is not None
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-        upstream: asyncio.StreamWriter | None = None
+        upstream = _Upstream(self.collector)
         try:
-            answers, upstream = await asyncio.open_connection(*split_address(self.collector))
             with suppress(asyncio.IncompleteReadError, ConnectionError):
-                while await self._one(reader, writer, answers, upstream):
+                while await self._one(reader, writer, upstream):
                     pass
         finally:
             writer.close()
-            if upstream is not None:
-                upstream.close()
+            upstream.close()
 
-    async def _one(
-        self,
-        reader: asyncio.StreamReader,
-        writer: asyncio.StreamWriter,
-        answers: asyncio.StreamReader,
-        upstream: asyncio.StreamWriter,
-    ) -> bool:
+    async def _one(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, upstream: _Upstream) -> bool:
         """One request and its answer; whether the connection goes on."""
         request = await read_message(reader)
         method, path, _ = request.start.split(" ", 2)
@@ -140,9 +132,7 @@ class Proxy:
             assert exchange.fault is not None
             exchange.status, answer = exchange.fault.value, refusal(exchange)
         else:
-            upstream.write(request.raw)
-            await upstream.drain()
-            got = await read_message(answers)
+            got = await upstream.ask(request.raw)
             if exchange.fault is Fault.DROPPED:
                 writer.transport.abort()
                 return False
@@ -152,6 +142,36 @@ class Proxy:
         writer.write(answer)
         await writer.drain()
         return True
+
+
+class _Upstream:
+    """A connection to the collector, opened anew where that has closed an idle one."""
+
+    def __init__(self, collector: str) -> None:
+        self._collector = collector
+        self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
+
+    async def ask(self, request: bytes) -> Message:
+        """The answer to a request."""
+        while True:
+            fresh = self._streams is None
+            if self._streams is None:
+                self._streams = await asyncio.open_connection(*split_address(self._collector))
+            reader, writer = self._streams
+            try:
+                writer.write(request)
+                await writer.drain()
+                return await read_message(reader)
+            except (asyncio.IncompleteReadError, ConnectionError):
+                self.close()
+                if fresh:
+                    raise
+
+    def close(self) -> None:
+        """Leave."""
+        if self._streams is not None:
+            self._streams[1].close()
+        self._streams = None
 
 
 async def read_message(reader: asyncio.StreamReader) -> Message:

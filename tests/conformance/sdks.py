@@ -15,17 +15,32 @@ TEXT: Final = 'Cafe\u0301 שָׁלוֹם \u202bعَرَبِيّ\u202c 👩\u200d
 """Combining and right-to-left letters, a family of joined emoji, a letter beyond the first plane, and what gets escaped."""
 
 _SERVER: Final = ("identify", "track", "page", "screen", "group", "alias")
-_SNOWPLOW: Final = ("page_view", "page_ping", "struct", "self_describing", "screen_view")
+_BROWSER: Final = ("identify", "track", "page", "group")
+_SNOWPLOW: Final = ("page_view", "struct", "self_describing")
+_BECOMES: Final = {
+    "page_view": "page", "page_ping": "track", "struct": "track", "self_describing": "track", "screen_view": "screen",
+}  # fmt: skip
+
+
+class Package(NamedTuple):
+    """What a registry has, and how it is run here."""
+
+    name: str
+    runs: Literal["python", "node", "browser"]
+    sender: str
+    types: tuple[str, ...] = _SERVER
+    """What it can send, in its own words; each is a type of a Segment call, or becomes one by _BECOMES."""
+    bundle: str = ""
+    """What a page takes of it."""
+    refused: tuple[str, ...] = ()
+    """What it can send, and a browser key may not."""
 
 
 class Sdk(NamedTuple):
     """One SDK in one of its modes. `name` is its write key here."""
 
     name: str
-    package: str
-    runs: Literal["python", "node", "browser"]
-    sender: str
-    types: tuple[str, ...] = _SERVER
+    package: Package
     mode: str = ""
     """What it is told besides; shown in the table."""
     gzip: bool = False
@@ -36,41 +51,74 @@ class Sdk(NamedTuple):
     @property
     def title(self) -> str:
         """As the table has it."""
-        return f"{self.package} ({self.mode})" if self.mode else self.package
+        return f"{self.package.name} ({self.mode})" if self.mode else self.package.name
 
     @property
     def user(self) -> str:
         """Whose calls it sends."""
         return f"ann-of-{self.name}"
 
+    def segment_type(self, number: int) -> str:
+        """As what the call of that number arrives."""
+        types = self.package.types
+        own = types[number % len(types)]
+        return _BECOMES.get(own, own)
+
     def calls(self) -> list[dict[str, Any]]:
-        """What it is to send: types in turn, each call with its number at the end of a text."""
+        """What it is to send: what will be refused, then types in turn, each call with its number behind a text."""
+        types = self.package.types
+        turns = [(number, types[number % len(types)]) for number in range(CALLS)]
         return [
             {
-                "type": self.types[number % len(self.types)],
+                "type": kind,
                 "user": self.user,
                 "visitor": f"visitor of {self.name} #{number};",
                 "text": f"{TEXT} #{number};",
             }
-            for number in range(CALLS)
+            for number, kind in [*((CALLS, kind) for kind in self.package.refused), *turns]
         ]
 
 
+_SEGMENT_PYTHON: Final = Package("segment-analytics-python", "python", "segment_python.py")
+_RUDDER_PYTHON: Final = Package("rudder-sdk-python", "python", "rudder_python.py")
+_SNOWPLOW_PYTHON: Final = Package(
+    "snowplow-tracker", "python", "snowplow_python.py", (*_SNOWPLOW, "page_ping", "screen_view")
+)
+_SEGMENT_NODE: Final = Package("@segment/analytics-node", "node", "segment_node.cjs")
+_RUDDER_NODE: Final = Package("@rudderstack/rudder-sdk-node", "node", "rudder_node.cjs")
+_SEGMENT_PAGE: Final = Package(
+    "@segment/analytics-next", "browser", "segment.js", (*_BROWSER, "screen"), "dist/umd/index.js", ("alias",)
+)
+_RUDDER_PAGE: Final = Package(
+    "@rudderstack/analytics-js", "browser", "rudder.js", _BROWSER, "dist/npm/modern/bundled/umd/index.js", ("alias",)
+)
+_SNOWPLOW_PAGE: Final = Package(
+    "@snowplow/browser-tracker", "browser", "snowplow.js", _SNOWPLOW, "dist/index.umd.min.js"
+)
+
 SDKS: Final = (
-    Sdk("segment-python", "segment-analytics-python", "python", "segment_python.py"),
-    Sdk("segment-python-gzip", "segment-analytics-python", "python", "segment_python.py", mode="gzip", gzip=True),
-    Sdk("rudder-python", "rudder-sdk-python", "python", "rudder_python.py", gzip=True, waits=False),
-    Sdk("segment-node", "@segment/analytics-node", "node", "segment_node.cjs"),
-    Sdk("rudder-node", "@rudderstack/rudder-sdk-node", "node", "rudder_node.cjs", gzip=True),
+    Sdk("segment-python", _SEGMENT_PYTHON),
+    Sdk("segment-python-gzip", _SEGMENT_PYTHON, "gzip", gzip=True),
+    Sdk("rudder-python", _RUDDER_PYTHON, gzip=True, waits=False),
+    Sdk("snowplow-python", _SNOWPLOW_PYTHON, "post", waits=False),
+    Sdk("snowplow-python-get", _SNOWPLOW_PYTHON, "get", waits=False),
+    Sdk("segment-node", _SEGMENT_NODE),
+    Sdk("rudder-node", _RUDDER_NODE, gzip=True),
+    Sdk("segment-browser", _SEGMENT_PAGE),
+    Sdk("segment-browser-batching", _SEGMENT_PAGE, "batching"),
+    Sdk("rudder-browser", _RUDDER_PAGE, waits=False),
+    Sdk("rudder-browser-beacon", _RUDDER_PAGE, "beacon", retries=False),
+    Sdk("snowplow-browser", _SNOWPLOW_PAGE, "post", waits=False),
+    Sdk("snowplow-browser-get", _SNOWPLOW_PAGE, "get", waits=False),
 )
 
 
-def version(sdk: Sdk) -> str:
+def version(package: Package) -> str:
     """As its lock has it; nothing else is installed."""
-    if sdk.runs == "python":
+    if package.runs == "python":
         lock = (HERE / "python" / "requirements.lock").read_text(encoding="utf-8")
-        found = re.search(rf"^{re.escape(sdk.package)}==(\S+)", lock, re.MULTILINE)
-        assert found is not None, sdk.package
+        found = re.search(rf"^{re.escape(package.name)}==(\S+)", lock, re.MULTILINE)
+        assert found is not None, package.name
         return found[1]
     packages = json.loads((HERE / "node" / "package-lock.json").read_text(encoding="utf-8"))["packages"]
-    return str(packages[f"node_modules/{sdk.package}"]["version"])
+    return str(packages[f"node_modules/{package.name}"]["version"])

@@ -3,12 +3,14 @@ const { readFileSync } = require('node:fs')
 const { Analytics } = require('@segment/analytics-node')
 
 const [url, writeKey, file] = process.argv.slice(2)
-const analytics = new Analytics({ writeKey, host: url, flushAt: 50, flushInterval: 200 })
+const BATCH = 100
+const analytics = new Analytics({ writeKey, host: url, flushAt: BATCH })
 analytics.on('error', (error) => {
   console.error(error)
   process.exitCode = 1
 })
-for (const { type, user: userId, visitor, text } of JSON.parse(readFileSync(file, 'utf8'))) {
+
+function send({ type, user: userId, visitor, text }) {
   const properties = { title: text }
   if (type === 'identify') analytics.identify({ userId, traits: { nickname: text } })
   if (type === 'track') analytics.track({ userId, event: 'Product Viewed', properties: { product_id: 'p1', ...properties } })
@@ -17,4 +19,12 @@ for (const { type, user: userId, visitor, text } of JSON.parse(readFileSync(file
   if (type === 'group') analytics.group({ userId, groupId: 'acme', traits: properties })
   if (type === 'alias') analytics.alias({ userId, previousId: visitor })
 }
-analytics.closeAndFlush({ timeout: 60_000 })
+
+async function main(calls) {
+  // One batch at a time: a 200 to another one under way ends the wait that a 429 asked for.
+  for (let start = 0; start < calls.length; start += BATCH) {
+    calls.slice(start, start + BATCH).forEach(send)
+    await analytics.flush({ timeout: 100_000 })
+  }
+}
+main(JSON.parse(readFileSync(file, 'utf8')))
