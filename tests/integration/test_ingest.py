@@ -228,7 +228,7 @@ async def test_browsers_may_ask_from_everywhere(collector: httpx.AsyncClient) ->
     for body in (viewed(1), b"nonsense"):
         answer = await post(collector, "/v1/t", body, headers=origin)
         assert answer.headers["access-control-allow-origin"] == "https://shop.example"
-        assert answer.headers["access-control-expose-headers"] == "retry-after"
+        assert answer.headers["access-control-expose-headers"] == "retry-after, x-pathline-code"
         assert answer.headers["vary"] == "origin"
 
 
