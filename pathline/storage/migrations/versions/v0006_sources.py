@@ -13,7 +13,7 @@ depends_on = None
 def upgrade() -> None:
     """Forward only, and safe while the old version runs: a new table."""
     op.execute("""
-        CREATE TABLE webhook_source (
+        CREATE TABLE IF NOT EXISTS webhook_source (
             name TEXT NOT NULL PRIMARY KEY,
             provider TEXT NOT NULL,
             secret TEXT NOT NULL,
