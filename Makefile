@@ -11,6 +11,10 @@ STAMP := $(VENV)/.installed
 CODE := pathline services tests scripts
 TESTS ?= tests
 PYTEST_OPTIONS ?= -m "not bench"
+# Tests wait more than they compute: three at a time keep two processors busy.
+WORKERS ?= 3
+# Side by side, and what each has to say in one piece, where this make can do that.
+TOGETHER := $(MAKE) -j5 $(if $(filter output-sync,$(.FEATURES)),--output-sync=target)
 
 ##@ Use it
 
@@ -30,8 +34,9 @@ run: $(STAMP) ## Set up, then Kafka, PostgreSQL, all services and the demo shop
 ##@ Check it
 
 .PHONY: test
-test: lint types imports chromium sdks ## Set up, then every check and test, in under 15 minutes
-	$(BIN)/pytest $(PYTEST_OPTIONS) $(TESTS)
+test: $(STAMP) ## Set up, then every check and test, in under 15 minutes
+	@$(TOGETHER) lint types imports chromium sdks
+	$(BIN)/pytest --numprocesses=$(WORKERS) --max-worker-restart=0 $(PYTEST_OPTIONS) $(TESTS)
 
 .PHONY: conformance
 conformance: $(STAMP) chromium sdks ## Real SDKs against the collector; writes the table of docs/conformance.md

@@ -9,6 +9,7 @@ import uuid
 from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import asyncpg
 import pytest
@@ -22,6 +23,7 @@ from pathline.kit import kafka
 from pathline.kit.database import create_pool
 from pathline.kit.topics import ensure_topics
 from pathline.storage import migrate
+from tests.support.workers import Shares
 
 TEMPLATE = "pathline_template"
 _numbers = itertools.count(1)
@@ -140,9 +142,19 @@ async def _execute(stack: Stack, statement: str) -> None:
         await connection.close()
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Shares:
+    """Several workers (`pytest -n`) share the tests by what these have in common."""
+    config.option.loadscopereorder = False
+    return Shares(config, log)
+
+
 def pytest_collection_modifyitems(items: Sequence[pytest.Item]) -> None:
-    """Run the quick tests first: what is wrong in the core should be said at once."""
-    order = ("unit", "contract", "conformance", "integration", "migration", "e2e", "browser", "chaos", "bench")
+    """Run the quick tests first: what is wrong in the core should be said at once.
+
+    The long ones come next, so that at the end of a run by several workers there are short ones to fill up with.
+    """
+    order = ("unit", "contract", "conformance", "e2e", "chaos", "browser", "integration", "migration", "bench")
 
     def place(item: pytest.Item) -> int:
         folder = item.path.relative_to(Path(__file__).parent).parts[0]

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import asyncpg
-from aiokafka import TopicPartition
+from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from pathline.contracts import accepted
 from pathline.contracts.reading import Unreadable, to_touchpoint
@@ -104,8 +104,12 @@ async def read_all(bootstrap: str, topic: str) -> list[bytes]:
 async def ends_of(bootstrap: str, topic: str) -> dict[int, int]:
     """The end offset of each partition."""
     async with _reader(bootstrap, topic) as consumer:
-        ends = await consumer.end_offsets(list(consumer.assignment()))
-        return {tp.partition: end for tp, end in ends.items()}
+        return await _ends(consumer)
+
+
+async def _ends(consumer: AIOKafkaConsumer) -> dict[int, int]:
+    ends = await consumer.end_offsets(list(consumer.assignment()))
+    return {tp.partition: end for tp, end in ends.items()}
 
 
 @asynccontextmanager
@@ -121,14 +125,21 @@ async def _reader(bootstrap: str, topic: str) -> AsyncIterator[Any]:
         await consumer.stop()
 
 
-async def lag(dsn: str, bootstrap: str, topic: str) -> int:
-    """Records of a topic that the fence table says nobody has handled."""
+@asynccontextmanager
+async def lags(dsn: str, bootstrap: str, topic: str) -> AsyncIterator[Callable[[], Awaitable[int]]]:
+    """Gives a function that counts the records of a topic that the fence table says nobody has handled."""
     db = await asyncpg.connect(dsn)
     try:
-        positions = await _table(db, topic)
+        async with _reader(bootstrap, topic) as consumer:
+            consumer.pause(*consumer.assignment())  # it is asked often, and only where the topic ends
+
+            async def lag() -> int:
+                positions = await _table(db, topic)
+                return sum(end - positions.get(partition, 0) for partition, end in (await _ends(consumer)).items())
+
+            yield lag
     finally:
         await db.close()
-    return sum(end - positions.get(partition, 0) for partition, end in (await ends_of(bootstrap, topic)).items())
 
 
 async def _table(db: asyncpg.Connection, topic: str) -> dict[int, int]:

@@ -21,6 +21,8 @@ from tests.support.records import until
 ROOT = Path(__file__).parent.parent.parent
 ADDRESS = {"ingest": "PATHLINE_COLLECTOR", "demo": "PATHLINE_SHOP"}
 """The setting with a service's address, where it is not named like the service."""
+START_SECONDS = 100
+"""With every processor busy with other tests; alone it takes a second or two."""
 
 
 class Program:
@@ -72,7 +74,7 @@ class Program:
             return reason is None
 
         try:
-            await until(able, 60)
+            await until(able, START_SECONDS)
         except AssertionError as late:
             message = f"{self.name} is not ready: {reason}\n{self.last_words()}"
             raise AssertionError(message) from late
@@ -88,7 +90,7 @@ class Program:
             except httpx.TransportError:
                 return False
 
-        await until(answers, 60)
+        await until(answers, START_SECONDS)
 
     def last_words(self) -> str:
         """The end of its log."""

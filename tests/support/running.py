@@ -28,7 +28,7 @@ def until(condition: Callable[[], Any], seconds: float, what: str | Callable[[],
     deadline = time.monotonic() + seconds
     while not (value := condition()):
         assert time.monotonic() < deadline, what if isinstance(what, str) else what()
-        time.sleep(0.02)
+        time.sleep(0.05)
     return value
 
 
