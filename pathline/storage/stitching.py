@@ -1,7 +1,7 @@
 """The statements of the stitcher's transaction: one a table, ids sorted, a thousand touchpoints at a time.
 
 The order in which the service runs them: fences.lock, `insert_seen`, `write_people`, `write_joins`,
-`write_strands`, `write_entities`, `write_touchpoints`, `write_dead_letters`, fences.advance. Every
+`write_strands`, `write_entities`, `write_touchpoints`, letters.write, fences.advance. Every
 process locks in that order and within a table by id, so that two on one customer wait, not deadlock.
 """
 
@@ -37,19 +37,6 @@ class Moved(msgspec.Struct, frozen=True):
 
     bond: Bond
     ids: tuple[UUID, ...]
-
-
-class DeadLetter(msgspec.Struct, frozen=True):
-    """A record that can't be used, as it came, and why."""
-
-    partition: int
-    offset: int
-    code: str
-    message: str
-    key: bytes | None
-    value: bytes | None
-    headers: str
-    """Names and values of the record's headers, as JSON text."""
 
 
 async def insert_seen(db: Db, received: Mapping[UUID, datetime]) -> set[UUID]:
@@ -335,20 +322,3 @@ async def write_touchpoints(db: Db, stitched: Iterable[Stitched], at: Mapping[UU
             )
         )  # fmt: skip
     await db.copy_records_to_table("touchpoint", records=records, columns=_TOUCHPOINT_COLUMNS)
-
-
-async def write_dead_letters(db: Db, topic: str, letters: Sequence[DeadLetter]) -> None:
-    """Keep what can't be used, once a record."""
-    await db.execute(
-        'INSERT INTO dead_letter (topic, partition, "offset", code, message, key, value, headers)'
-        " SELECT $1, c.* FROM unnest($2::int[], $3::bigint[], $4::text[], $5::text[], $6::bytea[], $7::bytea[],"
-        " $8::json[]) AS c ON CONFLICT DO NOTHING",
-        topic,
-        [letter.partition for letter in letters],
-        [letter.offset for letter in letters],
-        [letter.code for letter in letters],
-        [letter.message for letter in letters],
-        [letter.key for letter in letters],
-        [letter.value for letter in letters],
-        [letter.headers for letter in letters],
-    )

@@ -178,8 +178,17 @@ dead_letter = Table(
     Column("headers", JSON, nullable=False),
     Column("created_at", _TIME, nullable=False, server_default=text("now()")),
     Column("replayed_at", _TIME),
+    Column("stage", Text, nullable=False, server_default=text("'stitcher'")),
+    Column("source", Text),
+    Column("namespace", Text),
+    Column("received_at", _TIME),
+    Column("size", BigInteger),
+    Column("told_at", _TIME),
     UniqueConstraint("topic", "partition", "offset", name="dead_letter_record"),
+    Index("dead_letter_untold", "id", postgresql_where=text("told_at IS NULL")),
+    Index("dead_letter_age", "created_at"),
 )
+"""What could not be used. `told_at` is empty until the topic of dead letters has it."""
 
 watch = Table(
     "watch",

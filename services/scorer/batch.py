@@ -6,12 +6,12 @@ from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 import msgspec
-import orjson
 
 from pathline.consuming.partitions import Ownership, Shares
 from pathline.contracts import hint
 from pathline.contracts.hint import Hint
-from pathline.storage.stitching import DeadLetter
+from pathline.contracts.letters import headers_to_json
+from pathline.storage.letters import DeadLetter
 
 UNREADABLE: Final = "unreadable_record"
 MESSAGE_LENGTH: Final = 500
@@ -45,7 +45,6 @@ def _decode(record: Any, letters: list[DeadLetter]) -> Sequence[Hint]:
     try:
         return hint.decode(record.value or b"").hints
     except (msgspec.DecodeError, ValueError) as error:
-        headers = [[name, (value or b"").decode("utf-8", "replace")] for name, value in record.headers]
         letters.append(
             DeadLetter(
                 record.partition,
@@ -54,7 +53,7 @@ def _decode(record: Any, letters: list[DeadLetter]) -> Sequence[Hint]:
                 str(error).replace("\0", "�")[:MESSAGE_LENGTH],
                 record.key,
                 record.value,
-                orjson.dumps(headers).decode().replace("\\u0000", "�"),
+                headers_to_json(record.headers),
             )
         )
         return ()

@@ -14,8 +14,9 @@ import asyncpg
 
 from pathline.consuming.partitions import Partitions
 from pathline.consuming.persistence import REFUSALS, Persistence
+from pathline.contracts.letters import SCORER
 from pathline.kit.logging import get_logger
-from pathline.storage import fences, stitching, stories, watch
+from pathline.storage import fences, letters, stories, watch
 from pathline.storage.fences import FenceLostError
 from services.scorer.judgement import AGAIN_AFTER, Judge, Judged, TooManyNeighboursError, things_of
 
@@ -120,7 +121,7 @@ class Transactions:
                 async with db.transaction():
                     judged = await self._judge.hints(db, partitions.topic, hints, moves, alone=alone)
                     if batch.letters:
-                        await stitching.write_dead_letters(db, partitions.topic, batch.letters)
+                        await letters.write(db, partitions.topic, SCORER, batch.letters)
             except FenceLostError:
                 if not await partitions.committed(db, moves):
                     raise

@@ -29,6 +29,7 @@ from pathline.storage import partitions as days
 from pathline.storage.fences import FenceLostError, OtherClusterError
 from pathline.storage.stitching import NewerStateError
 from services.stitcher.hints import HintPublisher
+from services.stitcher.letterbox import Letterbox
 from services.stitcher.metrics import StitcherMetrics
 from services.stitcher.settings import StitcherSettings
 from services.stitcher.worker import Worker
@@ -66,7 +67,7 @@ async def main(stop: asyncio.Event) -> None:
     stages = read_stages(settings.stages)
     topics = kafka.topics(settings.topic_prefix)
     registry = CollectorRegistry()
-    metrics = StitcherMetrics(registry, topics.touchpoints)
+    metrics = StitcherMetrics(registry, topics.touchpoints, topics.dead_letters)
     health = Health(partitions=NO_PARTITION)
     app = Starlette(routes=health_routes(health, registry))
     async with asyncio.TaskGroup() as tasks, AsyncExitStack() as stack:
@@ -88,6 +89,7 @@ async def main(stop: asyncio.Event) -> None:
         if await insist(producer.started, health, "kafka", stop) is None:
             return
         publisher = HintPublisher(producer, topics.journeys)
+        tasks.create_task(Letterbox(settings, metrics, stop).run())
         work = _stitch(settings, pool, publisher, topics.touchpoints, stages, metrics, health, stop)
         await draining.drain(work, stop, seconds=DRAIN_SECONDS, cut=pool.terminate)
         await serving

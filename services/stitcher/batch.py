@@ -7,12 +7,13 @@ from typing import Any
 from uuid import UUID
 
 import msgspec
-import orjson
 
 from pathline.contracts import accepted
+from pathline.contracts.letters import headers_to_json
 from pathline.contracts.reading import Unreadable, to_touchpoint
 from pathline.domain.touchpoint import Touchpoint
-from pathline.storage.stitching import DeadLetter
+from pathline.storage.letters import DeadLetter
+from services.stitcher.letters import source_of
 
 Records = Mapping[int, Sequence[Any]]
 """aiokafka's ConsumerRecords by partition, in the order of their offsets."""
@@ -55,10 +56,16 @@ def collect(records: Records) -> Batch:
 
 def dead_letter(record: Any, code: str, message: str) -> DeadLetter:
     """The record as it came, with the reason."""
-    headers = [[name, (value or b"").decode("utf-8", "replace")] for name, value in record.headers]
-    text = orjson.dumps(headers).decode().replace("\\u0000", "�")
-    short = message.replace("\0", "�")[:MESSAGE_LENGTH]
-    return DeadLetter(record.partition, record.offset, code, short, record.key, record.value, text)
+    return DeadLetter(
+        record.partition,
+        record.offset,
+        code,
+        message.replace("\0", "�")[:MESSAGE_LENGTH],
+        record.key,
+        record.value,
+        headers_to_json(record.headers),
+        source_of(record.value),
+    )
 
 
 def refused(batch: Batch, message: str) -> Batch:

@@ -1,4 +1,4 @@
-"""What the log says of dead letters: where each lies and why, never what it holds."""
+"""What is read off a dead letter: for the log where it lies and why, never what it holds; and whose it is."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from typing import Final
 
 import msgspec
 
+from pathline.contracts.letters import headers_from_json
 from pathline.kit.logging import get_logger
-from pathline.storage.stitching import DeadLetter
+from pathline.storage.letters import DeadLetter
 
 log = get_logger(__name__)
 
@@ -23,8 +24,12 @@ class _Named(msgspec.Struct):
     message_id: str
 
 
+class _Sourced(msgspec.Struct):
+    source: str
+
+
 _named: Final = msgspec.json.Decoder(_Named)
-_headers: Final = msgspec.json.Decoder(list[tuple[str, str]])
+_sourced: Final = msgspec.json.Decoder(_Sourced)
 
 
 def tell(letters: Sequence[DeadLetter]) -> None:
@@ -51,4 +56,13 @@ def _message_id(value: bytes | None) -> str | None:
 
 
 def _traceparent(headers: str) -> str | None:
-    return next((text[:TEXT_LENGTH] for name, text in _headers.decode(headers) if name == "traceparent"), None)
+    told = next((value for name, value in headers_from_json(headers) if name == "traceparent"), None)
+    return None if told is None else told.decode("utf-8", "replace")[:TEXT_LENGTH]
+
+
+def source_of(value: bytes | None) -> str | None:
+    """The name of the write key with which it came, where so much of it can be read."""
+    try:
+        return _sourced.decode(value or b"").source.replace("\0", "�")[:TEXT_LENGTH]
+    except (msgspec.DecodeError, ValueError, RecursionError):
+        return None

@@ -10,13 +10,16 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 Outcome = Literal["stitched", "duplicate", "dead_letter"]
 OUTCOMES: Final[tuple[Outcome, ...]] = ("stitched", "duplicate", "dead_letter")
 FAILURES: Final = ("fence_lost", "conflict", "database", "kafka")
+LETTERS: Final = ("told", "kept", "pruned", "failed")
+"""What became of dead letters: the topic was told of a row, a row was made of what the topic told, a row was too old;
+and how often that failed and was put off."""
 
 
 class StitcherMetrics:
     """The stitcher's metrics, on a registry that is given."""
 
-    def __init__(self, registry: CollectorRegistry, topic: str) -> None:
-        """Register them; `topic` is the one consumed."""
+    def __init__(self, registry: CollectorRegistry, topic: str, letters_topic: str) -> None:
+        """Register them; `topic` is the one consumed, `letters_topic` that of dead letters."""
         self.touchpoints = Counter(
             "pathline_stitcher_touchpoints", "Records read, by what became of them.", ["outcome"], registry=registry
         )
@@ -50,7 +53,14 @@ class StitcherMetrics:
         self.partitions = Gauge("pathline_stitcher_partitions", "Partitions held.", registry=registry)
         self._lag = Gauge("pathline_consumer_lag", "Records not yet handled.", ["topic"], registry=registry)
         self.lag = self._lag.labels(topic)
-        self.lag.set(math.nan)  # Until it is measured: 0 would say that all is done.
+        self.letters_lag = self._lag.labels(letters_topic)
+        self.letters = Counter(
+            "pathline_dead_letters", "Dead letters, by what became of them.", ["outcome"], registry=registry
+        )
+        for lag in (self.lag, self.letters_lag):
+            lag.set(math.nan)  # Until it is measured: 0 would say that all is done.
+        for outcome in LETTERS:
+            self.letters.labels(outcome)
         for outcome in OUTCOMES:
             self.touchpoints.labels(outcome)
         for reason in FAILURES:

@@ -27,9 +27,17 @@ class StitcherSettings(Settings):
         le=10_000_000,
         description="Identifiers whose pointer is remembered between batches, at most; about 1 KB each.",
     )
-    stitcher_connections: int = Field(default=3, ge=2, le=20, description="Connections to PostgreSQL.")
+    stitcher_connections: int = Field(
+        default=3, ge=2, le=20, description="Connections to PostgreSQL; dead letters have one more."
+    )
     tick_ms: int = Field(
         default=500, ge=50, le=2_000, description="How often the time is noted up to which partitions are read, in ms."
+    )
+    dead_letters_kept_days: int = Field(
+        default=28,
+        ge=1,
+        le=29,
+        description="Days for which dead letters are kept; under 30, so that an erased person is gone in a month.",
     )
     stall_seconds: int = Field(
         default=60, ge=10, le=3_600, description="With records waiting and none stitched for so long, the process ends."

@@ -11,6 +11,7 @@ import msgspec
 
 from pathline.contracts import hint
 from pathline.contracts.hint import Hint
+from pathline.contracts.letters import STITCHER
 from pathline.domain.facts import State
 from pathline.domain.fold import Changes, join_of
 from pathline.domain.identifiers import touchpoint_id
@@ -18,8 +19,10 @@ from pathline.domain.people import MAX_JOINED
 from pathline.domain.stages import Stages
 from pathline.domain.touchpoint import Touchpoint
 from pathline.storage import fences, people, stitching
+from pathline.storage import letters as dead_letters
 from pathline.storage.fences import Advance
-from pathline.storage.stitching import DeadLetter, EntityDelta, Moved
+from pathline.storage.letters import DeadLetter
+from pathline.storage.stitching import EntityDelta, Moved
 from services.stitcher.batch import Batch, dead_letter
 
 if TYPE_CHECKING:
@@ -70,7 +73,7 @@ async def stitch(
     if changes.stitched:
         await stitching.write_touchpoints(db, changes.stitched, batch.at)
     if letters:
-        await stitching.write_dead_letters(db, topic, letters)
+        await dead_letters.write(db, topic, STITCHER, letters)
     hints = _hints(changes, batch, moved, reowned)
     await fences.advance(db, topic, [_with_hints(move, hints, batch) for move in moves])
     duplicates = batch.size - len(batch.letters) - len(changes.stitched) - len(refused)

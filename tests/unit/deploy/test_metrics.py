@@ -33,7 +33,7 @@ def catalogue() -> dict[str, list[tuple[str, str, str, str]]]:
             case "collector":
                 IngestMetrics(registry, "t")
             case "stitcher":
-                StitcherMetrics(registry, "t")
+                StitcherMetrics(registry, "t", "d")
             case "scorer":
                 ScorerMetrics(registry, "t", detector_files.load().files)
             case "console":

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from structlog.testing import capture_logs
 
-from pathline.storage.stitching import DeadLetter
+from pathline.storage.letters import DeadLetter
 from services.stitcher import letters
 
 TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
