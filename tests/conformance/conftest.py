@@ -10,8 +10,8 @@ import pytest
 
 from tests.conformance.outcome import Outcome
 from tests.conformance.rig import Rig, fresh_database, installed, run_all
-from tests.conformance.sdks import SDKS
-from tests.conformance.table import table
+from tests.conformance.sdks import SDKS, WEBHOOKS
+from tests.conformance.table import tables
 from tests.conftest import Stack
 
 TABLE = pytest.StashKey[str]()
@@ -26,10 +26,10 @@ def outcomes(
     async def run(folder: Path) -> dict[str, Outcome]:
         unique = uuid.uuid4().hex[:12]
         async with fresh_database(stack, template, f"conformance_{unique}") as dsn:
-            return await run_all(Rig(stack, dsn, f"c{unique}", folder, installed()), SDKS)
+            return await run_all(Rig(stack, dsn, f"c{unique}", folder, installed()), (*SDKS, *WEBHOOKS))
 
     found = asyncio.run(run(tmp_path_factory.mktemp("conformance")))
-    request.config.stash[TABLE] = table(found.values())
+    request.config.stash[TABLE] = tables(found)
     return found
 
 

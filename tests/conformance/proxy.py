@@ -18,7 +18,7 @@ from pathline.kit.settings import split_address
 RETRY_AFTER_SECONDS: Final = 1
 """What a 429 of ours asks a sender to wait."""
 
-_IDS: Final = re.compile(r'"(?:messageId|eid)"\s*:\s*"([^"]+)"|[?&]eid=([^&\s]+)')
+_IDS: Final = re.compile(r'"(?:messageId|eid)"\s*:\s*"([^"]+)"|[?&]eid=([^&\s]+)|"id": ("evt_\d+")')
 _REASON: Final = {503: "Service Unavailable", 429: "Too Many Requests"}
 
 
@@ -201,7 +201,9 @@ def ids_of(request: Message) -> frozenset[str]:
     """The ids of the calls of a request, in its body or its query."""
     body = gzip.decompress(request.body) if request.body[:2] == b"\x1f\x8b" else request.body
     text = request.start.split(" ", 2)[1] + "\n" + body.decode()
-    return frozenset(unquote_plus(found[1] or found[2]) for found in _IDS.finditer(text))
+    found = {unquote_plus(one[1] or one[2] or one[3]) for one in _IDS.finditer(text)}
+    delivery = request.headers.get("webhook-id")
+    return frozenset(found if delivery is None else {delivery})
 
 
 def refusal(exchange: Exchange) -> bytes:

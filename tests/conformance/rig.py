@@ -23,7 +23,7 @@ from pathline.contracts.accepted import Accepted
 from pathline.kit import kafka
 from pathline.kit.kafka import make_consumer
 from pathline.kit.topics import ensure_topics
-from pathline.storage import keys
+from pathline.storage import keys, sources
 from tests.conformance.outcome import Outcome
 from tests.conformance.pages import visit_all
 from tests.conformance.proxy import Fault, Proxy
@@ -105,7 +105,7 @@ async def run_all(rig: Rig, sdks: Sequence[Sdk]) -> dict[str, Outcome]:
                     tasks.create_task(_run(rig, one))
         records = await read_log(rig)
         for one in outcomes:
-            one.records = [record for record in records if record.source == one.sdk.name]
+            one.records = [record for record in records if record.source == one.sdk.source]
         await _stitched(rig, len(records))
         for one in outcomes:
             one.counted = await _counted(rig, console.address, one.sdk.user)
@@ -116,6 +116,10 @@ async def _make_keys(rig: Rig, sdks: Sequence[Sdk]) -> None:
     connection = await asyncpg.connect(rig.dsn)
     try:
         for sdk in sdks:
+            if sdk.package.provider:
+                provider, secret = sdk.package.provider, sdk.secret
+                await sources.create(connection, name=sdk.name, provider=provider, secret=secret)
+                continue
             kind: keys.Kind = "browser" if sdk.package.runs == "browser" else "server"
             await keys.create(connection, name=sdk.name, key=sdk.name, kind=kind)
     finally:
@@ -127,7 +131,13 @@ async def _run(rig: Rig, outcome: Outcome) -> None:
     sdk = outcome.sdk
     program = rig.sdks / ("python/bin/python" if sdk.package.runs == "python" else "node")
     env = {name: value for name, value in os.environ.items() if not name.lower().endswith("_proxy")}
-    command = (program, HERE / "senders" / sdk.package.sender, outcome.proxy.url, sdk.name, calls_file(rig, sdk))
+    command = (
+        program,
+        HERE / "senders" / sdk.package.sender,
+        f"{outcome.proxy.url}{sdk.path}",
+        sdk.secret,
+        calls_file(rig, sdk),
+    )
     process = await asyncio.create_subprocess_exec(
         *map(str, command),
         sdk.mode,

@@ -1,4 +1,4 @@
-"""The SDKs: what each is called, how it is run, what it can send, and what it is known to do."""
+"""The SDKs, and senders of webhooks: what each is called, how it is run, what it can send, and what it is known to do."""
 
 from __future__ import annotations
 
@@ -17,9 +17,10 @@ TEXT: Final = 'Cafe\u0301 שָׁלוֹם \u202bعَرَبِيّ\u202c 👩\u200d
 _SERVER: Final = ("identify", "track", "page", "screen", "group", "alias")
 _BROWSER: Final = ("identify", "track", "page", "group")
 _SNOWPLOW: Final = ("page_view", "struct", "self_describing")
-_BECOMES: Final = {
-    "page_view": "page", "page_ping": "track", "struct": "track", "self_describing": "track", "screen_view": "screen",
-}  # fmt: skip
+_BECOMES: Final = {"page_view": "page", "screen_view": "screen"}
+_STANDARD: Final = ("identify", "product.viewed", "acme.thing_happened")
+_STRIPE: Final = ("payment_intent.payment_failed", "charge.failed", "charge.dispute.created", "invoice.paid")
+_SECRETS: Final = {"standard": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "stripe": "whsec_example"}
 
 
 class Package(NamedTuple):
@@ -29,11 +30,13 @@ class Package(NamedTuple):
     runs: Literal["python", "node", "browser"]
     sender: str
     types: tuple[str, ...] = _SERVER
-    """What it can send, in its own words; each is a type of a Segment call, or becomes one by _BECOMES."""
+    """What it can send, in its own words; each is a type of a Segment call, or becomes one by _BECOMES, else a track."""
     bundle: str = ""
     """What a page takes of it."""
     refused: tuple[str, ...] = ()
     """What it can send, and a browser key may not."""
+    provider: str = ""
+    """Of the source that takes what it signs: it is a library of those who send webhooks."""
 
 
 class Sdk(NamedTuple):
@@ -54,6 +57,21 @@ class Sdk(NamedTuple):
         return f"{self.package.name} ({self.mode})" if self.mode else self.package.name
 
     @property
+    def source(self) -> str:
+        """As what its touchpoints are marked."""
+        return f"webhook:{self.name}" if self.package.provider else self.name
+
+    @property
+    def secret(self) -> str:
+        """What it shows, or signs with."""
+        return _SECRETS.get(self.package.provider, self.name)
+
+    @property
+    def path(self) -> str:
+        """What stands behind the collector's address in the one that it is given."""
+        return f"/v1/webhooks/{self.name}" if self.package.provider else ""
+
+    @property
     def user(self) -> str:
         """Whose calls it sends."""
         return f"ann-of-{self.name}"
@@ -62,7 +80,7 @@ class Sdk(NamedTuple):
         """As what the call of that number arrives."""
         types = self.package.types
         own = types[number % len(types)]
-        return _BECOMES.get(own, own)
+        return _BECOMES.get(own, own if own in _SERVER else "track")
 
     def calls(self) -> list[dict[str, Any]]:
         """What it is to send: what will be refused, then types in turn, each call with its number behind a text."""
@@ -111,6 +129,16 @@ SDKS: Final = (
     Sdk("snowplow-browser", _SNOWPLOW_PAGE, "post", waits=False),
     Sdk("snowplow-browser-get", _SNOWPLOW_PAGE, "get", waits=False),
 )
+
+WEBHOOKS: Final = (
+    Sdk(
+        "standard",
+        Package("standardwebhooks", "python", "standardwebhooks_python.py", _STANDARD, provider="standard"),
+        waits=False,
+    ),
+    Sdk("stripe", Package("stripe", "node", "stripe_node.cjs", _STRIPE, provider="stripe"), waits=False),
+)
+"""Their libraries sign; what delivers and tries again is a few lines of ours, as at a provider."""
 
 
 def version(package: Package) -> str:

@@ -2,27 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from itertools import groupby
 from pathlib import Path
 from typing import Final
 
 from tests.conformance.outcome import Outcome
 from tests.conformance.proxy import Fault
-from tests.conformance.sdks import CALLS, HERE, version
+from tests.conformance.sdks import CALLS, HERE, SDKS, WEBHOOKS, version
 
 DOCUMENT: Final = HERE.parents[1] / "docs" / "conformance.md"
 BEGIN: Final = "<!-- written by `make conformance` -->\n"
 END: Final = "<!-- end -->\n"
 
 _HEAD: Final = (
-    "SDK", "version", "sends to", "gzip", "calls", "stored", "counted twice", "after a 503", "after a 429", "answer lost",
+    "version", "sends to", "gzip", "calls", "stored", "counted twice", "after a 503", "after a 429", "answer lost",
 )  # fmt: skip
 
 
-def table(outcomes: Iterable[Outcome]) -> str:
+def tables(outcomes: Mapping[str, Outcome]) -> str:
     """All of it, as Markdown."""
-    rows = [_HEAD, tuple("---" for _ in _HEAD), *map(_row, outcomes)]
+    parts = (("SDK", SDKS), ("signed by", WEBHOOKS))
+    return "\n".join(_table(title, [outcomes[sdk.name] for sdk in sdks]) for title, sdks in parts)
+
+
+def _table(title: str, outcomes: Iterable[Outcome]) -> str:
+    head = (title, *_HEAD)
+    rows = [head, tuple("---" for _ in head), *map(_row, outcomes)]
     return "".join(f"| {' | '.join(row)} |\n" for row in rows)
 
 

@@ -10,12 +10,13 @@ import pytest
 
 from tests.conformance.outcome import Outcome, number_of
 from tests.conformance.proxy import RETRY_AFTER_SECONDS, Exchange, Fault
-from tests.conformance.sdks import CALLS, SDKS, Sdk
-from tests.conformance.table import table, write, written
+from tests.conformance.sdks import CALLS, SDKS, WEBHOOKS, Sdk
+from tests.conformance.table import tables, write, written
 
 pytestmark = [pytest.mark.integration, pytest.mark.browser, pytest.mark.timeout(300)]
-each = pytest.mark.parametrize("sdk", SDKS, ids=lambda sdk: sdk.name)
-each_that_retries = pytest.mark.parametrize("sdk", [sdk for sdk in SDKS if sdk.retries], ids=lambda sdk: sdk.name)
+ALL = (*SDKS, *WEBHOOKS)
+each = pytest.mark.parametrize("sdk", ALL, ids=lambda sdk: sdk.name)
+each_that_retries = pytest.mark.parametrize("sdk", [sdk for sdk in ALL if sdk.retries], ids=lambda sdk: sdk.name)
 
 
 def is_alias(exchange: Exchange, sdk: Sdk) -> bool:
@@ -61,18 +62,21 @@ def test_what_met_a_fault_is_sent_again(outcomes: dict[str, Outcome], sdk: Sdk, 
 def test_what_was_stored_before_its_answer_was_lost_is_in_the_log_twice(outcomes: dict[str, Outcome], sdk: Sdk) -> None:
     outcome = outcomes[sdk.name]
     ((met, _),) = outcome.proxy.after(Fault.DROPPED)
+    if sdk.package.provider:
+        assert len(outcome.records) == CALLS + len(met.ids)
+        return
     stored = Counter(one.message_id for one in outcome.records)
-    assert all(stored[name] > 1 for name in met.ids & stored.keys())
     assert met.ids & stored.keys()
+    assert all(stored[name] > 1 for name in met.ids & stored.keys())
 
 
-@pytest.mark.parametrize("sdk", [sdk for sdk in SDKS if sdk.retries and sdk.waits], ids=lambda sdk: sdk.name)
+@pytest.mark.parametrize("sdk", [sdk for sdk in ALL if sdk.retries and sdk.waits], ids=lambda sdk: sdk.name)
 def test_a_retry_after_is_waited_for(outcomes: dict[str, Outcome], sdk: Sdk) -> None:
     ((met, later),) = outcomes[sdk.name].proxy.after(Fault.LIMITED)
     assert min(one.began for one in later) >= met.answered + RETRY_AFTER_SECONDS
 
 
-@pytest.mark.parametrize("sdk", [sdk for sdk in SDKS if sdk.package.refused], ids=lambda sdk: sdk.name)
+@pytest.mark.parametrize("sdk", [sdk for sdk in ALL if sdk.package.refused], ids=lambda sdk: sdk.name)
 def test_what_a_browser_key_may_not_send_is_refused_and_not_sent_again(outcomes: dict[str, Outcome], sdk: Sdk) -> None:
     (told,) = [one for one in outcomes[sdk.name].proxy.exchanges if is_alias(one, sdk) and one.fault is None]
     answer = json.loads(told.answer)
@@ -83,7 +87,7 @@ def test_what_a_browser_key_may_not_send_is_refused_and_not_sent_again(outcomes:
         assert [one["code"] for one in answer["rejected"]] == ["needs_server_key"]
 
 
-@pytest.mark.parametrize("sdk", [sdk for sdk in SDKS if sdk.package.runs == "browser"], ids=lambda sdk: sdk.name)
+@pytest.mark.parametrize("sdk", [sdk for sdk in ALL if sdk.package.runs == "browser"], ids=lambda sdk: sdk.name)
 def test_a_page_asks_nobody_else_and_its_requests_cross_origins(outcomes: dict[str, Outcome], sdk: Sdk) -> None:
     outcome = outcomes[sdk.name]
     assert outcome.elsewhere == []
@@ -91,7 +95,7 @@ def test_a_page_asks_nobody_else_and_its_requests_cross_origins(outcomes: dict[s
 
 
 def test_the_document_has_this_table(outcomes: dict[str, Outcome]) -> None:
-    current = table(outcomes.values())
+    current = tables(outcomes)
     if os.environ.get("CONFORMANCE_TABLE") == "write":
         write(current)
     assert written() == current, "`make conformance` writes it anew"
