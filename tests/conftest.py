@@ -13,6 +13,7 @@ from typing import Any
 
 import asyncpg
 import pytest
+from hypothesis import HealthCheck, settings
 
 from pathline.embedded import home as homes
 from pathline.embedded.kafka import EmbeddedKafka
@@ -27,6 +28,10 @@ from tests.support.workers import Shares
 
 TEMPLATE = "pathline_template"
 _numbers = itertools.count(1)
+
+# An example that takes long is no fault: every processor may be busy with other tests.
+settings.register_profile("busy", settings(), deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("busy")
 
 
 @dataclass
