@@ -17,7 +17,7 @@ from tests.conftest import Stack
 from tests.support.programs import Program
 from tests.support.records import record, until
 
-pytestmark = [pytest.mark.chaos, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.chaos, pytest.mark.timeout(300)]
 
 END_SECONDS = 15.0
 ORDERS = 1_500

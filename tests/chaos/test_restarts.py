@@ -17,7 +17,7 @@ from tests.conftest import Stack
 from tests.support.programs import Program
 from tests.support.records import until
 
-pytestmark = [pytest.mark.chaos, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.chaos, pytest.mark.timeout(300)]
 
 CLIENTS = 16
 CALLS_BETWEEN_FAULTS = 400

@@ -14,7 +14,7 @@ from tests.chaos.conftest import Make
 from tests.chaos.trial import Log, Trial
 from tests.support.records import record, until
 
-pytestmark = [pytest.mark.chaos, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.chaos, pytest.mark.timeout(300)]
 
 ORDERS = 300
 LATE = "late_vs_promise"

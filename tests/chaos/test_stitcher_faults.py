@@ -18,7 +18,7 @@ from tests.support.crowd import crowd
 from tests.support.programs import Program
 from tests.support.records import record, until
 
-pytestmark = [pytest.mark.chaos, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.chaos, pytest.mark.timeout(300)]
 
 TWENTY_THOUSAND = 20_000
 KILLS = 3
