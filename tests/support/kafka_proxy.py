@@ -1,0 +1,154 @@
+"""A way to Kafka that has faults: frame by frame, so that an answer can be late, lost or a lie while the broker is real.
+
+A client finds the brokers' addresses in the answers; they are exchanged there, so that all of its traffic comes this way.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import struct
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from typing import Final
+
+from pathline.kit.settings import split_address
+
+PRODUCE: Final = 0
+"""The API key of a write."""
+
+_LENGTH: Final = struct.Struct(">i")
+_API_AND_ID: Final = struct.Struct(">hhi")
+_HOST: Final = b"127.0.0.1"
+
+
+class KafkaProxy:
+    """What stands before one broker on loopback. The faults are attributes, and may change while it runs."""
+
+    def __init__(self, bootstrap: str) -> None:
+        """Pass on to `bootstrap`."""
+        _, port = split_address(bootstrap)
+        self._upstream = port
+        self._server: asyncio.Server | None = None
+        self._open: set[asyncio.Task[None]] = set()
+        self.port = 0
+        self.delay_seconds = 0.0
+        """Every answer is given so late."""
+        self.lose_answers = 0
+        """So many writes more are done, and the connection is cut in place of the answer."""
+        self.swallow = 0
+        """So many writes more are never done, and answered as the one before them was."""
+        self.lost = self.swallowed = 0
+        """How often that was so."""
+
+    @property
+    def address(self) -> str:
+        """What clients are given as bootstrap."""
+        return f"127.0.0.1:{self.port}"
+
+    async def start(self) -> None:
+        """Listen on a free port."""
+        self._server = await asyncio.start_server(self._accepted, "127.0.0.1", 0)
+        self.port = self._server.sockets[0].getsockname()[1]
+
+    async def close(self) -> None:
+        """End, with every connection."""
+        assert self._server is not None
+        self._server.close()
+        for task in self._open:
+            task.cancel()
+        await asyncio.gather(*self._open, return_exceptions=True)
+
+    async def _accepted(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self._open.add(task)
+        try:
+            with suppress(OSError, asyncio.IncompleteReadError):
+                await _Line(self, reader, writer).run(self._upstream)
+        finally:
+            self._open.discard(task)
+            writer.close()
+
+    def here(self, frame: bytes) -> bytes:
+        """An answer with this proxy's address in the place of the broker's."""
+        return frame.replace(_HOST + _LENGTH.pack(self._upstream), _HOST + _LENGTH.pack(self.port))
+
+
+class _Line:
+    """One connection of a client, and the one to the broker behind it."""
+
+    def __init__(self, proxy: KafkaProxy, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._proxy = proxy
+        self._reader = reader
+        self._writer = writer
+        self._writes: set[int] = set()
+        self._last_written = b""
+        self._answers: asyncio.Queue[tuple[float, bytes]] = asyncio.Queue()
+
+    async def run(self, port: int) -> None:
+        """Pass frames both ways until either end closes."""
+        behind_reader, behind = await asyncio.open_connection("127.0.0.1", port)
+        tasks = [
+            asyncio.create_task(one)
+            for one in (self._asking(behind), self._answering(behind_reader), self._giving())
+        ]  # fmt: skip
+        try:
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            behind.close()
+
+    async def _asking(self, behind: asyncio.StreamWriter) -> None:
+        while True:
+            frame = await _frame(self._reader)
+            api, _version, number = _API_AND_ID.unpack_from(frame)
+            if api == PRODUCE and self._proxy.swallow and self._last_written:
+                self._proxy.swallow -= 1
+                self._proxy.swallowed += 1
+                self._give(_LENGTH.pack(number) + self._last_written)
+                continue
+            if api == PRODUCE:
+                self._writes.add(number)
+            behind.write(_LENGTH.pack(len(frame)) + frame)
+            await behind.drain()
+
+    async def _answering(self, behind: asyncio.StreamReader) -> None:
+        while True:
+            frame = await _frame(behind)
+            (number,) = _LENGTH.unpack_from(frame)
+            if number in self._writes:
+                self._writes.discard(number)
+                if self._proxy.lose_answers:
+                    self._proxy.lose_answers -= 1
+                    self._proxy.lost += 1
+                    return
+                self._last_written = frame[_LENGTH.size :]
+            self._give(self._proxy.here(frame))
+
+    def _give(self, frame: bytes) -> None:
+        self._answers.put_nowait((asyncio.get_running_loop().time() + self._proxy.delay_seconds, frame))
+
+    async def _giving(self) -> None:
+        while True:
+            due, frame = await self._answers.get()
+            await asyncio.sleep(due - asyncio.get_running_loop().time())
+            self._writer.write(_LENGTH.pack(len(frame)) + frame)
+            await self._writer.drain()
+
+
+async def _frame(reader: asyncio.StreamReader) -> bytes:
+    (length,) = _LENGTH.unpack(await reader.readexactly(_LENGTH.size))
+    return await reader.readexactly(length)
+
+
+@asynccontextmanager
+async def before(bootstrap: str) -> AsyncIterator[KafkaProxy]:
+    """A proxy that is there while the block runs."""
+    proxy = KafkaProxy(bootstrap)
+    await proxy.start()
+    try:
+        yield proxy
+    finally:
+        await proxy.close()
