@@ -240,3 +240,22 @@ async def test_a_history_longer_than_a_batch_is_stored_whole(
         answer = await deliver(client, "aftership")
         assert (answer.status_code, answer.content) == (200, b'{"success":true}')
         assert len(await log.read(4)) == 4
+
+
+async def test_the_tolerance_is_a_setting_and_a_provider_of_a_newer_pathline_is_put_off(
+    monkeypatch: pytest.MonkeyPatch, stack: Stack, database: str, topic_prefix: str, topics: Topics, pool: asyncpg.Pool
+) -> None:
+    await pool.execute("TRUNCATE webhook_source")
+    async with pool.acquire() as db:
+        await sources.create(db, name="stripe", provider="stripe", secret=SECRET["stripe"])
+        await sources.create(db, name="newer", provider="fax", secret="x")
+    env = {**environment(stack.bootstrap, database, topic_prefix), "PATHLINE_WEBHOOK_TOLERANCE_SECONDS": "3600"}
+    async with running(monkeypatch, env) as client:
+        await until(lambda: is_ready(client))
+        answer = await deliver(client, "stripe", at=datetime.now(UTC) - timedelta(minutes=50))
+        assert answer.status_code == 200
+        answer = await deliver(client, "stripe", at=datetime.now(UTC) - timedelta(minutes=70))
+        assert answer.json()["code"] == "stale_signature"
+        newer = await client.post("/v1/webhooks/newer", content=b"{}")
+        assert (newer.status_code, newer.json()["code"]) == (503, "keys_unavailable")
+        assert int(newer.headers["retry-after"]) > 0
