@@ -237,6 +237,11 @@ class Lanes:
         """Records that wait for an ack."""
         return sum(lane.unacked for lane in self._lanes)
 
+    @property
+    def stuck(self) -> int:
+        """Lanes whose group in flight is overdue."""
+        return sum(lane.stuck_since is not None for lane in self._lanes)
+
     async def close(self) -> None:
         """Give up what waits."""
         await asyncio.gather(*(lane.close() for lane in self._lanes))

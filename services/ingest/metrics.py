@@ -88,6 +88,11 @@ class IngestMetrics:
         for provider in PROVIDERS:
             for outcome in DELIVERIES:
                 self.webhooks.labels(provider, outcome)
+        self.stuck = Gauge(
+            "pathline_ingest_stuck_partitions",
+            "Partitions that give no ack; calls for them are 503.",
+            registry=registry,
+        )
         lag = Gauge("pathline_consumer_lag", "Records not yet handled.", ["topic"], registry=registry)
         self.lag = lag.labels(topic)
         for outcome in OUTCOMES:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, Final
 
+from aiokafka import TopicPartition
 from aiokafka.errors import KafkaError
 
 from pathline.kit import logging
@@ -56,6 +57,7 @@ class Store:
         self.letters: Lanes | None = None
         """Where dead letters go; None while their topic is not there, which is in the way of nothing else."""
         metrics.lag.set_function(lambda: self.lanes.unacked if self.lanes is not None else 0)
+        metrics.stuck.set_function(lambda: self.lanes.stuck if self.lanes is not None else 0)
 
     async def run(self, stop: asyncio.Event) -> None:
         """Keep a working producer until `stop`; then write what waits and close."""
@@ -124,8 +126,7 @@ class Store:
                 if answers:
                     lanes.grow(len(await producer.partitions_for(self.topic)))
                     self._open_letters(producer)
-                    now = asyncio.get_running_loop().time()
-                    if any(lane.stuck_since is not None and now - lane.stuck_since > STUCK_SECONDS for lane in lanes):
+                    if self._is_lost(producer, lanes):
                         log.warning("a partition stays without an ack; replacing the producer")
                         return
         finally:
@@ -134,10 +135,27 @@ class Store:
             await asyncio.gather(broken, stopping, return_exceptions=True)
 
     def _reason(self, lanes: Lanes, *, answers: bool) -> str | None:
+        """Why nothing can be stored. As long as some partitions go on a balancer must not take us away from all."""
         if not answers:
             return "the cluster does not answer"
-        stuck = sum(lane.stuck_since is not None for lane in lanes)
-        return f"{stuck} of {len(lanes)} partitions give no ack" if stuck else None
+        if lanes.stuck < len(lanes):
+            return None
+        return "no partition gives an ack"
+
+    def _is_lost(self, producer: Any, lanes: Lanes) -> bool:
+        """Whether a partition that has a leader stays without an ack: a new producer would get one.
+
+        Of one without a leader it would not, and the others would pay for it.
+        """
+        now = asyncio.get_running_loop().time()
+        for number, lane in enumerate(lanes):
+            if lane.stuck_since is None:
+                continue
+            if producer.client.cluster.leader_for_partition(TopicPartition(self.topic, number)) in {None, -1}:
+                lane.stuck_since = now
+            elif now - lane.stuck_since > STUCK_SECONDS:
+                return True
+        return False
 
     async def _end(self, producer: Any) -> None:
         both = [lanes for lanes in (self.lanes, self.letters) if lanes is not None]
