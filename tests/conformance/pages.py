@@ -9,6 +9,7 @@ from pathlib import Path
 from urllib.parse import urlencode
 
 from playwright.async_api import Browser
+from playwright.async_api import Error as PlaywrightError
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import HTMLResponse
@@ -44,10 +45,12 @@ async def _visit(browser: Browser, site: str, outcome: Outcome, seconds: float) 
         page.on("console", lambda message: said.append(message.text))
         page.on("request", lambda request: _note_elsewhere(outcome, site, request.url))
         query = urlencode({"key": sdk.name, "url": outcome.proxy.url, "mode": sdk.mode})
-        await page.goto(f"{site}/{sdk.name}?{query}")
+        await page.goto(f"{site}/{sdk.name}?{query}", timeout=seconds * 1_000)
         await until(lambda: _all_settled(outcome), seconds)
-    except AssertionError:
-        outcome.problem = "\n".join([f"{len(outcome.proxy.settled())} of {len(sdk.calls())} were answered", *said])
+    except (AssertionError, PlaywrightError) as problem:
+        outcome.problem = "\n".join(
+            [f"{len(outcome.proxy.settled())} of {len(sdk.calls())} were answered", str(problem), *said]
+        )
     finally:
         await context.close()
 

@@ -58,6 +58,8 @@ class Rig:
             "PATHLINE_DATABASE_URL": self.dsn,
             "PATHLINE_TOPIC_PREFIX": self.prefix,
             "PATHLINE_API_TOKEN": self.token,
+            # With every core busy with other tests an ack may take long; here only our proxy is to answer 503.
+            "PATHLINE_ACK_SECONDS": "30",
         }
         return Program(name, env, self.folder)
 
