@@ -60,17 +60,15 @@ class _Batch:
         self.bytes = 0
         self.last: Line | BadLine | None = None
 
-    def add(self, line: Line | BadLine) -> None:
+    def add(self, line: Line | BadLine) -> bool:
+        """Put a line in; whether it is full now."""
         self.last = line
-        if isinstance(line, Line):
-            self.good.append(line)
-            self.bytes += len(line.call)
-        else:
+        if isinstance(line, BadLine):
             self.bad.append(line)
-
-    @property
-    def full(self) -> bool:
-        return len(self.good) >= BATCH_CALLS or self.bytes >= BATCH_BYTES or len(self.bad) >= BATCH_CALLS
+            return len(self.bad) >= BATCH_CALLS
+        self.good.append(line)
+        self.bytes += len(line.call)
+        return len(self.good) >= BATCH_CALLS or self.bytes >= BATCH_BYTES
 
 
 class _Place:
@@ -185,8 +183,7 @@ async def _dropped(under_way: deque[_Sending]) -> None:
 def _batches(source: Iterator[Line | BadLine]) -> Iterator[_Batch]:
     batch = _Batch()
     for line in source:
-        batch.add(line)
-        if batch.full:
+        if batch.add(line):
             yield batch
             batch = _Batch()
     if batch.last is not None:
