@@ -6,12 +6,17 @@ envelope; readers decode the whole. `encode` and `decode` are the two ends of th
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Final
 
 import msgspec
 
-VERSION: Final = 1
+VERSION: Final = 2
+"""Since 2 a record does not say again what its call says (the message id) or what is the same (the time it occurred
+and the time it was received): a tenth of its bytes. Records of version 1 say all of it, and are read as ever."""
+
+
+_UNSAID: Final = datetime(1, 1, 1, tzinfo=UTC)
 
 
 class Call(msgspec.Struct, rename="camel", gc=False):
@@ -24,13 +29,14 @@ class Call(msgspec.Struct, rename="camel", gc=False):
     anonymous_id: Any = None
     previous_id: Any = None
     group_id: Any = None
+    message_id: Any = None
     properties: msgspec.Raw = msgspec.Raw(b"{}")
     traits: msgspec.Raw = msgspec.Raw(b"{}")
     context: Any = None
 
 
 class Accepted(msgspec.Struct, gc=False):
-    """The value of a record. Times are UTC."""
+    """The value of a record, as `decode` gives it. Times are UTC."""
 
     v: int
     source: str
@@ -39,31 +45,17 @@ class Accepted(msgspec.Struct, gc=False):
     library: str
     """What kind of sender: web, app, server or other."""
     received_at: datetime
-    occurred_at: datetime
-    """By the sender's clock, corrected."""
-    message_id: str
     call: Call
+    occurred_at: datetime = _UNSAID
+    """By the sender's clock, corrected; the time of receipt where the record says none."""
+    message_id: str = ""
+    """The call's own where the record says none."""
     clamped: bool = False
     historical: bool = False
     privacy_signal: bool = False
     """Whether the browser that sent it sends Global Privacy Control."""
     shared: Any = None
     """The context of the batch that the call came in, where there was one."""
-
-
-class _Head(msgspec.Struct, omit_defaults=True, gc=False):
-    """All of the record but the two parts that are copied as bytes."""
-
-    v: int
-    source: str
-    namespace: str
-    trusted: bool
-    library: str
-    received_at: datetime
-    occurred_at: datetime
-    message_id: str
-    clamped: bool = False
-    historical: bool = False
 
 
 class _Common(msgspec.Struct, omit_defaults=True, gc=False):
@@ -88,7 +80,15 @@ def decode(value: bytes) -> Accepted:
     Raises:
         msgspec.DecodeError: it is no accepted touchpoint.
     """
-    return _decoder.decode(value)
+    record = _decoder.decode(value)
+    if record.occurred_at is _UNSAID:
+        record.occurred_at = record.received_at
+    if not record.message_id:
+        if type(record.call.message_id) is not str:
+            message = "neither the record nor its call has a message id"
+            raise msgspec.ValidationError(message)
+        record.message_id = record.call.message_id
+    return record
 
 
 def encode(
@@ -100,26 +100,33 @@ def encode(
     library: str,
     received_at: datetime,
     occurred_at: datetime,
-    message_id: str,
+    message_id: str | None,
     clamped: bool = False,
     historical: bool = False,
+    privacy_signal: bool = False,
     shared: bytes | None = None,
 ) -> bytes:
-    """The value of a record. `call` and `shared` are JSON objects, checked by then, that stay as they were sent."""
-    head = _encoder.encode(
-        _Head(
-            VERSION, source, namespace, trusted, library, received_at, occurred_at, message_id, clamped, historical
-        )
-    )  # fmt: skip
-    if shared is None:
-        return b'%b,"call":%b}' % (head[:-1], call)
-    return b'%b,"shared":%b,"call":%b}' % (head[:-1], shared, call)
+    """The value of a record.
+
+    `call` and `shared` are JSON objects, checked by then, that stay as they were sent. `message_id` is None where it is
+    the call's own: text, and not empty.
+    """
+    envelope = Envelope(
+        source=source,
+        namespace=namespace,
+        trusted=trusted,
+        received_at=received_at,
+        historical=historical,
+        privacy_signal=privacy_signal,
+        shared=shared,
+    )
+    return envelope.around(call, library, occurred_at, message_id, clamped=clamped)
 
 
 class Envelope:
-    """What `encode` writes for the calls of one request, with what they share encoded once."""
+    """What stands around the calls of one request, with what they share encoded once."""
 
-    __slots__ = ("_by_library", "_clamped", "_received_at", "_start", "_then", "_to_call")
+    __slots__ = ("_by_library", "_received_at", "_start", "_to_call")
 
     def __init__(
         self,
@@ -136,23 +143,25 @@ class Envelope:
         common = _encoder.encode(_Common(VERSION, source, namespace, trusted, received_at, historical, privacy_signal))
         self._start = common[:-1]
         self._received_at = received_at
-        self._then = _encoder.encode(received_at)
         self._to_call = b',"call":' if shared is None else b',"shared":%b,"call":' % shared
-        self._clamped = b',"clamped":true' + self._to_call
         self._by_library: dict[str, bytes] = {}
 
     def around(
-        self, call: bytes, library: str, occurred_at: datetime, message_id: str, *, clamped: bool = False
+        self, call: bytes, library: str, occurred_at: datetime, message_id: str | None, *, clamped: bool = False
     ) -> bytes:
         """The value of a record. `call` is a JSON object, checked by then, that stays as it was sent."""
-        # Most calls of servers give no time of their own: it is encoded once with the receipt's.
-        when = self._then if occurred_at is self._received_at else _encoder.encode(occurred_at)
-        start = self._by_library.get(library) or self._start_for(library)
-        to_call = self._clamped if clamped else self._to_call
-        return b"".join((start, when, b',"message_id":', _encoder.encode(message_id), to_call, call, b"}"))
+        if message_id is None and occurred_at is self._received_at and not clamped:
+            # Most calls of servers: of those that are sent as they occur nothing is said that is not said of all.
+            return b"".join((self._by_library.get(library) or self._start_for(library), call, b"}"))
+        more = b"" if occurred_at is self._received_at else b',"occurred_at":%b' % _encoder.encode(occurred_at)
+        if message_id is not None:
+            more += b',"message_id":%b' % _encoder.encode(message_id)
+        if clamped:
+            more += b',"clamped":true'
+        return b'%b,"library":%b%b%b%b}' % (self._start, _encoder.encode(library), more, self._to_call, call)
 
     def _start_for(self, library: str) -> bytes:
-        """What comes before the time, for a kind of sender: there are four, kept for the calls that follow."""
-        start = b'%b,"library":%b,"occurred_at":' % (self._start, _encoder.encode(library))
+        """What comes before the call, for a kind of sender: there are four, kept for the calls that follow."""
+        start = b'%b,"library":%b%b' % (self._start, _encoder.encode(library), self._to_call)
         self._by_library[library] = start
         return start

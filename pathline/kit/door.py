@@ -9,10 +9,10 @@ from http import HTTPStatus
 from typing import Any, Final, NamedTuple
 
 import httptools
-import orjson
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from pathline.kit.exchange import Exchange, Header, Reply, ShortCuts, encoded
+from pathline.kit.refusal import BAD_REQUEST, HEADERS_TOO_LARGE, TOO_MANY, TOO_SLOW, Refusal
 
 KIBIBYTE: Final = 1_024
 
@@ -25,29 +25,6 @@ LOOKS_PER_LIMIT: Final = 8
 
 PIPELINED_MAX: Final = 100
 """Requests that are read before the one in front of them is answered; a line on which more wait ends behind them."""
-
-RETRY_AFTER_SECONDS: Final = 2
-"""What one who is turned away for want of room is asked to wait."""
-
-
-class Refusal(NamedTuple):
-    """Why a connection is turned away."""
-
-    code: str
-    status: HTTPStatus
-    message: str
-
-
-BAD_REQUEST: Final = Refusal("bad_request", HTTPStatus.BAD_REQUEST, "this is no HTTP request")
-TOO_SLOW: Final = Refusal("body_timeout", HTTPStatus.REQUEST_TIMEOUT, "the request did not arrive in time")
-HEADERS_TOO_LARGE: Final = Refusal(
-    "headers_too_large",
-    HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
-    "the request line and headers are larger than is read here",
-)
-TOO_MANY: Final = Refusal(
-    "too_many_connections", HTTPStatus.SERVICE_UNAVAILABLE, "as many connections are open as may be; try again"
-)
 
 
 _DROPPED: Final[deque[tuple[bytes, bytes]]] = deque(maxlen=0)
@@ -219,7 +196,7 @@ class BoundedProtocol(HttpToolsProtocol):
             exchange.begin()
         elif not self._turned_away:
             self.cycle = None
-            self._start_asgi(exchange.headers)
+            self._start_asgi(exchange.lines)
             if exchange.body:
                 super().on_body(exchange.body)
 
@@ -255,9 +232,12 @@ class BoundedProtocol(HttpToolsProtocol):
         """A request begins. Its scope is made when it is known that it needs one."""
         self.url = b""
         self.headers = []
-        self.expect_100_continue = False
         self._in_head = True
         self.begun = self.loop.time()
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """A header. What it says is looked at when all are there."""
+        self.headers.append((name.lower(), value))
 
     def on_headers_complete(self) -> None:
         """Its head is there: look at it before anybody works on it."""
@@ -276,30 +256,31 @@ class BoundedProtocol(HttpToolsProtocol):
             return
         path, _, query = self.url.partition(b"?")
         answering = self._door.short_cuts.get(path)
-        if answering is not None and self._is_usual():
-            self.cycle = self._held_back = Exchange(
-                self, answering, query, self.headers, keep_alive=self.parser.should_keep_alive()
-            )
+        if answering is not None and self._is_usual(by_name := dict(self.headers)):
+            exchange = Exchange(self, answering, keep_alive=self.parser.should_keep_alive())
+            exchange.query, exchange.headers, exchange.lines = query, by_name, self.headers
+            self.cycle = self._held_back = exchange
         else:
             self._start_asgi(self.headers)
         self.headers = _DROPPED  # type: ignore[assignment]
 
-    def _is_usual(self) -> bool:
+    def _is_usual(self, headers: dict[bytes, bytes]) -> bool:
         """Whether a request may take a short cut, by its head and what is before it."""
         return (
             self.parser.get_method() == b"POST"
             and self.parser.get_http_version() == "1.1"
-            and not self.expect_100_continue
+            and b"expect" not in headers
             and not self._paused
             and (self.cycle is None or self.cycle.response_complete)
         )
 
     def _start_asgi(self, headers: list[Header]) -> None:
         """Begin the request as uvicorn does."""
-        url, expects = self.url, self.expect_100_continue
+        url = self.url
         super().on_message_begin()
-        self.url, self.expect_100_continue = url, expects
-        self.headers += headers
+        self.url = url
+        for header in headers:
+            super().on_header(*header)
         super().on_headers_complete()
         self.headers = _DROPPED  # type: ignore[assignment]
 
@@ -385,7 +366,7 @@ class BoundedProtocol(HttpToolsProtocol):
             # Else an answer is under way, and ends the line.
             self.cycle.keep_alive = False
             return
-        self.transport.write(_raw(refusal))
+        self.transport.write(refusal.raw())
         self._door.on_refusal(refusal.status)
         self.transport.write_eof()
         self.loop.call_later(LINGER_SECONDS, self.transport.close)
@@ -399,12 +380,3 @@ class BoundedProtocol(HttpToolsProtocol):
             # One who was answered before all of the body was there gets no second answer to it.
             return self._in_head
         return not cycle.response_started and cycle.more_body and not self.pipeline
-
-
-def _raw(refusal: Refusal) -> bytes:
-    """A whole HTTP answer."""
-    content = orjson.dumps({"success": False, "code": refusal.code, "message": refusal.message})
-    again = refusal.status is HTTPStatus.SERVICE_UNAVAILABLE
-    retry = f"retry-after: {RETRY_AFTER_SECONDS}\r\n" if again else ""
-    head = f"content-type: application/json\r\ncontent-length: {len(content)}\r\n{retry}connection: close\r\n\r\n"
-    return STATUS_LINE[refusal.status] + head.encode() + content

@@ -68,22 +68,23 @@ class Exchange:
     """One request on its way. The connection sees in it what it would see in uvicorn's cycle of an ASGI request."""
 
     __slots__ = (
-        "_answering", "_connection", "_query", "_work", "body", "disconnected", "headers", "keep_alive", "more_body",
-        "response_complete",
+        "_answering", "_connection", "_work", "body", "disconnected", "headers", "keep_alive", "lines", "more_body",
+        "query", "response_complete",
     )  # fmt: skip
 
     message_event: Final = _Nobody()
     response_started: Final = False
     """The answer is written in one piece."""
 
-    def __init__(
-        self, connection: Connection, answering: Answering, query: bytes, headers: list[Header], *, keep_alive: bool
-    ) -> None:
+    headers: dict[bytes, bytes]
+    lines: list[Header]
+    """The headers as they came."""
+    query: bytes
+
+    def __init__(self, connection: Connection, answering: Answering, *, keep_alive: bool) -> None:
         """Of a request whose head is there."""
         self._connection = connection
         self._answering = answering
-        self._query = query
-        self.headers = headers
         self._work: Coroutine[Any, None, Reply] | None = None
         self.body = b""
         self.disconnected = False
@@ -93,7 +94,7 @@ class Exchange:
 
     def begin(self) -> None:
         """All of it is there: run until the first wait. Nearly always there is but one."""
-        whole = Whole(self._query, dict(self.headers), self._connection.client, self.body)
+        whole = Whole(self.query, self.headers, self._connection.client, self.body)
         self._work = self._answering(whole)
         self._go_on()
 

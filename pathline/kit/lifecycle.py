@@ -28,8 +28,11 @@ class AddressTakenError(Exception):
         self.address = address
 
 
-def bind(address: str, *, backlog: int = 2_048) -> socket.socket:
-    """A socket that listens on `host:port` (port 0: a free one). Raises AddressTakenError."""
+def bind(address: str, *, backlog: int = 2_048, shared: bool = False) -> socket.socket:
+    """A socket that listens on `host:port` (port 0: a free one), `shared` with others that say so, too.
+
+    Raises AddressTakenError.
+    """
     host, port = split_address(address)
     try:
         family, _kind, _protocol, _name, where = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
@@ -39,6 +42,8 @@ def bind(address: str, *, backlog: int = 2_048) -> socket.socket:
         raise AddressTakenError(address, unknown.strerror or str(unknown)) from unknown
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if shared:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         listener.bind(where)
         listener.listen(backlog)
         listener.settimeout(0)
@@ -72,15 +77,17 @@ async def serve(
     started: asyncio.Event | None = None,
     door: Door | None = None,
     proxy_headers: bool = True,
+    shared: bool = False,
 ) -> None:
     """Serve the ASGI `app` on `address` in this loop until `stop`, then let running requests end.
 
     `drain_seconds` bounds that end. `started` is set once connections are taken. `door` has the limits of connections,
     the defaults where none is given. Without `proxy_headers` the peer is who it is, whatever X-Forwarded-For says.
+    A `shared` address is that of several processes: the system spreads connections over them.
     Raises AddressTakenError.
     """
     door = door or Door()
-    listener = bind(address)
+    listener = bind(address, shared=shared)
     config = uvicorn.Config(
         app,
         http=door.protocol,  # type: ignore[arg-type]

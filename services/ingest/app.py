@@ -72,6 +72,7 @@ async def main(stop: asyncio.Event) -> None:
                     drain_seconds=DRAIN_SECONDS,
                     door=door,
                     proxy_headers=False,
+                    shared=settings.collector_shared,
                 )
             finally:
                 stop.set()

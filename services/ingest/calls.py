@@ -18,14 +18,11 @@ from pathline.storage.keys import Addresses
 from services.ingest import addresses, clock, text
 from services.ingest.codes import Refused
 from services.ingest.passes import BAD_EVENT
+from services.ingest.senders import sender_of
 from services.ingest.subject import NOTHING, Fields, Subject, person_named, subject, thing_named
 
 MESSAGE_ID_MAX: Final = 100
 """Characters of a message id."""
-
-LIBRARY_NAME_MAX: Final = 100
-LIBRARY_NAMES_KNOWN: Final = 256
-"""Names of SDKs remembered; there are some dozens."""
 
 NO_CONTEXT: Final = (b"", b"null", b"{}")
 """What a context is written as that says nothing."""
@@ -37,12 +34,6 @@ EVENTS_KNOWN: Final = 1_024
 _TYPES: Final = frozenset(CALL_TYPES)
 _NAMING: Final = frozenset(THING_PROPERTIES.values())
 _SCANNED: Final = "Shipment Scanned"
-_LIBRARIES: Final = (
-    ("app", ("android", "kotlin", "swift", "-ios", "flutter", "react-native", "react_native", "xamarin", "unity")),
-    ("web", ("analytics.js", "analytics-next", "javascript", "pathline.js")),
-    ("server", ("node", "python", "ruby", "php", "java", "-go", "net", "rust", "server")),
-)
-"""What kind of sender an SDK is, by a part of its name; the first that fits."""
 
 
 class Demands(NamedTuple):
@@ -214,19 +205,24 @@ def record(raw: bytes, item: Item, kind: Any, receipt: Receipt) -> Record | Refu
     report = _track(item, receipt) if kind == "track" else _other(item, kind, receipt)
     if type(report) is Refused:
         return report
-    named = None if report else _person(item, kind, receipt.namespace, around)
-    if named is None and kind == "track" and item.properties:
-        named = thing_named(receipt.namespace, item.properties)
+    named = None
+    if not report and item.user_id is not None:
+        # An act is of a person. A user id needs no look at the rest.
+        named = subject(receipt.namespace, "user_id", item.user_id)
     if named is None:
-        return _NO_SUBJECT
+        named = _named(item, kind, receipt.namespace, around, report=report)
+        if named is None:
+            return _NO_SUBJECT
     when = _when(item, receipt)
     if type(when) is Refused:
         return when
-    message_id = item.message_id
-    if type(message_id) is not str or not 0 < len(message_id) <= MESSAGE_ID_MAX:
-        message_id = _other_id(raw, message_id, kind)
-        if type(message_id) is Refused:
-            return message_id
+    # None: it stays where it is, in the call.
+    given, message_id = item.message_id, None
+    if type(given) is not str or not 0 < len(given) <= MESSAGE_ID_MAX:
+        other = _other_id(raw, given, kind)
+        if isinstance(other, Refused):
+            return other
+        message_id = other
     if item.type != kind or item.write_key is not None or around.address is not None:
         raw = _tidied(raw, kind, around.address, receipt.addresses)
     value = receipt.envelope.around(raw, around.sender, when.occurred_at, message_id, clamped=when.clamped)
@@ -364,13 +360,16 @@ def _is_status(value: object) -> bool:
     return type(value) is str and value in SHIPMENT_STATUSES
 
 
-def _person(item: Item, kind: str, namespace: str, around: Surroundings) -> Subject | None:
-    """Whom an act is of. A user id needs no look at the rest."""
-    if item.user_id is not None and (user := subject(namespace, "user_id", item.user_id)) is not None:
-        return user
-    # The traits of a group call are the account's: its mailbox is nobody's own.
-    own = item.traits or NOTHING if kind != "group" else NOTHING
-    return person_named(namespace, item.anonymous_id, (own, around.traits, item.properties or NOTHING), around.device)
+def _named(item: Item, kind: str, namespace: str, around: Surroundings, *, report: bool) -> Subject | None:
+    """Whom an act is of that names no user, or what a track call is about."""
+    properties = item.properties or NOTHING
+    if not report:
+        # The traits of a group call are the account's: its mailbox is nobody's own.
+        own = item.traits or NOTHING if kind != "group" else NOTHING
+        places = (own, around.traits, properties)
+        if (person := person_named(namespace, item.anonymous_id, places, around.device)) is not None:
+            return person
+    return thing_named(namespace, properties) if kind == "track" else None
 
 
 def _tidied(raw: bytes, kind: str, address: object, keep: Addresses) -> bytes:
@@ -381,18 +380,3 @@ def _tidied(raw: bytes, kind: str, address: object, keep: Addresses) -> bytes:
         fields["context"] = msgspec.Raw(addresses.in_context(fields["context"], address, keep))
     fields["type"] = msgspec.Raw(b'"%b"' % kind.encode())
     return msgspec.json.encode(fields)
-
-
-def sender_of(library: object) -> str | None:
-    """What kind of sender an SDK is by the `library` of its context, or None."""
-    name = library.get("name") if isinstance(library, dict) else None
-    return _sender_named(name) if type(name) is str and len(name) <= LIBRARY_NAME_MAX else None
-
-
-@lru_cache(maxsize=LIBRARY_NAMES_KNOWN)
-def _sender_named(name: str) -> str | None:
-    lower = name.lower()
-    for kind, parts in _LIBRARIES:
-        if any(part in lower for part in parts):
-            return kind
-    return None

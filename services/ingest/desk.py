@@ -15,12 +15,12 @@ from pathline.contracts.letters import Around
 from services.ingest import addresses, calls, clock, passes, text
 from services.ingest.answers import ALL_STORED, Answer, refuse
 from services.ingest.body import TOO_LARGE, Body
-from services.ingest.calls import Item, Receipt, Record
+from services.ingest.calls import Item, Receipt, Record, When
 from services.ingest.codes import Refused, Rejected, refusal, stored_but
 from services.ingest.dialects import Translated
 from services.ingest.keyring import MISSING, Keyring
 from services.ingest.lanes import Headers, Lanes, NotStoredError
-from services.ingest.letters import DeadLetters, written
+from services.ingest.letters import Acks, DeadLetters, written
 from services.ingest.metrics import IngestMetrics
 from services.ingest.passes import Pass, Peer
 from services.ingest.receipts import receipt_of
@@ -88,11 +88,23 @@ class _Put(NamedTuple):
     letters: set[asyncio.Future[None]]
     """Of the dead letters."""
     rejected: list[Rejected]
-    first: Record | None
+    first: When | None
+    """The times of the first that was good."""
     clamped: int
     """Calls whose times were replaced."""
     stuck: bool
     """Whether a lane would not take its part: then nothing of the batch is answered for."""
+
+
+class _One(NamedTuple):
+    """What became of a single call, before its ack."""
+
+    answer: Answer
+    acks: Acks = ()
+    """Its own, or those of a dead letter."""
+    when: When | None = None
+    """Its times; None where it was refused."""
+    now: float = 0.0
 
 
 class Desk:
@@ -109,32 +121,54 @@ class Desk:
 
     async def take_one(self, request: Request, kind: str) -> Answer:
         """Store a single call of this type."""
-        item = calls.read(request.raw, self._settings.call_bytes_max)
-        if type(item) is Refused:
-            # Its key is known where a header or the query shows it.
-            known = None if isinstance(request.shown, Refused) else request.shown
-            return await self._one_refused(item, request, known, Around(kind, privacy_signal=request.peer.private))
-        assert isinstance(item, Item)
-        key = self._admitted(request, item.write_key, 1)
-        if type(key) is Answer:
-            return key
-        assert isinstance(key, Pass)
-        receipt, now = self._receipt(key, request, historical=item.historical is True)
-        record = _recorded(request.raw, item, kind, receipt)
-        if type(record) is Refused:
-            return await self._one_refused(record, request, key, Around(kind, privacy_signal=request.peer.private))
-        assert isinstance(record, Record)
+        answer, acks, when, now = self._put_one(request, kind)
+        if when is None:
+            await written(acks)
+            return answer
         try:
-            for ack in request.lanes.lane_of(record.hash).add((record,), int(now * 1_000), request.traced):
+            for ack in acks:
                 await ack
         except NotStoredError:
             self._metrics.unstored.inc()
             return refuse(_NO_ACK)
-        self._note(record, now, 1, int(record.when.clamped))
-        return ALL_STORED
+        self._note(when, now, 1, int(when.clamped))
+        return answer
+
+    def _put_one(self, request: Request, kind: str) -> _One:
+        """Put a single call in its lane. As in `_put_batch`, what was made of it is not kept until its ack."""
+        item = calls.read(request.raw, self._settings.call_bytes_max)
+        if type(item) is Refused:
+            # Its key is known where a header or the query shows it.
+            known = None if isinstance(request.shown, Refused) else request.shown
+            return self._one_refused(item, request, known, kind)
+        assert isinstance(item, Item)
+        key = self._admitted(request, item.write_key, 1)
+        if type(key) is Answer:
+            return _One(key)
+        assert isinstance(key, Pass)
+        receipt, now = self._receipt(key, request, historical=item.historical is True)
+        record = _recorded(request.raw, item, kind, receipt)
+        if type(record) is Refused:
+            return self._one_refused(record, request, key, kind)
+        assert isinstance(record, Record)
+        try:
+            acks = request.lanes.lane_of(record.hash).add((record,), int(now * 1_000), request.traced)
+        except NotStoredError:
+            self._metrics.unstored.inc()
+            return _One(refuse(_NO_ACK))
+        return _One(ALL_STORED, acks, record.when, now)
 
     async def take_batch(self, request: Request) -> Answer:
         """Store the good calls of a batch; say which are not."""
+        put = self._put_batch(request)
+        return put if isinstance(put, Answer) else await self._settled(*put)
+
+    def _put_batch(self, request: Request) -> tuple[_Put, int, float] | Answer:
+        """Put the calls of a batch in their lanes; also how many they are, and when.
+
+        Not in the coroutine that waits for the acks: what was made of the calls is dropped here, while it is at hand.
+        To keep it until then cost an eighth more a call, in memory that had gone cold.
+        """
         read = _read_batch(request.raw)
         if isinstance(read, Refused):
             return refuse(read)
@@ -150,8 +184,7 @@ class Desk:
         raws = list(map(bytes, batch.batch))
         items = calls.read_all(whole, raws, receipt.call_bytes_max)
         around = Around(None, common.sent_text, batch.historical is True, common.shared, request.peer.private)
-        put = self._put(raws, items, receipt, request, int(now * 1_000), key, around)
-        return await self._settled(put, len(raws), now)
+        return self._put(raws, items, receipt, request, int(now * 1_000), key, around), len(raws), now
 
     async def take_translated(self, request: Request, translated: Translated) -> Answer:
         """Store the good calls of a request in another dialect."""
@@ -236,7 +269,7 @@ class Desk:
             # Else all of it comes again.
             for raw, why in refused:
                 letters.update(self._letters.put(raw, why, key, receipt.received_at, around, request.traced))
-        return _Put(acks, letters, rejected, records[0] if records else None, clamped, stuck)
+        return _Put(acks, letters, rejected, records[0].when if records else None, clamped, stuck)
 
     async def _settled(self, put: _Put, count: int, now: float) -> Answer:
         """The answer to so many calls, once all that were put in lanes are acked."""
@@ -314,20 +347,22 @@ class Desk:
         )
         return receipt, now
 
-    def _note(self, first: Record, now: float, count: int, clamped: int) -> None:
+    def _note(self, first: When, now: float, count: int, clamped: int) -> None:
         """Count what was stored; of a batch the first call speaks for the time it was under way."""
         self._metrics.accepted.inc(count)
         if clamped:
             self._metrics.clamped.inc(clamped)
-        if first.when.sent_at is not None:
-            self._metrics.sent_seconds.observe(max(0.0, now - first.when.sent_at.timestamp()))
+        if first.sent_at is not None:
+            self._metrics.sent_seconds.observe(max(0.0, now - first.sent_at.timestamp()))
 
-    async def _one_refused(self, refused: Refused, request: Request, key: Pass | None, around: Around) -> Answer:
-        """The answer to a single call that is refused. Without a key that is known and may be used nothing is kept."""
+    def _one_refused(self, refused: Refused, request: Request, key: Pass | None, kind: str) -> _One:
+        """A single call that is refused. Without a key that is known and may be used nothing is kept."""
         self._metrics.touchpoints.labels(refused.code).inc()
-        if key is not None:
-            await written(self._letters.put(request.raw, refused, key, datetime.now(UTC), around, request.traced))
-        return refuse(refused)
+        if key is None:
+            return _One(refuse(refused))
+        around = Around(kind, privacy_signal=request.peer.private)
+        letters = self._letters.put(request.raw, refused, key, datetime.now(UTC), around, request.traced)
+        return _One(refuse(refused), letters)
 
 
 def _recorded(raw: bytes, item: Item, kind: str, receipt: Receipt) -> Record | Refused:

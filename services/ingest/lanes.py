@@ -122,15 +122,18 @@ class Lane:
             message = "the partition gives no ack"
             raise NotStoredError(message)
         group = self._waiting[-1] if self._waiting else self._begun()
-        append = group.records.append
-        stored: set[asyncio.Future[None]] = set()
+        append, before = group.records.append, group.count
+        stored = {group.stored}
         for record in records:
             if append(timestamp=timestamp_ms, key=record.key, value=record.value, headers=headers) is None:
+                if group.count == before:
+                    # It was full: nothing of ours is in it.
+                    stored.clear()
                 group = self._begun()
                 append = group.records.append
                 append(timestamp=timestamp_ms, key=record.key, value=record.value, headers=headers)
+                stored.add(group.stored)
             group.count += 1
-            stored.add(group.stored)
         return stored
 
     def _begun(self) -> _Group:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from datetime import datetime
 
 from pathline.contracts import accepted
-from services.ingest import calls
 from services.ingest.calls import Receipt
 from services.ingest.passes import Pass
+from services.ingest.senders import sender_of
 from services.ingest.subject import NOTHING, Fields
 
 
@@ -52,7 +52,7 @@ def receipt_of(
         key.trusted,
         received_at,
         min(call_bytes_max, key.call_bytes_max or call_bytes_max) - len(shared or b""),
-        calls.sender_of(context.get("library")) or ("server" if key.trusted else "web"),
+        sender_of(context.get("library")) or ("server" if key.trusted else "web"),
         sent_at,
         context,
         key.events,

@@ -72,6 +72,10 @@ class IngestSettings(Settings):
     keys_seconds: float = Field(
         default=2.0, ge=0.1, le=5.0, description="How often the write keys are read again, in seconds."
     )
+    collector_shared: bool = Field(
+        default=False,
+        description="Whether several collectors of a machine share the address (Linux), one for each processor.",
+    )
     leave_seconds: float = Field(
         default=0.0,
         ge=0.0,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from itertools import accumulate, repeat
+from itertools import accumulate
 from typing import Final
 
 from services.ingest.codes import Refused
@@ -49,7 +49,8 @@ def are_sound(whole: bytes, calls: Sequence[bytes]) -> bool:
         return False
     if _BACKSLASH in whole and b"\\u0000" in whole:
         return False
-    objects = max(map(bytes.count, calls, repeat(b"{")))
+    # The openings are counted by what is missing without them: `count` looks at each byte, `replace` flies over most.
+    objects = max([len(call) - len(call.replace(b"{", b"")) for call in calls])
     return objects + max([call.count(b"[") for call in calls if _ARRAY in call], default=0) <= DEPTH_MAX
 
 

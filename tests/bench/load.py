@@ -23,12 +23,16 @@ class LoadError(Exception):
     """The server answered anything but a plain success."""
 
 
-def request(kind: str, body: bytes, key: str) -> bytes:
-    """The bytes of a POST to `/v1/KIND`."""
+REFUSED_END: Final = b"}"
+"""The end of any answer, where a refusal is what is measured."""
+
+
+def request(kind: str, body: bytes, key: str, *, more: str = "") -> bytes:
+    """The bytes of a POST to `/v1/KIND`, with `more` lines in its head."""
     basic = base64.b64encode(f"{key}:".encode()).decode()
     head = (
         f"POST /v1/{kind} HTTP/1.1\r\nHost: bench\r\nAuthorization: Basic {basic}\r\n"
-        f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+        f"Content-Type: application/json\r\n{more}Content-Length: {len(body)}\r\n\r\n"
     )
     return head.encode() + body
 
@@ -36,10 +40,18 @@ def request(kind: str, body: bytes, key: str) -> bytes:
 class _Connection(asyncio.Protocol):
     """One kept connection. `answered` is called for each answer and gives the next request, or None for a pause."""
 
-    def __init__(self, answered: Callable[[_Connection], bytes | None], failed: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        answered: Callable[[_Connection], bytes | None],
+        failed: Callable[[str], None],
+        ending: bytes = ANSWER_END,
+    ) -> None:
         self._answered = answered
         self._failed = failed
+        self._ending = ending
         self._buffer = b""
+        self.due = 0.0
+        """When its request was due, by the loop's clock, where that is asked."""
         self.transport: asyncio.Transport | None = None
         self.lost = False
 
@@ -54,7 +66,7 @@ class _Connection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         self._buffer += data
-        if not self._buffer.endswith(ANSWER_END):
+        if not self._buffer.endswith(self._ending):
             if self._buffer.endswith(b"}") and not self._buffer.startswith(b"HTTP/1.1 200"):
                 self.lost = True
                 self._failed(self._buffer.decode("utf-8", "replace")[:500])
@@ -69,11 +81,13 @@ class _Connection(asyncio.Protocol):
         self._failed(f"the connection was lost: {exc}")
 
 
-async def closed(port: int, requests: Sequence[bytes], *, connections: int = CONNECTIONS) -> float:
+async def closed(
+    port: int, requests: Sequence[bytes], *, connections: int = CONNECTIONS, ending: bytes = ANSWER_END
+) -> float:
     """Seconds until all these were answered, with so many connections that each wait for their answer.
 
     Raises:
-        LoadError: an answer was not a success.
+        LoadError: an answer did not end with `ending`.
     """
     done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
     rest = iter(requests)
@@ -90,7 +104,7 @@ async def closed(port: int, requests: Sequence[bytes], *, connections: int = CON
         if not done.done():
             done.set_exception(LoadError(reason))
 
-    opened = await _open(port, min(connections, len(requests)), answered, failed)
+    opened = await _open(port, min(connections, len(requests)), answered, failed, ending)
     started = time.perf_counter()
     for connection in opened:
         connection.send(next(rest))
@@ -102,11 +116,16 @@ async def closed(port: int, requests: Sequence[bytes], *, connections: int = CON
 
 
 async def _open(
-    port: int, count: int, answered: Callable[[_Connection], bytes | None], failed: Callable[[str], None]
+    port: int,
+    count: int,
+    answered: Callable[[_Connection], bytes | None],
+    failed: Callable[[str], None],
+    ending: bytes = ANSWER_END,
 ) -> list[_Connection]:
     loop = asyncio.get_running_loop()
     made = [
-        await loop.create_connection(lambda: _Connection(answered, failed), "127.0.0.1", port) for _ in range(count)
+        await loop.create_connection(lambda: _Connection(answered, failed, ending), "127.0.0.1", port)
+        for _ in range(count)
     ]
     return [connection for _transport, connection in made]
 
@@ -125,8 +144,10 @@ class Open:
         self._connections = connections
         self._free: deque[_Connection] = deque()
         self._busy: set[_Connection] = set()
-        self._owed: deque[bytes] = deque()
+        self._owed: deque[tuple[bytes, float]] = deque()
         self.failure: str | None = None
+        self.waits: list[float] = []
+        """Seconds from when each request was due to its answer, of those that were posted with that."""
 
     async def open(self) -> None:
         """Open the connections that are missing: a server ends those that were idle for long."""
@@ -134,24 +155,28 @@ class Open:
         missing = self._connections - len(self._free) - len(self._busy)
         self._free += await _open(self._port, missing, self._answered, self._failed)
 
-    def post(self, data: bytes) -> None:
-        """Send now, or as soon as a connection is free."""
+    def post(self, data: bytes, due: float = 0.0) -> None:
+        """Send now, or as soon as a connection is free; `due` is when it should have been sent."""
         while self._free:
             # The one that was idle longest, so that none is idle for long.
             connection = self._free.popleft()
             if not connection.lost:
                 self._busy.add(connection)
+                connection.due = due
                 connection.send(data)
                 return
-        self._owed.append(data)
+        self._owed.append((data, due))
 
     def close(self) -> None:
         """Close the connections."""
         _close([*self._free, *self._busy])
 
     def _answered(self, connection: _Connection) -> bytes | None:
+        if connection.due:
+            self.waits.append(asyncio.get_running_loop().time() - connection.due)
         if self._owed:
-            return self._owed.popleft()
+            data, connection.due = self._owed.popleft()
+            return data
         self._busy.discard(connection)
         self._free.append(connection)
         return None

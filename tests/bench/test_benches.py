@@ -35,7 +35,18 @@ def held(figures: list[Figure]) -> list[str]:
 @pytest.mark.integration
 async def test_collector_and_stitcher_are_measured_against_their_baselines(platform: Platform) -> None:
     figures = await collector.run(platform, events=400, rounds=1)
-    assert held(figures) == ["at most 2 times the bare collector"] * 2
+    assert held(figures) == [
+        "at most 1.4 times the bare collector",
+        "at most 1.67 times, or it is no limit",
+        "at most 1.5 times the bare collector",
+        "at most 1.67 times, or it is no limit",
+        "at most 1.5 times plain",
+        "at most 1 times accepted",
+        "at most 1 times accepted",
+        "at most 1 times 64",
+        "at most 1.1 times one",
+        "at most 20 ms",
+    ]
     figures = await stitcher.run(platform, records_a_round=3_000, rounds=1)
     assert held(figures) == ["at least 0.35 of a bare insert + upsert of the same rows"]
 

@@ -22,7 +22,7 @@ times = st.datetimes(min_value=datetime(1970, 1, 1), max_value=datetime(2199, 1,
 heads = st.fixed_dictionaries(
     {
         "source": texts, "namespace": texts, "trusted": st.booleans(), "library": texts, "received_at": times,
-        "occurred_at": times, "message_id": texts,
+        "occurred_at": times, "message_id": texts.filter(bool),
     },
     optional={"clamped": st.booleans(), "historical": st.booleans()},
 )  # fmt: skip
@@ -52,6 +52,37 @@ def test_what_is_written_is_read(head: dict[str, Any], call: dict[str, Any], sha
         assert getattr(record.call, field) == call.get(name)
     assert orjson.loads(bytes(record.call.properties)) == call.get("properties", {})
     assert orjson.loads(bytes(record.call.traits)) == call.get("traits", {})
+
+
+def test_a_record_says_nothing_twice() -> None:
+    """Neither a message id that stands in the call nor a time of occurrence that is the one of receipt."""
+    now = datetime(2026, 1, 1, tzinfo=UTC)
+    given: dict[str, Any] = {
+        "source": "s", "namespace": "n", "trusted": True, "library": "web", "received_at": now, "occurred_at": now,
+    }  # fmt: skip
+    call = b'{"type":"track","messageId":"m"}'
+    value = accepted.encode(call, message_id=None, **given)
+    assert b"occurred_at" not in value
+    assert b"message_id" not in value
+    record = accepted.decode(value)
+    assert (record.message_id, record.occurred_at) == ("m", now)
+    made_up = accepted.decode(accepted.encode(call, message_id="h-1", **given))
+    assert made_up.message_id == "h-1"
+    with pytest.raises(msgspec.DecodeError):
+        accepted.decode(accepted.encode(b'{"type":"track"}', message_id=None, **given))
+
+
+def test_a_record_of_version_1_is_read_as_it_was() -> None:
+    value = (
+        b'{"v":1,"source":"s","namespace":"n","trusted":true,"library":"web","received_at":"2026-01-01T00:00:01Z",'
+        b'"occurred_at":"2026-01-01T00:00:00Z","message_id":"m","clamped":true,"call":{"type":"page","messageId":7}}'
+    )
+    record = accepted.decode(value)
+    assert record.v == 1
+    assert record.message_id == "m"
+    assert record.occurred_at == datetime(2026, 1, 1, tzinfo=UTC)
+    assert record.received_at == datetime(2026, 1, 1, 0, 0, 1, tzinfo=UTC)
+    assert record.clamped
 
 
 def test_the_call_stays_as_it_was_sent_byte_by_byte() -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pathline.contracts import api
 from pathline.embedded.trouble import Code
-from pathline.kit import door
+from pathline.kit.refusal import BAD_REQUEST, HEADERS_TOO_LARGE, RETRY_AFTER_SECONDS, TOO_MANY, TOO_SLOW
 from services.ingest import codes
 from services.ingest.metrics import STATUSES
 
@@ -40,7 +40,7 @@ def test_the_page_tells_the_commands_codes() -> None:
 def test_every_code_is_given_somewhere_and_none_is_given_that_is_not_told() -> None:
     written = {
         code
-        for file in (*(ROOT / "services" / "ingest").rglob("*.py"), ROOT / "pathline" / "kit" / "door.py")
+        for file in (*(ROOT / "services" / "ingest").rglob("*.py"), ROOT / "pathline" / "kit" / "refusal.py")
         for code in WRITTEN.findall(file.read_text("utf-8"))
     }
     assert written == set(codes.CODES)
@@ -53,6 +53,6 @@ def test_a_status_of_a_code_is_one_of_the_metric_s() -> None:
 
 
 def test_the_door_says_what_the_collector_says_of_a_code() -> None:
-    for refusal in (door.BAD_REQUEST, door.TOO_SLOW, door.HEADERS_TOO_LARGE, door.TOO_MANY):
+    for refusal in (BAD_REQUEST, TOO_SLOW, HEADERS_TOO_LARGE, TOO_MANY):
         assert refusal.status == codes.Refused(refusal.code, "").status
-    assert door.RETRY_AFTER_SECONDS == codes.RETRY_AFTER_SECONDS
+    assert RETRY_AFTER_SECONDS == codes.RETRY_AFTER_SECONDS

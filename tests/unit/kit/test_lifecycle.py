@@ -92,6 +92,15 @@ def test_a_taken_address_is_an_error_that_names_it() -> None:
         lifecycle.bind("nowhere.invalid:80")
 
 
+def test_an_address_is_shared_only_by_those_who_say_so() -> None:
+    with lifecycle.bind("127.0.0.1:0", shared=True) as first:
+        address = f"127.0.0.1:{first.getsockname()[1]}"
+        with lifecycle.bind(address, shared=True) as second:
+            assert second.getsockname() == first.getsockname()
+        with pytest.raises(lifecycle.AddressTakenError):
+            lifecycle.bind(address)
+
+
 @pytest.mark.parametrize(("arguments", "signals", "status"), [([], 1, 0), (["slow"], 2, 130)])
 def test_one_signal_drains_and_a_second_ends_at_once(arguments: list[str], signals: int, status: int) -> None:
     with subprocess.Popen([sys.executable, "-c", WAITING, *arguments], stdout=subprocess.PIPE) as process:
