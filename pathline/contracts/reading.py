@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
@@ -19,6 +20,9 @@ _CHANNEL_ALIASES: Final = {"mobile": "app", "browser": "web"}
 
 NAME_LENGTH: Final = 200
 """Characters kept of an event's name."""
+
+_NUL: Final = re.compile(r"(?<!\\)((?:\\\\)*)\\u0000")
+"""The escape of a NUL; not the end of an escaped backslash and digits behind it."""
 
 _object = msgspec.json.Decoder(dict[str, Any])
 _empty: Final[dict[str, Any]] = {}
@@ -95,8 +99,11 @@ def _decoded(raw: msgspec.Raw) -> dict[str, Any]:
 def _body(call: Call) -> str:
     """What is shown of the call: the traits of an identify or group, else its properties, as they were sent."""
     raw = bytes(call.traits if call.type in {"identify", "group"} else call.properties)
+    if raw in (b"", b"null"):
+        return "{}"
+    text = raw.decode("utf-8", "replace")
     # PostgreSQL's json takes the escape of a NUL, but nothing after it can read it as text.
-    return raw.decode("utf-8", "replace").replace("\\u0000", "\\ufffd") if raw not in (b"", b"null") else "{}"
+    return _NUL.sub(r"\1\\ufffd", text) if "\\u0000" in text else text
 
 
 def _event(call: Call) -> str:
