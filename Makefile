@@ -10,6 +10,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 CODE := pathline services tests scripts
 TESTS ?= tests
+FUZZ_SECONDS ?= 300
 PYTEST_OPTIONS ?= -m "not bench"
 # Tests wait more than they compute: three at a time keep two processors busy.
 WORKERS ?= 3
@@ -49,6 +50,12 @@ unit: $(STAMP) ## The quick tests alone: no servers
 .PHONY: chaos
 chaos: $(STAMP) ## Kill, freeze and restart things under load, and check that nothing was lost or doubled
 	$(BIN)/pytest tests/chaos
+
+.PHONY: fuzz
+fuzz: $(STAMP) ## Search for FUZZ_SECONDS (300) for bytes that the decoder is not up to; they and the corpus stay in .fuzz
+	@mkdir -p .fuzz/corpus
+	$(BIN)/python -m tests.fuzz.decoder .fuzz/corpus tests/fuzz/corpus -dict=tests/fuzz/decoder.dict -max_len=4096 \
+	  -max_total_time=$(FUZZ_SECONDS) -artifact_prefix=.fuzz/
 
 .PHONY: lint
 lint: $(STAMP) ## Style and known mistakes
@@ -100,7 +107,7 @@ sdks: $(STAMP) ## The SDKs that the conformance tests run, in the user's cache
 
 .PHONY: clean
 clean: ## Remove caches and what was built
-	rm -rf dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf dist .fuzz .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
 	find $(CODE) -name __pycache__ -type d -prune -exec rm -rf {} +
 
 .PHONY: distclean

@@ -1,0 +1,51 @@
+"""The collector holds to its OpenAPI document whatever is made of it (Schemathesis), and never says 5xx but 503."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, Final
+
+import pytest
+import schemathesis
+from hypothesis import settings
+from schemathesis.checks import not_a_server_error
+from schemathesis.specs.openapi.checks import (
+    content_type_conformance,
+    response_headers_conformance,
+    response_schema_conformance,
+    status_code_conformance,
+)
+
+from services.ingest.document import document
+from tests.conftest import Stack
+from tests.support.attacked import Target, attacked
+
+pytestmark = pytest.mark.integration
+
+EXAMPLES: Final = 10
+"""Requests made of each operation."""
+
+CHECKS: Final = [
+    not_a_server_error,
+    status_code_conformance,
+    content_type_conformance,
+    response_headers_conformance,
+    response_schema_conformance,
+]
+SHORT: Final = r"^/v1/[a-z]$"
+"""Other names of addresses that are described alike."""
+
+schema = schemathesis.openapi.from_dict(document()).exclude(path_regex=SHORT)
+
+
+@pytest.fixture(scope="module")
+def target(stack: Stack, database: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Target]:
+    yield from attacked(stack, database, tmp_path_factory, "openapi")
+
+
+@schema.parametrize()
+@settings(max_examples=EXAMPLES, deadline=None, derandomize=True, database=None)
+def test_it_answers_as_its_document_says(case: schemathesis.Case[Any], target: Target) -> None:
+    case.call_and_validate(
+        base_url=f"http://{target.program.address}", headers={"authorization": "Bearer demo"}, checks=CHECKS
+    )
