@@ -18,6 +18,9 @@ class Bench(StrEnum):
     """What can be measured alone."""
 
     COLLECTOR = "collector"
+    OVERLOAD = "overload"
+    MEMORY = "memory"
+    IMPORT = "import"
     STITCHER = "stitcher"
     WHOLE = "whole"
 
@@ -30,13 +33,18 @@ def register(app: typer.Typer) -> None:
 def bench(
     *,
     only: Annotated[list[Bench] | None, typer.Option("--only", help="Measure this alone; may be given again.")] = None,
+    quick: Annotated[bool, typer.Option("--quick", help="The long ones shorter; the page stays as it is.")] = False,
     as_json: Annotated[str | None, typer.Option("--json", help="Also write the figures here; - for output.")] = None,
 ) -> None:
-    """The figures, as ratios: a table, and docs/benchmarks.md brought up to date. Needs a checkout; ten minutes."""
+    """The figures, as ratios: a table, and docs/benchmarks.md brought up to date. Needs a checkout; twenty minutes."""
     if not (CHECKOUT / "tests" / "bench" / "__main__.py").exists():
         said = f"The benches are in the checkout's tests/bench, and {CHECKOUT} has none. Run it from a checkout."
         raise TroubleError(Code.PART_FAILED, said)
     output = as_json if as_json in {None, "-"} else str(Path(as_json or "").absolute())
-    arguments = [*(f"--only={name}" for name in only or ()), *([] if output is None else [f"--json={output}"])]
+    arguments = [
+        *(f"--only={name}" for name in only or ()),
+        *(["--quick"] if quick else []),
+        *([] if output is None else [f"--json={output}"]),
+    ]
     done = subprocess.run([sys.executable, "-m", MODULE, *arguments], cwd=CHECKOUT, check=False)
     raise typer.Exit(done.returncode)

@@ -7,20 +7,22 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
+from xml.etree import ElementTree as ET
 
 import msgspec
 import pytest
+import pytest_asyncio
 
 from pathline.commands import bench
 from pathline.embedded.ports import free_port
 from pathline.embedded.trouble import TroubleError
 from tests.bench import __main__ as program
-from tests.bench import collector, load, report, stitcher, whole
+from tests.bench import collector, importing, ingest_memory, load, overload, report, stitcher, whole
 from tests.bench.figures import Figure, at_least, at_most
 from tests.bench.platform import ROOT, Platform, running
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def platform() -> AsyncIterator[Platform]:
     async with running() as started:
         yield started
@@ -33,6 +35,7 @@ def held(figures: list[Figure]) -> list[str]:
 
 
 @pytest.mark.integration
+@pytest.mark.asyncio(loop_scope="module")
 async def test_collector_and_stitcher_are_measured_against_their_baselines(platform: Platform) -> None:
     figures = await collector.run(platform, events=400, rounds=1)
     assert held(figures) == [
@@ -49,6 +52,24 @@ async def test_collector_and_stitcher_are_measured_against_their_baselines(platf
     ]
     figures = await stitcher.run(platform, records_a_round=3_000, rounds=1)
     assert held(figures) == ["at least 0.35 of a bare insert + upsert of the same rows"]
+    assert held(await ingest_memory.run(platform, count=500)) == [
+        "at most 1.02 times, after a warm-up", "at most 120 MiB",
+    ]  # fmt: skip
+    assert held(await importing.run(platform, count=1_000, rounds=1)) == []
+
+
+@pytest.mark.integration
+@pytest.mark.asyncio(loop_scope="module")
+async def test_an_overload_is_measured_and_drawn(platform: Platform, tmp_path: Path) -> None:
+    figures = {one.name: one for one in await overload.run(platform, seconds=2, around=1, out=tmp_path)}
+    assert sum(one.met is not None for one in figures.values()) == 4
+    assert figures["overload: answered 503"].value > 0
+    wrong = figures["overload: 503s without Retry-After, answers that are neither 200 nor 503"]
+    assert wrong.value == 0, "whatever the machine has to do beside"
+    course = msgspec.json.decode((tmp_path / "overload.json").read_bytes())
+    assert [row["phase"] for row in course["seconds"]] == ["before", "overload", "overload", "after"]
+    drawn = ET.fromstring((tmp_path / "overload.svg").read_bytes())  # noqa: S314 - we drew it
+    assert len(drawn.findall(".//{*}polyline")) == 6
 
 
 @pytest.mark.e2e
