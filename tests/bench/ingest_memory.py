@@ -39,8 +39,7 @@ async def run(platform: Platform, *, count: int = CALLS) -> list[Figure]:
         # A shorter run is looked at as often in all.
         watching = asyncio.create_task(_watch(collector, samples, SAMPLE_SECONDS * count / CALLS))
         started = time.perf_counter()
-        for begin in range(0, count, ROUND):
-            await load.closed(collector.port, requests[: min(ROUND, count - begin)])
+        await load.closed(collector.port, list(islice(cycle(requests), count)))
         seconds = time.perf_counter() - started
         watching.cancel()
         with suppress(asyncio.CancelledError):

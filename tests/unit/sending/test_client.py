@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import base64
 import json
+import ssl
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -121,6 +122,21 @@ async def test_a_refused_key_is_an_error(status: int) -> None:
     with pytest.raises(RefusedError, match="unknown_key") as caught:
         await Far(refused(status, "unknown_key")).send()
     assert caught.value.code == "unknown_key" and caught.value.status == status
+
+
+@pytest.mark.parametrize(("base", "reads"), [("http://far", 0), ("https://far", 1), ("HTTPS://far", 1)])
+async def test_certificates_are_read_where_they_are_looked_at(
+    base: str, reads: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[object] = []
+    loaded = ssl.SSLContext.load_verify_locations
+    monkeypatch.setattr(
+        ssl.SSLContext, "load_verify_locations", lambda self, *given, **more: read.append(loaded(self, *given, **more))
+    )
+    async with Collector(base) as collector:
+        mounted: Any = collector._client._transport
+        assert mounted._pool._ssl_context.verify_mode == (ssl.CERT_REQUIRED if reads else ssl.CERT_NONE)
+    assert len(read) == reads
 
 
 async def test_an_answer_of_something_else_is_told() -> None:
