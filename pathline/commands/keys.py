@@ -224,7 +224,9 @@ def _said(policy: Policy) -> str:
     """The policy in a line; `-` where it adds nothing to the key's kind."""
     said = {name: value for name, value in msgspec.to_builtins(policy).items() if value not in (None, 0, (), "note")}
     return (
-        ", ".join(f"{name} {' '.join(value) if isinstance(value, list | tuple) else value}" for name, value in said.items())
+        ", ".join(
+            f"{name} {' '.join(value) if isinstance(value, list | tuple) else value}" for name, value in said.items()
+        )
         or "-"
     )
 
