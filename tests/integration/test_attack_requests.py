@@ -6,6 +6,8 @@ The list is tests/support/hostile_requests.py, docs/bad-input.md shows it.
 from __future__ import annotations
 
 import asyncio
+import itertools
+import random
 import socket
 from collections.abc import Iterator
 
@@ -15,7 +17,7 @@ import pytest
 from pathline.kit.door import PIPELINED_MAX
 from pathline.kit.settings import split_address
 from tests.conftest import Stack
-from tests.support.attacked import Target, attacked, check, parse
+from tests.support.attacked import ANSWER_SECONDS, Target, attacked, check, parse
 from tests.support.collector import viewed
 from tests.support.hostile_requests import BODY, CHUNKED, CLOSE, LENGTH, REQUESTS, START, Wire, sent
 from tests.support.records import until
@@ -74,6 +76,25 @@ async def test_a_thousand_requests_in_one_go_are_answered_in_order_or_cut_off(ta
     asked = b"".join(START + b"content-length: %d\r\n\r\n" % len(body) + body for body in bodies)
     answers = [answer[:3] for answer in (await target.exchange(asked)).split(b"HTTP/1.1 ")[1:]]
     assert answers == [b"200" if number % 7 else b"400" for number in range(PIPELINED_MAX + 1)]
+    await target.unhurt()
+
+
+async def test_where_the_wire_cuts_requests_changes_nothing(target: Target) -> None:
+    chance = random.Random(1)
+    asked = GOOD + CHUNKED.replace(b"track", b"nowhere") + b"0\r\n\r\n" + START + b"content-length: 2\r\n\r\n{}" + LAST
+    for cuts in (len(asked), *(chance.randint(1, 20) for _ in range(20))):
+        places = sorted(
+            {0, len(asked), *(range(len(asked)) if cuts == len(asked) else chance.sample(range(len(asked)), cuts))}
+        )
+        reader, writer = await asyncio.open_connection(*split_address(target.program.address))
+        for begin, end in itertools.pairwise(places):
+            writer.write(asked[begin:end])
+            await writer.drain()
+            await asyncio.sleep(0)
+        async with asyncio.timeout(ANSWER_SECONDS):
+            answers = (await reader.read()).split(b"HTTP/1.1 ")[1:]
+        writer.close()
+        assert [answer[:3] for answer in answers] == [b"200", b"404", b"400", b"200"]
     await target.unhurt()
 
 
