@@ -1,4 +1,4 @@
-"""The collector's memory over a million single calls on kept connections."""
+"""The collector's memory over a million single calls on kept connections, and then over new connections."""
 
 from __future__ import annotations
 
@@ -25,6 +25,8 @@ ROUND: Final = 20_000
 """Requests put together once, and sent again and again."""
 WARM_SHARE: Final = 0.1
 """So much of the run comes before what is compared: code is loaded, and buffers find their size."""
+CALLS_A_CONNECTION: Final = 50
+"""After the kept connections come new ones, one for so many of the calls before."""
 GROWTH_GOAL: Final = 1.02
 MOST_MEBIBYTES: Final = 120
 
@@ -45,7 +47,10 @@ async def run(platform: Platform, *, count: int = CALLS) -> list[Figure]:
         with suppress(asyncio.CancelledError):
             await watching
         samples.append(collector.mebibytes())
-    return _figures(samples, count, seconds)
+        sets = max(1, count // CALLS_A_CONNECTION // load.CONNECTIONS)
+        for _ in range(sets):
+            await load.closed(collector.port, requests[: load.CONNECTIONS])
+        return [*_figures(samples, count, seconds), _of_new_connections(collector.mebibytes(), sets)]
 
 
 async def _watch(collector: Served, samples: list[float], every: float) -> None:
@@ -73,3 +78,12 @@ def _figures(samples: Sequence[float], count: int, seconds: float) -> list[Figur
             **at_most(max(samples), MOST_MEBIBYTES, "MiB"),
         ),
     ]
+
+
+def _of_new_connections(mebibytes: float, sets: int) -> Figure:
+    return Figure(
+        name=f"after {sets * load.CONNECTIONS:,} new connections, a call each, in sets of {load.CONNECTIONS}",
+        value=mebibytes,
+        unit="MiB",
+        **at_most(mebibytes, MOST_MEBIBYTES, "MiB"),
+    )

@@ -174,6 +174,7 @@ async def test_there_is_an_end_to_connections_and_to_what_they_hold(
         # Those who do not come to an end have their half of the room, and keep out nobody whose call is here whole.
         unended = await client.post("/v1/track", content=in_parts(viewed(1)), auth=("demo", ""))
         assert unavailable(unended, "overloaded")
+        assert "connection" not in unended.headers, "its sender need not connect anew to try again"
         assert (await post(client, "/v1/track", viewed(1))).status_code == 200
         # With or without the client's own connection these are as many as may be.
         idle = [await asyncio.open_connection(*split_address(address)) for _ in range(4)]
