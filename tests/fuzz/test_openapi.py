@@ -22,8 +22,8 @@ from tests.support.attacked import Target, attacked
 
 pytestmark = pytest.mark.integration
 
-EXAMPLES: Final = 10
-"""Requests made of each operation."""
+EXAMPLES: Final = 5
+"""Requests made of each operation by chance, besides those that cover its schema."""
 
 CHECKS: Final = [
     not_a_server_error,
@@ -37,10 +37,10 @@ NEEDED: Final[dict[str, Any]] = {
     "type": "track", "event": "A", "userId": "ann", "messageId": None,
     "timestamp": None, "originalTimestamp": None, "sentAt": None,
 }  # fmt: skip
-SHORT: Final = r"^/v1/[a-z]$"
-"""Other names of addresses that are described alike."""
+ALIKE: Final = r"^/v1/([a-z]|page|screen|group|import)$"
+"""Addresses that are described as others are."""
 
-schema = schemathesis.openapi.from_dict(document()).exclude(path_regex=SHORT)
+schema = schemathesis.openapi.from_dict(document()).exclude(path_regex=ALIKE)
 
 
 @pytest.fixture(scope="module")

@@ -84,6 +84,7 @@ NUMBERS: dict[str, Case] = {
     "2^63": Case(call(str(2**63)), STORED),
     "2^64": Case(call(str(2**64)), STORED),
     "1e308": Case(call("1e308"), STORED),
+    "1e-20000": Case(call("1e-20000"), STORED),
     "numbers as ids": Case(told(userId=42, properties={"order_id": 1001}), STORED),
 }
 
