@@ -321,12 +321,18 @@ def _other(item: Item, kind: object, receipt: Receipt) -> Literal[False] | Refus
 
 def _track(item: Item, receipt: Receipt) -> bool | Refused:
     """Whether a track is a report, or why it can't be taken."""
-    event, properties = item.event, item.properties or NOTHING
+    event = item.event
     if type(event) is not str or not event:
         return _NO_EVENT
     if receipt.events is not None and event not in receipt.events:
         return BAD_EVENT
-    report, unless, required = _demands(event) if len(event) <= EVENT_NAME_MAX else _demanded(event)
+    demands = _demands(event) if len(event) <= EVENT_NAME_MAX else _demanded(event)
+    return False if demands is _NO_DEMANDS else _met(demands, event, item.properties or NOTHING, receipt)
+
+
+def _met(demands: Demands, event: str, properties: Fields, receipt: Receipt) -> bool | Refused:
+    """The same of an event of which something is asked."""
+    report, unless, required = demands
     if unless:
         report = is_report(event, properties.get("by"))
     if report and not receipt.trusted:
@@ -341,7 +347,12 @@ def _track(item: Item, receipt: Receipt) -> bool | Refused:
 
 def _demanded(event: str) -> Demands:
     report = is_report(event)
-    return Demands(report, report != is_report(event, "customer"), event_of(event).required)
+    demands = Demands(report, report != is_report(event, "customer"), event_of(event).required)
+    return _NO_DEMANDS if demands == _NO_DEMANDS else demands
+
+
+_NO_DEMANDS: Final = Demands(report=False, unless=False, required=())
+"""Of most events, all that a sender makes up among them."""
 
 
 _demands: Final = lru_cache(maxsize=EVENTS_KNOWN)(_demanded)

@@ -110,7 +110,7 @@ class Lane:
         flying = self._flying.count if self._flying is not None else 0
         return flying + sum(group.count for group in self._waiting)
 
-    def add(self, records: Iterable[Keyed], timestamp_ms: int, headers: Headers) -> set[asyncio.Future[None]]:
+    def add(self, records: Sequence[Keyed], timestamp_ms: int, headers: Headers) -> set[asyncio.Future[None]]:
         """Put records in the last group that waits, and in new ones; the futures are done when the broker has them.
 
         A future ends with NotStoredError when it does not in time. Several wait for it: never cancel it.
@@ -122,18 +122,16 @@ class Lane:
             message = "the partition gives no ack"
             raise NotStoredError(message)
         group = self._waiting[-1] if self._waiting else self._begun()
-        append, before = group.records.append, group.count
-        stored = {group.stored}
-        for record in records:
-            if append(timestamp=timestamp_ms, key=record.key, value=record.value, headers=headers) is None:
-                if group.count == before:
-                    # It was full: nothing of ours is in it.
-                    stored.clear()
-                group = self._begun()
-                append = group.records.append
-                append(timestamp=timestamp_ms, key=record.key, value=record.value, headers=headers)
+        stored: set[asyncio.Future[None]] = set()
+        rest = records
+        while rest:
+            count = fill(group.records, rest, timestamp_ms, headers)
+            if count:
+                group.count += count
                 stored.add(group.stored)
-            group.count += 1
+            rest = rest[count:]
+            if rest:
+                group = self._begun()
         return stored
 
     def _begun(self) -> _Group:
@@ -248,6 +246,22 @@ class Lanes:
     async def close(self) -> None:
         """Give up what waits."""
         await asyncio.gather(*(lane.close() for lane in self._lanes))
+
+
+def fill(batch: Any, records: Iterable[Keyed], timestamp_ms: int, headers: Headers) -> int:
+    """Append as many of these to aiokafka's batch as it has room for; how many they were.
+
+    Its own `append` wraps the one of its builder in two calls of Python. To go past it saves a twentieth of what a call
+    of a batch costs here; a test holds that the bytes are the same.
+    """
+    append, first = batch._builder.append, batch._relative_offset  # noqa: SLF001 - said above
+    offset = first
+    for record in records:
+        if append(offset, timestamp_ms, record.key, record.value, headers) is None:
+            break
+        offset += 1
+    batch._relative_offset = offset  # noqa: SLF001
+    return int(offset - first)
 
 
 def is_fatal(error: BaseException) -> bool:

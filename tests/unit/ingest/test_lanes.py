@@ -16,9 +16,10 @@ from aiokafka.errors import (
     ProducerClosed,
     ProducerFenced,
 )
+from aiokafka.producer.message_accumulator import BatchBuilder
 from prometheus_client import CollectorRegistry
 
-from services.ingest.lanes import Lanes, NotStoredError, is_fatal
+from services.ingest.lanes import Lanes, NotStoredError, fill, is_fatal
 from services.ingest.metrics import IngestMetrics
 
 GROUP_RECORDS = 5
@@ -39,8 +40,10 @@ class Group:
 
     def __init__(self) -> None:
         self.values: list[bytes] = []
+        self._builder = self
+        self._relative_offset = 0
 
-    def append(self, *, value: bytes, **_more: object) -> object:
+    def append(self, _offset: int, _timestamp: int, _key: bytes, value: bytes, _headers: object) -> object:
         if len(self.values) == GROUP_RECORDS:
             return None
         self.values.append(value)
@@ -251,3 +254,19 @@ async def test_a_topic_may_grow(make: Callable[..., Lanes]) -> None:
 )  # fmt: skip
 def test_which_errors_end_a_producer(error: Any, *, fatal: bool) -> None:
     assert is_fatal(error) is fatal
+
+
+def test_a_batch_is_filled_as_aiokafka_fills_it() -> None:
+    headers = [("traceparent", b"t")]
+    records = [Record(b"key %d" % number, number, b"v" * 100 * number) for number in range(10)]
+    ours, theirs = BatchBuilder(2_000, 0), BatchBuilder(2_000, 0)
+    took = fill(ours, records[:2], 1_000, headers)
+    took += fill(ours, records[2:], 1_001, headers)
+    for number, record in enumerate(records):
+        given = {"key": record.key, "value": record.value, "headers": headers}
+        if theirs.append(timestamp=1_000 if number < 2 else 1_001, **given) is None:
+            break
+    assert took == ours.record_count() == theirs.record_count() < len(records)
+    assert ours._build() == theirs._build()
+    # One that is alone fits, whatever its size.
+    assert fill(BatchBuilder(100, 0), [Record(b"k", 1, b"v" * 500)], 1_002, []) == 1
