@@ -33,6 +33,7 @@ CALL_CODES: Final[dict[str, str]] = {
     "bad_specversion": "A CloudEvent's `specversion` is not 1.0.",
     "missing_attribute": "A CloudEvent lacks a text `id`, `source` or `type`; the message names it.",
     "event_not_allowed": "The write key has a list of events that it may send, and this one is not on it.",
+    "not_translated": "A delivery of a webhook that the mapping of its provider failed on: a fault of Pathline's.",
     "needs_server_key": "A browser key may not send this: reports, alias and history need a server key.",
 }
 """Codes of a single call; in a batch they stand under `rejected`."""

@@ -191,8 +191,15 @@ class Desk:
         key = self._admitted(request, translated.key, len(translated.calls))
         return key if isinstance(key, Answer) else await self.take_calls(request, key, translated)
 
-    async def take_calls(self, request: Request, key: Pass, translated: Translated) -> Answer:
-        """Store calls under a key that was admitted. What is wrong with a single one is answered for the request."""
+    async def take_calls(self, request: Request, key: Pass, translated: Translated, *, keeping: bool = False) -> Answer:
+        """Store calls under a key that was admitted. What is wrong with a single one is answered for the request.
+
+        Args:
+            request: what they came in.
+            key: the key.
+            translated: the calls.
+            keeping: put the sender off where a dead letter could not be written.
+        """
         count = len(translated.calls)
         try:
             sent_at = None if translated.sent_at is None else clock.parse(translated.sent_at)
@@ -214,9 +221,9 @@ class Desk:
         around = Around(None, sent_text, privacy_signal=request.peer.private)
         put = self._put(raws, items, receipt, request, int(now * 1_000), key, around)
         if count == 1 and put.rejected:
-            await written(put.letters)
-            return refuse(Refused(put.rejected[0].code, put.rejected[0].message))
-        return await self._settled(put, count, now)
+            kept = await written(put.letters)
+            return refuse(Refused(put.rejected[0].code, put.rejected[0].message) if kept or not keeping else _NO_ACK)
+        return await self._settled(put, count, now, keeping=keeping)
 
     def _admitted(self, request: Request, in_content: object, count: int) -> Pass | Answer:
         """The key that counts, if it may be used for so many calls from where the request comes."""
@@ -271,7 +278,7 @@ class Desk:
                 letters.update(self._letters.put(raw, why, key, receipt.received_at, around, request.traced))
         return _Put(acks, letters, rejected, records[0].when if records else None, clamped, stuck)
 
-    async def _settled(self, put: _Put, count: int, now: float) -> Answer:
+    async def _settled(self, put: _Put, count: int, now: float, *, keeping: bool = False) -> Answer:
         """The answer to so many calls, once all that were put in lanes are acked."""
         count -= len(put.rejected)
         stuck = put.stuck
@@ -280,9 +287,10 @@ class Desk:
                 await ack
         except NotStoredError:
             stuck = True
-        await written(put.letters)
+        kept = await written(put.letters)
         if stuck:
             self._metrics.unstored.inc(count)
+        if stuck or (keeping and not kept):
             return refuse(_NO_ACK)
         if put.first is None:
             return Answer(HTTPStatus.BAD_REQUEST, refusal(_NONE, put.rejected), code=_NONE.code)

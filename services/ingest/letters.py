@@ -2,6 +2,7 @@
 
 The answer waits for their acks as it waits for those of good calls. Where they can't be written it is the same answer:
 it names what was refused, and a sender that sends all again would be refused again. The metric says that they are lost.
+A provider of webhooks reads no answer: it is put off, and delivers again.
 """
 
 from __future__ import annotations
@@ -11,7 +12,6 @@ import re
 import time
 from collections import OrderedDict
 from collections.abc import Collection
-from contextlib import suppress
 from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING, Final
@@ -22,6 +22,7 @@ from murmurhash2 import murmurhash2
 from pathline.contracts.letters import COLLECTOR, Around, Letter, encode
 from services.ingest.addresses import truncated
 from services.ingest.lanes import Headers, NotStoredError
+from services.ingest.sources import PREFIX
 from services.ingest.subject import JAVA_SEED, POSITIVE
 
 if TYPE_CHECKING:
@@ -36,6 +37,9 @@ BURST_SECONDS: Final = 60
 
 KEYS_KNOWN: Final = 10_000
 """Keys whose share is remembered; one that is forgotten starts with a full one."""
+
+SOURCE_SHARE: Final = 10
+"""A source of webhooks has the share of so many keys: its provider is told that all is well, and repeats nothing."""
 
 WAITING_BYTES_MAX: Final = 16 * 1_048_576
 """Bytes of letters that wait for acks, at most, of all keys together."""
@@ -112,9 +116,13 @@ class DeadLetters:
             traced: headers that go with it.
 
         Returns:
-            What to wait for, with `written`.
+            What to wait for, with `written`; nothing where the key has had its share.
         """
-        if not self._may(key.name, min(len(raw), self._bytes_max) + len(around.context or b"")):
+        size = min(len(raw), self._bytes_max) + len(around.context or b"")
+        if self._waiting + size > WAITING_BYTES_MAX:
+            self._metrics.letters_dropped.inc()
+            return _lost()
+        if not self._may(key.name, size):
             self._metrics.letters_dropped.inc()
             return ()
         if around.context is not None and len(around.context) > self._bytes_max:
@@ -135,10 +143,9 @@ class DeadLetters:
         return self._write(_Letter(*_key(key.name), value), encode(letter), int(received_at.timestamp() * 1_000))
 
     def _may(self, name: str, size: int) -> bool:
-        if self._waiting + size > WAITING_BYTES_MAX:
-            return False
         now = time.monotonic()
-        letters, count = self._per_second
+        times = SOURCE_SHARE if name.startswith(PREFIX) else 1
+        letters, count = (times * most for most in self._per_second)
         share = self._shares.get(name)
         if share is None:
             share = self._shares[name] = Share(letters * BURST_SECONDS, count * BURST_SECONDS, now)
@@ -154,7 +161,7 @@ class DeadLetters:
             acks = ()
         if not acks:
             self._metrics.letters_lost.inc()
-            return ()
+            return _lost()
         size = len(record.value)
         self._waiting += size
         for ack in acks:
@@ -167,11 +174,22 @@ class DeadLetters:
         (self._metrics.letters_stored if stored else self._metrics.letters_lost).inc()
 
 
-async def written(acks: Acks) -> None:
-    """Wait until they are written, or can't be; no longer than a good call is waited for."""
+async def written(acks: Acks) -> bool:
+    """Wait until they are written, or can't be, no longer than a good call is waited for; whether all of them are."""
+    kept = True
     for ack in acks:
-        with suppress(NotStoredError):
+        try:
             await ack
+        except NotStoredError:
+            kept = False
+    return kept
+
+
+def _lost() -> Acks:
+    """What to wait for where a letter cannot be written."""
+    lost: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    lost.set_exception(NotStoredError())
+    return (lost,)
 
 
 def _key(name: str) -> tuple[bytes, int]:

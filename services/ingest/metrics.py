@@ -20,9 +20,11 @@ OUTCOMES: Final = (ACCEPTED, UNSTORED, *CALL_CODES)
 ROUTES: Final = (*dict.fromkeys(route.name for route in routes.ROUTES.values()), "webhook", "other")
 STATUSES: Final = ("200", "400", "401", "403", "404", "405", "408", "413", "415", "429", "431", "500", "503")
 DELIVERIES: Final = (
-    "known", "unknown", "privacy", "unreadable", "missing_signature", "bad_signature", "stale_signature", "not_stored",
+    "known", "unknown", "privacy", "nothing", "unreadable", "fault", "missing_signature", "bad_signature",
+    "stale_signature", "not_stored",
 )  # fmt: skip
-"""What becomes of a webhook's delivery. `unknown`: kept, of a topic or with a status that no mapping has."""
+"""What becomes of a webhook's delivery. `unknown`: kept, of a topic or with a status that no mapping has.
+`nothing`: it tells nothing that another does not. `fault`: its mapping failed, and it is a dead letter."""
 LATENCIES: Final = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5)
 
 
@@ -73,6 +75,11 @@ class IngestMetrics:
         )
         self.connections = Gauge("pathline_ingest_connections", "Open connections.", registry=registry)
         self.keys = Gauge("pathline_ingest_keys", "Write keys that may be used.", registry=registry)
+        self.keys_unreadable = Gauge(
+            "pathline_ingest_keys_unreadable",
+            "Write keys with a policy that this version cannot read; their calls are 503.",
+            registry=registry,
+        )
         self.keys_failures = Counter(
             "pathline_ingest_keys_failures", "Times the write keys could not be read.", registry=registry
         )

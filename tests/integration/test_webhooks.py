@@ -17,6 +17,7 @@ from pathline.contracts.reading import to_touchpoint
 from pathline.kit.kafka import Topics, make_consumer
 from pathline.storage import keys, sources
 from services.ingest.providers import PROVIDERS
+from services.ingest.store import Store
 from tests.conftest import Stack
 from tests.support.collector import Log, environment, is_ready, metric, running
 from tests.support.records import until
@@ -178,13 +179,55 @@ async def test_nonsense_rightly_signed_is_answered_with_200_and_kept_as_a_dead_l
         answer = await deliver(collector, provider, raw)
         assert (answer.status_code, answer.json()["success"]) == (200, False)
     assert await delivered(collector, provider, "unreadable") == len(nonsense)
+    letters = await letters_of(stack, topics, len(nonsense))
+    assert sorted(letter.value for letter in letters) == sorted(nonsense)
+
+
+async def letters_of(stack: Stack, topics: Topics, count: int) -> list[Any]:
     consumer = make_consumer(stack.bootstrap, topics.dead_letters, client_id="test", auto_offset_reset="earliest")
     await consumer.start()
     try:
-        letters = await Log(consumer).read(len(nonsense))
+        return await Log(consumer).read(count)
     finally:
         await consumer.stop()
-    assert sorted(letter.value for letter in letters) == sorted(nonsense)
+
+
+async def test_a_fault_of_a_mapping_is_a_dead_letter_and_logged_by_its_type_alone(
+    collector: httpx.AsyncClient,
+    stack: Stack,
+    topics: Topics,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def fails(delivery: Any) -> Any:
+        raise TypeError(delivery.raw)
+
+    monkeypatch.setitem(PROVIDERS, "stripe", PROVIDERS["stripe"]._replace(translate=fails))
+    answer = await deliver(collector, "stripe", {"private": "told to nobody"})
+    assert (answer.status_code, answer.json()["code"]) == (200, "not_translated")
+    (letter,) = await letters_of(stack, topics, 1)
+    assert letter.value == body({"private": "told to nobody"})
+    assert await delivered(collector, "stripe", "fault") == 1
+    assert "a delivery was not translated" in caplog.text and "TypeError" in caplog.text
+    assert "told to nobody" not in caplog.text
+
+
+async def test_where_no_letter_can_be_written_the_provider_is_put_off(
+    monkeypatch: pytest.MonkeyPatch, stack: Stack, database: str, topic_prefix: str, topics: Topics, pool: asyncpg.Pool
+) -> None:
+    await pool.execute("TRUNCATE webhook_source")
+    async with pool.acquire() as db:
+        await sources.create(db, name="standard", provider="standard", secret=SECRET["standard"])
+    with monkeypatch.context() as without:
+        without.setattr(Store, "_open_letters", lambda _store, _producer: None)
+        async with running(monkeypatch, environment(stack.bootstrap, database, topic_prefix)) as client:
+            await until(lambda: is_ready(client))
+            for told in (b"no json", {"type": "user.created", "data": {}}):
+                answer = await deliver(client, "standard", told)
+                assert (answer.status_code, answer.json()["code"]) == (503, "not_acknowledged")
+                assert int(answer.headers["retry-after"]) > 0
+            assert await delivered(client, "standard", "not_stored") == 2
+            assert (await deliver(client, "standard")).status_code == 200
 
 
 async def test_what_names_nobody_is_counted_and_answered_with_200(collector: httpx.AsyncClient) -> None:

@@ -76,7 +76,7 @@ def translate(delivery: Delivery) -> Translation | Refused:
     if event is None:
         return Translation([kept("standard", kind, told_as, when, delivery.raw, _who(data))], known=False)
     properties: dict[str, Any] = data
-    known = event != SCANNED or data.get("status") in SHIPMENT_STATUSES
+    known = event != SCANNED or as_text(data.get("status")) in SHIPMENT_STATUSES
     if not known:
         event = REPORTED
         properties = data | {"status": None, "carrier_status": as_text(data.get("status"))}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable
 from datetime import UTC, datetime
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -15,7 +16,7 @@ from pathline.storage.keys import Policy, WriteKey
 from services.ingest import letters
 from services.ingest.codes import Refused
 from services.ingest.lanes import NotStoredError
-from services.ingest.letters import BURST_SECONDS, DeadLetters, Share, written
+from services.ingest.letters import BURST_SECONDS, SOURCE_SHARE, DeadLetters, Share, written
 from services.ingest.metrics import IngestMetrics
 from services.ingest.passes import Pass
 from services.ingest.settings import IngestSettings
@@ -78,7 +79,7 @@ async def test_a_letter_says_who_sent_it_when_why_and_what_stood_around_it() -> 
     assert letter.headers[0] == TRACE and around_of(letter.headers) == Around("track", context=b"{}")
     assert desk.counted() == (0, 0, 0)
     desk.store.acks[0].set_result(None)
-    await written(acks)
+    assert await written(acks)
     await asyncio.sleep(0)
     assert desk.counted() == (1, 0, 0)
 
@@ -87,12 +88,12 @@ async def test_what_kafka_does_not_take_is_counted_and_nobody_fails_for_it() -> 
     desk = Desk()
     acks = desk.put(b"{")
     desk.store.acks[0].set_exception(NotStoredError())
-    await written(acks)
+    assert not await written(acks)
     await asyncio.sleep(0)
     desk.store.stuck = True
-    assert not desk.put(b"{")
+    assert not await written(desk.put(b"{"))
     desk.store.letters = None
-    assert not desk.put(b"{")
+    assert not await written(desk.put(b"{"))
     assert desk.counted() == (0, 0, 3)
 
 
@@ -112,6 +113,16 @@ async def test_a_key_has_its_share_in_letters_and_another_key_its_own() -> None:
     assert len(desk.store.read) == BURST_SECONDS + 1 and desk.counted()[1] == 5
 
 
+async def test_a_source_of_webhooks_has_the_share_of_several_keys(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(letters, "time", SimpleNamespace(monotonic=lambda: 0.0))
+    desk = Desk(dead_letters_per_second=1)
+    for _ in range(SOURCE_SHARE * BURST_SECONDS + 5):
+        acks = desk.put(b"{", "webhook:shop")
+    assert len(desk.store.read) == SOURCE_SHARE * BURST_SECONDS and desk.counted()[1] == 5
+    # Nothing to wait for: delivered again it would be one too many again.
+    assert await written(acks)
+
+
 async def test_none_are_kept_where_none_may_be() -> None:
     desk = Desk(dead_letters_per_second=0)
     assert not desk.put(b"{") and desk.counted() == (0, 1, 0)
@@ -120,8 +131,8 @@ async def test_none_are_kept_where_none_may_be() -> None:
 async def test_what_waits_is_bounded_over_all_keys(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(letters, "WAITING_BYTES_MAX", 2_500)
     desk = Desk()
-    for number in range(4):
-        desk.put(b"x" * 1_000, f"key-{number}")
+    acks = [desk.put(b"x" * 1_000, f"key-{number}") for number in range(4)]
+    assert not await written(acks[2])
     assert len(desk.store.read) == 2 and desk.counted()[1] == 2
     desk.store.acks[0].set_result(None)
     await asyncio.sleep(0)
