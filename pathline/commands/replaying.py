@@ -104,7 +104,7 @@ async def senders(db: Any) -> dict[str, Pass]:
         WriteKey(PREFIX + one.name, "", "server", one.namespace, False, one.created_at, None)  # noqa: FBT003 - a row
         for one in await sources.active(db)
     ]
-    return {key.name: Pass(key, 0) for key in (*found, *hooks)}
+    return {key.name: Pass(key, 0) for key in (*found, *hooks) if key.policy is not None}
 
 
 async def judge_of(db: Any, topics: Topics) -> Judge:

@@ -1,6 +1,5 @@
 """`pathline sources`: which shops, couriers and payment providers send webhooks, and what they sign with."""
 
-import re
 import sys
 from datetime import timedelta
 from typing import Annotated
@@ -8,13 +7,12 @@ from typing import Annotated
 import typer
 
 from pathline.commands.database import with_database
+from pathline.commands.senders import Hours, Namespace, check_names, refuse_taken, refuse_unknown
 from pathline.commands.tables import new_table, print_table
 from pathline.storage import sources as store
 
-NAME_PATTERN = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
 SECRET_MAX = 512
 """Characters of a secret; providers make them of 24 to 88."""
-OVERLAP_HOURS_MAX = 24 * 30
 SHOWN_OF_SECRET = 4
 """First letters that the list shows, of a secret that is at least twice as long."""
 
@@ -38,13 +36,10 @@ def create(
     *,
     provider: Annotated[str, typer.Option(help="Who sends: shopify, stripe, aftership, easypost, shippo, …")],
     secret: Secret,
-    namespace: Annotated[str, typer.Option(help="Keeps things of two shops with the same numbers apart.")] = "default",
+    namespace: Namespace = "default",
 ) -> None:
     """Make a source and print the address to enter at the provider, below the collector's."""
-    for value, hint in ((name, "NAME"), (namespace, "--namespace")):
-        if not NAME_PATTERN.fullmatch(value):
-            message = "small letters, digits, dot, dash and underscore, at most 63"
-            raise typer.BadParameter(message, param_hint=hint)
+    check_names(name, namespace)
     known = _providers()
     if provider not in known:
         raise typer.BadParameter(" or ".join(known), param_hint="--provider")
@@ -53,8 +48,7 @@ def create(
         lambda db: store.create(db, name=name, provider=provider, secret=read, namespace=namespace)
     )  # fmt: skip
     if made is None:
-        typer.echo(f"pathline: there is a source named {name} already [name_taken]", err=True)
-        raise typer.Exit(1)
+        refuse_taken("source", name)
     print(f"/v1/webhooks/{name}")
 
 
@@ -80,17 +74,15 @@ def rotate(
     name: OldName,
     *,
     secret: Secret,
-    hours: Annotated[
-        int, typer.Option("--for", min=0, max=OVERLAP_HOURS_MAX, help="Hours for which the old one is taken, too.")
-    ] = 24,
+    hours: Hours = 24,
 ) -> None:
     """Give a source a new secret. Do it before the provider uses it; the old one is taken for a while."""
     listed = {source.name: source.provider for source in with_database(store.active)}
     if name not in listed:
-        raise _not_found(name)
+        refuse_unknown("source", name)
     read = _secret(secret, listed[name])
     if not with_database(lambda db: store.rotate(db, name, secret=read, overlap=timedelta(hours=hours))):
-        raise _not_found(name)
+        refuse_unknown("source", name)
     print(f"{name} has a new secret; the old one is taken for {hours} hours more")
 
 
@@ -98,7 +90,7 @@ def rotate(
 def revoke(name: OldName) -> None:
     """End a source for ever, and forget its secrets. What it sent stays."""
     if not with_database(lambda db: store.revoke(db, name)):
-        raise _not_found(name)
+        refuse_unknown("source", name)
     print(f"{name} is revoked; collectors refuse it within seconds")
 
 
@@ -127,8 +119,3 @@ def _shown(secret: str) -> str:
     if not secret:
         return "-"
     return f"{secret[:SHOWN_OF_SECRET]}…" if len(secret) >= 2 * SHOWN_OF_SECRET else "…"
-
-
-def _not_found(name: str) -> typer.Exit:
-    typer.echo(f"pathline: no source named {name} is in use [not_found]", err=True)
-    return typer.Exit(1)

@@ -22,8 +22,11 @@ _COLUMNS: Final = (
 )
 
 
-class Policy(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What a key may send, beyond its kind. An empty list and a zero set no limit of their own."""
+class Policy(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
+    """What a key may send, beyond its kind. An empty list and a zero set no limit of their own.
+
+    A field that is not known here may be a restriction: a policy is read whole or not at all.
+    """
 
     origins: tuple[str, ...] = ()
     """Sites that may send with it: `https://shop.example`, or `https://*.shop.example` for all below."""
@@ -55,7 +58,8 @@ class WriteKey(NamedTuple):
     old_key: str | None = None
     """The secret before the last rotation, taken until `old_until`."""
     old_until: datetime | None = None
-    policy: Policy = Policy()
+    policy: Policy | None = Policy()
+    """None: a newer version set it, and this one cannot read all of it. Then the key may not be used."""
 
 
 async def create(
@@ -136,4 +140,11 @@ def _text(policy: Policy) -> str:
 
 
 def _key(row: Any) -> WriteKey:
-    return WriteKey(**{**dict(row), "policy": msgspec.json.decode(row["policy"], type=Policy)})
+    return WriteKey(**{**dict(row), "policy": _policy(row["policy"])})
+
+
+def _policy(text: str) -> Policy | None:
+    try:
+        return msgspec.json.decode(text, type=Policy)
+    except msgspec.ValidationError:
+        return None

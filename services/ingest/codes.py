@@ -70,7 +70,7 @@ REQUEST_CODES: Final[dict[str, str]] = {
     "overloaded": "As many bytes wait for an ack as may; send again later.",
     "key_overloaded": "As many bytes of this write key wait for an ack as may; send again later.",
     "too_many_connections": "As many connections are open as may be; try again later.",
-    "keys_unavailable": "The write keys cannot be read now; send again later.",
+    "keys_unavailable": "The write keys, or what this one may send, cannot be read now; send again later.",
     "log_unavailable": "Kafka cannot be written now; send again later.",
     "not_acknowledged": "Kafka did not acknowledge in time; send again: a call that did land is not counted twice.",
     "stopping": "The collector is stopping; send again.",

@@ -189,8 +189,9 @@ class Collector:
     def _shown(self, scope: Scope, headers: HeaderMap) -> Pass | Refused:
         """The key by header or query; MISSING where the content must say."""
         header = headers.get(b"authorization")
-        if header is not None:
-            return self._keyring.by_header(header)
+        if header is not None and (shown := self._keyring.by_header(header)) is not MISSING:
+            return shown
+        # None, or of a scheme that is not ours: a proxy's, or a shop's before its launch.
         query = scope["query_string"]
         return self._keyring.by_text(key_in_query(query)) if query else MISSING
 

@@ -8,6 +8,7 @@ import binascii
 import ipaddress
 from collections.abc import Iterable
 from contextlib import suppress
+from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any, Final
 from urllib.parse import unquote_plus
@@ -37,6 +38,9 @@ KEY_MAX: Final = 200
 MISSING: Final = Refused("missing_key", "the request shows no write key")
 UNKNOWN: Final = Refused("unknown_key", "the write key is not known")
 UNAVAILABLE: Final = Refused("keys_unavailable", "the write keys cannot be read now; try again")
+UNREADABLE: Final = Refused("keys_unavailable", "this collector cannot read what the write key may send; try again")
+"""A newer version set its policy. To guess would be to ignore a restriction; to refuse for good would lose calls that
+another collector takes."""
 
 
 class Keyring:
@@ -47,8 +51,11 @@ class Keyring:
         self._metrics = metrics
         self._room = room
         self._by_name: dict[str, Pass] = {}
-        self._by_key: dict[str, Pass] = {}
-        self._by_header: dict[bytes, Pass] = {}
+        self._by_key: dict[str, Pass | Refused] = {}
+        self._by_header: dict[bytes, Pass | Refused] = {}
+        self._rotated: dict[str, tuple[Pass | Refused, datetime]] = {}
+        """The secrets before the last rotation, and until when they are taken."""
+        self._unreadable: frozenset[str] = frozenset()
         self._origins: Origins | None = None
         self.sources = Sources(room)
         """Of webhooks; read with the keys."""
@@ -57,17 +64,27 @@ class Keyring:
 
     def replace(self, active: Iterable[WriteKey]) -> None:
         """Use these from now on."""
-        known, self._by_name, self._by_key = self._by_name, {}, {}
+        known, self._by_name, self._by_key, self._rotated = self._by_name, {}, {}, {}
+        unreadable = set()
         for key in active:
-            one = self._by_name[key.name] = known.get(key.name) or Pass(key, self._room)
-            one.update(key)
+            one: Pass | Refused = UNREADABLE
+            if key.policy is None:
+                unreadable.add(key.name)
+            else:
+                one = self._by_name[key.name] = known.get(key.name) or Pass(key, self._room)
+                one.update(key)
             self._by_key[key.key] = one
-            if key.old_key is not None:
-                self._by_key[key.old_key] = one
+            if key.old_key is not None and key.old_until is not None:
+                self._rotated[key.old_key] = one, key.old_until
         self._by_header = {form: one for text, one in self._by_key.items() for form in _forms(text)}
-        self._origins = _union(self._by_name.values())
+        # A site that a page of an unread list may be on hears from the request itself to try again.
+        self._origins = None if unreadable else _union(self._by_name.values())
         self.fresh = True
         self._metrics.keys.set(len(self._by_name))
+        self._metrics.keys_unreadable.set(len(unreadable))
+        for name in sorted(unreadable - self._unreadable):
+            log.warning("the policy of a write key cannot be read; a newer Pathline set it", key=name)
+        self._unreadable = frozenset(unreadable)
 
     def is_origin(self, origin: bytes) -> bool:
         """Whether some key may be used from this site: all that a preflight, which carries no key, can be asked."""
@@ -86,8 +103,14 @@ class Keyring:
         if not isinstance(shown, str) or not shown:
             return MISSING
         known = self._by_key.get(shown) if len(shown) <= KEY_MAX else None
-        if known is not None:
-            return known
+        return self._other(shown) if known is None else known
+
+    def _other(self, shown: str) -> Pass | Refused:
+        """What a text is that is no key's present secret. An old one ends in time, also while nothing can be read."""
+        rotated = self._rotated.get(shown)
+        if rotated is not None:
+            one, until = rotated
+            return one if datetime.now(UTC) < until else UNKNOWN
         return UNKNOWN if self.fresh else UNAVAILABLE
 
     async def keep(self, dsn: str, seconds: float, health: Health, stop: asyncio.Event) -> None:
@@ -123,7 +146,7 @@ class Keyring:
 
 def _union(passes: Iterable[Pass]) -> Origins | None:
     """The sites of all browser keys together; None: one of these may be used from everywhere."""
-    lists = [one.key.policy.origins for one in passes if not one.trusted]
+    lists = [one.key.policy.origins for one in passes if one.key.policy is not None and not one.trusted]
     return Origins([origin for listed in lists for origin in listed]) if lists and all(lists) else None
 
 

@@ -12,7 +12,7 @@ from services.ingest import answers
 from services.ingest.answers import Answer, HeaderMap, refuse
 from services.ingest.codes import Refused
 from services.ingest.dialects import settings
-from services.ingest.keyring import UNKNOWN, Keyring, is_local, key_in_query
+from services.ingest.keyring import MISSING, UNKNOWN, Keyring, is_local, key_in_query
 from services.ingest.passes import Pass, Peer
 
 PATHS: Final = ("/v1/projects/{key}/settings", "/sourceConfig/", "/sourceConfig")
@@ -47,8 +47,9 @@ class SdkSettings:
     async def _rudder(self, scope: Scope, send: Send) -> None:
         """RudderStack's configuration: its SDKs show the key as Basic user, some in the query too."""
         header = dict(scope["headers"]).get(b"authorization")
-        query = self._keyring.by_text(key_in_query(scope["query_string"]))
-        key = query if header is None else self._keyring.by_header(header)
+        key = MISSING if header is None else self._keyring.by_header(header)
+        if key is MISSING:
+            key = self._keyring.by_text(key_in_query(scope["query_string"]))
         await self._answer(scope, send, key, settings.RUDDER, HTTPStatus.UNAUTHORIZED)
 
     async def _answer(

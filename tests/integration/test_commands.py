@@ -16,18 +16,18 @@ pytestmark = pytest.mark.integration
 Run = Callable[..., Result]
 
 
+async def execute(dsn: str, statement: str) -> None:
+    connection = await asyncpg.connect(dsn)
+    await connection.execute(statement)
+    await connection.close()
+
+
 @pytest.fixture
 def fresh(stack: Stack) -> Iterator[str]:
     """The URL of a database with nothing in it."""
-
-    async def execute(statement: str) -> None:
-        connection = await asyncpg.connect(stack.dsn())
-        await connection.execute(statement)
-        await connection.close()
-
-    asyncio.run(execute('CREATE DATABASE "pathline_commands"'))
+    asyncio.run(execute(stack.dsn(), 'CREATE DATABASE "pathline_commands"'))
     yield stack.dsn("pathline_commands")
-    asyncio.run(execute('DROP DATABASE "pathline_commands" WITH (FORCE)'))
+    asyncio.run(execute(stack.dsn(), 'DROP DATABASE "pathline_commands" WITH (FORCE)'))
 
 
 @pytest.fixture
@@ -98,6 +98,25 @@ def test_what_a_key_may_send_is_set_and_changed(run: Run) -> None:
     assert gone.exit_code == 1 and "[not_found]" in gone.stderr
 
 
+def test_an_origin_is_listed_as_browsers_write_it(run: Run) -> None:
+    run("migrate")
+    given = ("https://shop.example:443", "https://shop.example", "http://*.shop.example:80", "http://shop.example:443")
+    options = [part for origin in given for part in ("--origin", origin)]
+    assert run("keys", "create", "web", "--kind", "browser", *options).exit_code == 0
+    listed = "origins https://shop.example http://*.shop.example http://shop.example:443"
+    assert run("keys", "set", "web").stdout == f"web: {listed}\n"
+
+
+def test_a_policy_of_a_newer_version_is_listed_and_not_changed(run: Run, fresh: str) -> None:
+    run("migrate")
+    run("keys", "create", "web", "--kind", "browser")
+    asyncio.run(execute(fresh, """UPDATE write_key SET policy = '{"countries":["DE"]}'"""))
+    assert "set by a newer version" in run("keys", "list").stdout
+    refused = run("keys", "set", "web", "--rate", "1")
+    assert refused.exit_code == 1 and "[newer_policy]" in refused.stderr
+    assert run("keys", "revoke", "web").exit_code == 0
+
+
 def test_a_key_s_secret_is_rotated(run: Run) -> None:
     run("migrate")
     old = run("keys", "create", "till", "--kind", "server").stdout.strip()
@@ -110,7 +129,8 @@ def test_a_key_s_secret_is_rotated(run: Run) -> None:
 
 @pytest.mark.parametrize(
     "given",
-    [("--origin", "shop.example"), ("--origin", "https://shop.example/"), ("--origin", "https://*"), ("--rate", "-1"),
+    [("--origin", "shop.example"), ("--origin", "https://shop.example/"), ("--origin", "https://*"), ("--origin", "https://shop.example:0443"),
+     ("--origin", "https://shop.example:65536"), ("--rate", "-1"),
      ("--burst", "5"), ("--ip", "some"), ("--gpc", "obey"), ("--event", "x" * 201), ("--batch-calls", "999999")],
 )  # fmt: skip
 def test_a_policy_that_cannot_be_is_refused(run: Run, given: tuple[str, ...]) -> None:

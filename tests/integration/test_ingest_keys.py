@@ -20,7 +20,7 @@ from pathline.kit.kafka import Topics, make_consumer
 from pathline.storage import keys
 from pathline.storage.keys import Kind, Policy
 from tests.conftest import Stack
-from tests.support.collector import Log, add_demo_keys, environment, is_ready, post, running, viewed
+from tests.support.collector import Log, add_demo_keys, environment, is_ready, metric, post, running, viewed
 from tests.support.records import until
 
 pytestmark = pytest.mark.integration
@@ -93,7 +93,7 @@ async def test_a_preflight_is_answered_for_the_sites_of_all_keys_together(
     await made(collector, pool, "second", origins=("https://two.example",))
     # The demo's browser key may be used from everywhere, and so are all others of this file.
     for key in await keys.active(pool):
-        if key.kind == "browser" and not key.policy.origins:
+        if key.kind == "browser" and key.policy is not None and not key.policy.origins:
             await keys.revoke(pool, key.name)
 
     async def closed() -> bool:
@@ -244,3 +244,41 @@ async def test_one_key_cannot_take_the_room_of_another(
             os.kill(broker, signal.SIGCONT)
         assert await waiting == (200, None)
         assert {status for status, _ in await asyncio.gather(*floods)} == {200, 503}
+
+
+async def test_a_policy_of_a_newer_version_puts_its_calls_off_and_nobody_else_s(
+    collector: httpx.AsyncClient, pool: asyncpg.Pool
+) -> None:
+    """While some of several collectors are upgraded the others must neither end nor ignore a new restriction."""
+    old, new = await made(collector, pool, "as-ever"), await made(collector, pool, "newer")
+
+    async def put_off() -> bool:
+        return await new.send(viewed(1)) == (503, "keys_unavailable")
+
+    for policy in ('{"addresses":"hashed"}', '{"countries":["DE"]}'):
+        await pool.execute("UPDATE write_key SET policy = $1::json WHERE name = 'newer'", policy)
+        await until(put_off, 5)
+        assert await metric(collector, "pathline_ingest_keys_unreadable ") == 1
+        assert await old.send(viewed(2)) == (200, None)
+        assert {key.name for key in await keys.list_all(pool) if key.policy is None} == {"newer"}
+        await keys.set_policy(pool, "newer", Policy())
+        await until(lambda: taken(new), 5)
+
+
+async def taken(key: Key) -> bool:
+    return await key.send(viewed(3)) == (200, None)
+
+
+async def test_a_header_of_another_scheme_hides_no_key(collector: httpx.AsyncClient, pool: asyncpg.Pool) -> None:
+    await made(collector, pool, "behind-a-proxy")
+    for foreign in ("Digest username=staging", "Basic OnNlY3JldA=="):
+        headers = {"authorization": foreign}
+        for path, body in (
+            ("/v1/track?writeKey=behind-a-proxy", viewed(1)),
+            ("/v1/track", viewed(2, writeKey="behind-a-proxy")),
+            ("/v1/batch", {"batch": [viewed(3)], "writeKey": "behind-a-proxy"}),
+        ):
+            answer = await post(collector, path, body, auth=None, headers=headers)
+            assert answer.status_code == httpx.codes.OK, (foreign, path, answer.text)
+        told = await collector.get("/sourceConfig/?writeKey=behind-a-proxy", headers=headers)
+        assert told.status_code == httpx.codes.OK

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import base64
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from prometheus_client import CollectorRegistry
 
-from pathline.storage.keys import WriteKey
+from pathline.storage.keys import Policy, WriteKey
 from services.ingest.codes import Refused
-from services.ingest.keyring import MISSING, UNAVAILABLE, UNKNOWN, Keyring, is_loopback, key_in_query
+from services.ingest.keyring import MISSING, UNAVAILABLE, UNKNOWN, UNREADABLE, Keyring, is_loopback, key_in_query
 from services.ingest.metrics import IngestMetrics
 from services.ingest.passes import Pass
 
@@ -66,6 +66,30 @@ def test_a_revoked_key_is_unknown_after_the_next_reading() -> None:
     ring.replace([])
     assert ring.by_text("kéy") is UNKNOWN
     assert ring.by_header(basic("kéy:")) is UNKNOWN
+
+
+def test_an_old_secret_ends_when_it_is_to_end_also_without_the_database() -> None:
+    ring, now = keyring(), datetime.now(UTC)
+    for until, taken in ((now + timedelta(hours=1), True), (now - timedelta(seconds=1), False)):
+        ring.replace([SHOP._replace(old_key="older", old_until=until)])
+        ring.fresh = False
+        for shown in (ring.by_text("older"), ring.by_header(basic("older:")), ring.by_header(b"Bearer older")):
+            assert (found(shown).name == "shop") if taken else (shown is UNKNOWN)
+        assert found(ring.by_text("kéy")).old_key == "older"
+
+
+def test_a_key_whose_policy_cannot_be_read_is_put_off_and_what_it_may_do_is_not_guessed() -> None:
+    ring = keyring()
+    newer = SHOP._replace(name="newer", key="new", kind="browser", policy=None)
+    ring.replace([SHOP, newer])
+    assert ring.by_text("new") is UNREADABLE and ring.by_header(basic("new:")) is UNREADABLE
+    assert found(ring.by_text("kéy")) == SHOP
+    assert ring._metrics.keys_unreadable._value.get() == 1
+    assert ring.is_origin(b"https://shop.example")
+    ring.replace([SHOP, newer._replace(policy=Policy(origins=("https://shop.example",)))])
+    assert found(ring.by_text("new")).name == "newer"
+    assert ring._metrics.keys_unreadable._value.get() == 0
+    assert not ring.is_origin(b"https://other.example")
 
 
 def test_without_the_database_known_keys_serve_and_others_are_told_to_wait() -> None:
