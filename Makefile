@@ -8,6 +8,7 @@ MAKEFLAGS += --no-print-directory
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+CHECKS := $(VENV)/.checks
 CODE := pathline services tests scripts
 TESTS ?= tests
 FUZZ_SECONDS ?= 300
@@ -35,48 +36,48 @@ run: $(STAMP) ## Set up, then Kafka, PostgreSQL, all services and the demo shop
 ##@ Check it
 
 .PHONY: test
-test: $(STAMP) ## Set up, then every check and test, in under 15 minutes
+test: $(CHECKS) ## Set up, then every check and test, in under 15 minutes
 	@$(TOGETHER) lint types imports chromium sdks
 	$(BIN)/pytest --numprocesses=$(WORKERS) --max-worker-restart=0 $(PYTEST_OPTIONS) $(TESTS)
 
 .PHONY: conformance
-conformance: $(STAMP) chromium sdks ## Real SDKs against the collector; writes the table of docs/conformance.md
+conformance: $(CHECKS) chromium sdks ## Real SDKs against the collector; writes the table of docs/conformance.md
 	CONFORMANCE_TABLE=write $(BIN)/pytest tests/conformance
 
 .PHONY: unit
-unit: $(STAMP) ## The quick tests alone: no servers
+unit: $(CHECKS) ## The quick tests alone: no servers
 	$(BIN)/pytest tests/unit
 
 .PHONY: chaos
-chaos: $(STAMP) ## Kill, freeze and restart things under load, and check that nothing was lost or doubled
+chaos: $(CHECKS) ## Kill, freeze and restart things under load, and check that nothing was lost or doubled
 	$(BIN)/pytest tests/chaos
 
 .PHONY: fuzz
-fuzz: $(STAMP) ## Search for FUZZ_SECONDS (300) for bytes that the decoder is not up to; they and the corpus stay in .fuzz
+fuzz: $(CHECKS) ## Search for FUZZ_SECONDS (300) for bytes that the decoder is not up to; they and the corpus stay in .fuzz
 	@mkdir -p .fuzz/corpus
 	$(BIN)/python -m tests.fuzz.decoder .fuzz/corpus tests/fuzz/corpus -dict=tests/fuzz/decoder.dict -max_len=4096 \
 	  -max_total_time=$(FUZZ_SECONDS) -artifact_prefix=.fuzz/
 
 .PHONY: lint
-lint: $(STAMP) ## Style and known mistakes
+lint: $(CHECKS) ## Style and known mistakes
 	$(BIN)/ruff check $(CODE)
 	$(BIN)/ruff format --check $(CODE)
 
 .PHONY: types
-types: $(STAMP) ## Types, of the tests too
+types: $(CHECKS) ## Types, of the tests too
 	$(BIN)/mypy
 
 .PHONY: imports
-imports: $(STAMP) ## Who may import whom
+imports: $(CHECKS) ## Who may import whom
 	@$(BIN)/lint-imports --no-logo
 
 .PHONY: format
-format: $(STAMP) ## Put the code in form
+format: $(CHECKS) ## Put the code in form
 	$(BIN)/ruff check --fix $(CODE)
 	$(BIN)/ruff format $(CODE)
 
 .PHONY: bench
-bench: $(STAMP) ## The figures of docs/benchmarks.md, as ratios within one run
+bench: $(CHECKS) ## The figures of docs/benchmarks.md, as ratios within one run
 	$(BIN)/pathline bench
 
 .PHONY: newcomer
@@ -84,25 +85,25 @@ newcomer: $(STAMP) ## Measure a fresh clone with cold caches: make run to the fi
 	$(BIN)/python scripts/newcomer.py
 
 .PHONY: screenshots
-screenshots: $(STAMP) chromium ## The README's pictures, taken from a running demo
+screenshots: $(CHECKS) chromium ## The README's pictures, taken from a running demo
 	$(BIN)/python scripts/screenshots.py
 
 ##@ Keep it
 
 .PHONY: lock
-lock: $(STAMP) ## Resolve the dependencies anew and pin them by hash
+lock: $(CHECKS) ## Resolve the dependencies anew and pin them by hash
 	$(BIN)/python scripts/lock.py
 
 .PHONY: lock-jars
-lock-jars: $(STAMP) ## Resolve the jars of the embedded Kafka anew and pin them by hash
+lock-jars: $(CHECKS) ## Resolve the jars of the embedded Kafka anew and pin them by hash
 	$(BIN)/python scripts/lock_jars.py
 
 .PHONY: chromium
-chromium: $(STAMP) ## A browser for the browser tests: the system's, Debian's or Playwright's own
+chromium: $(CHECKS) ## A browser for the browser tests: the system's, Debian's or Playwright's own
 	@scripts/chromium > /dev/null
 
 .PHONY: sdks
-sdks: $(STAMP) ## The SDKs that the conformance tests run, in the user's cache
+sdks: $(CHECKS) ## The SDKs that the conformance tests run, in the user's cache
 	@$(BIN)/python scripts/conformance.py > /dev/null
 
 .PHONY: clean
@@ -114,6 +115,10 @@ clean: ## Remove caches and what was built
 distclean: clean ## Remove .venv and the embedded data too
 	rm -rf $(VENV) .pathline
 
-$(STAMP): pyproject.toml requirements-bootstrap.lock requirements-dev.lock
+$(STAMP): pyproject.toml requirements-bootstrap.lock requirements.lock
 	@scripts/set-up $(VENV)
 	@touch $@
+
+$(CHECKS): pyproject.toml requirements-bootstrap.lock requirements-dev.lock
+	@scripts/set-up $(VENV) checks
+	@touch $(STAMP) $@

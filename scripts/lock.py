@@ -1,6 +1,7 @@
 """Resolve the dependencies and pin them by hash, for Python 3.11 and newer on every system, with no index address.
 
-Writes requirements.lock (what runs), requirements-dev.lock (and what checks it) and requirements-bootstrap.lock (uv).
+Writes requirements.lock (what runs), requirements-dev.lock (and what checks it) and requirements-bootstrap.lock (uv
+and what builds the project).
 """
 
 import subprocess
@@ -23,6 +24,8 @@ COMPILE = (
     "--custom-compile-command=make lock",
 )
 
+BOOTSTRAP = ("uv", "hatchling", "editables")
+
 
 def compile_lock(output: str, *source: str) -> None:
     """Write one lock."""
@@ -41,8 +44,9 @@ def main() -> None:
     compile_lock("requirements.lock", "pyproject.toml", "--constraint", "requirements-dev.lock")
     with tempfile.TemporaryDirectory() as work:
         wanted = Path(work) / "bootstrap.in"
-        wanted.write_text(pinned("requirements-dev.lock", "uv") + "\n", encoding="utf-8")
-        compile_lock("requirements-bootstrap.lock", str(wanted))
+        own = (pinned("requirements-dev.lock", package) for package in BOOTSTRAP)
+        wanted.write_text("\n".join(own) + "\n", encoding="utf-8")
+        compile_lock("requirements-bootstrap.lock", str(wanted), "--constraint", "requirements-dev.lock")
 
 
 if __name__ == "__main__":
