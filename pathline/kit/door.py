@@ -3,34 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any, Final, NamedTuple
 
-import httptools
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
-
-from pathline.kit.exchange import Exchange, Header, Reply, ShortCuts, encoded
-from pathline.kit.refusal import BAD_REQUEST, HEADERS_TOO_LARGE, TOO_MANY, TOO_SLOW, Refusal
+from pathline.kit.connection import BoundedProtocol
+from pathline.kit.exchange import Header, Reply, ShortCuts, encoded
+from pathline.kit.refusal import TOO_SLOW
 
 KIBIBYTE: Final = 1_024
-
-LINGER_SECONDS: Final = 1.0
-LINGER_BYTES_MAX: Final = 4_194_304
-"""One who is turned away while still writing is listened to a little, or the answer would be lost with the line."""
+MEBIBYTE: Final = 1_048_576
 
 LOOKS_PER_LIMIT: Final = 8
 """How often within the time that a request has, the door looks for those that took it all."""
 
 PIPELINED_MAX: Final = 100
 """Requests that are read before the one in front of them is answered; a line on which more wait ends behind them."""
-
-
-_DROPPED: Final[deque[tuple[bytes, bytes]]] = deque(maxlen=0)
-"""Where headers behind a body go: what they could change has been decided by then, and they have no end."""
-
-_OF_UPGRADES: Final = frozenset({b"connection", b"upgrade", b"http2-settings"})
 
 
 class Limits(NamedTuple):
@@ -44,8 +32,13 @@ class Limits(NamedTuple):
     """Headers of a request."""
     request_seconds: float = 10.0
     """From a request's first byte, or from the connection's beginning, to its last byte."""
+    pipelined_max: int = PIPELINED_MAX
+    """Requests that wait behind one without an answer, on one connection."""
     idle_seconds: float = 20.0
     """From an answer to the next request, at least: it is looked at as often as the time of a request."""
+    waiting_bytes_max: int = 8 * MEBIBYTE
+    """Memory of the requests that wait behind one without an answer, on all connections together. The app does not
+    know of them yet, so it cannot count them."""
 
 
 def _count_nothing(_status: HTTPStatus) -> None:
@@ -69,11 +62,19 @@ class Door:
         self.on_refusal = on_refusal
         self.short_cuts: ShortCuts = short_cuts or {}
         self.open: set[BoundedProtocol] = set()
+        self.waiting_bytes = 0
         self._usual: tuple[Reply, list[Header], bytes] | None = None
 
     def protocol(self, *args: Any, **more: Any) -> BoundedProtocol:
         """One connection, as uvicorn makes it."""
         return BoundedProtocol(*args, door=self, **more)
+
+    def hold(self, count: int) -> bool:
+        """Hold so many bytes more of requests that wait behind others, if that may be."""
+        if self.waiting_bytes + count > self.limits.waiting_bytes_max:
+            return False
+        self.waiting_bytes += count
+        return True
 
     def encoded(self, reply: Reply, dated: list[Header]) -> bytes:
         """The bytes of a reply that ends no connection. Nearly all are one and the same, encoded once a second."""
@@ -100,283 +101,9 @@ class Door:
             now = loop.time()
             before = now - self.limits.request_seconds
             for connection in tuple(self.open):
-                if connection.begun is not None and connection.begun < before:
+                if connection.is_late(before):
                     connection.turn_away(TOO_SLOW)
                 elif connection.is_unread(now, before):
                     connection.transport.abort()
                 elif connection.idle_since is not None and connection.idle_since < now - self.limits.idle_seconds:
                     connection.transport.close()
-
-
-class BoundedProtocol(HttpToolsProtocol):
-    """One connection."""
-
-    cycle: Any
-    """The request that came last: an Exchange, or what uvicorn has for ASGI."""
-
-    def __init__(self, *args: Any, door: Door, **more: Any) -> None:
-        """Uvicorn's protocol, behind `door`."""
-        super().__init__(*args, **more)
-        self._door = door
-        self._in_head = True
-        self._head_bytes = 0
-        self._carried_bytes = 0
-        """Of the read in which the last request ended, all bytes: so many at most are of the head behind it."""
-        self._read_bytes = 0
-        self._has_body = False
-        self._bare_bytes = 0
-        """Read since the last byte of a body, and yet no end of it: of a chunk's extension or of trailers."""
-        self._unread: tuple[int, float] | None = None
-        """How much the peer left untaken when it last took something, and when; None while it is not waited for."""
-        self._paused = False
-        self._answering: RequestResponseCycle | None = None
-        self._why: Refusal | None = None
-        self._upgrading = False
-        self._turned_away = False
-        self._ignored_bytes = 0
-        self.begun: float | None = None
-        """Since when a request is expected or coming in, by the loop's clock; None while one is being answered."""
-        self.idle_since: float | None = None
-        """Since when all is answered. Uvicorn has a timer for each answer instead, which costs more."""
-        self._held_back: Exchange | None = None
-        """A request that takes a short cut, if all of it is in what is being parsed."""
-
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Take it, unless there are too many."""
-        super().connection_made(transport)
-        self.begun = self.loop.time()
-        self._door.open.add(self)
-        if len(self._door.open) > self._door.limits.connections_max:
-            self.turn_away(TOO_MANY)
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        """Forget it."""
-        self._door.open.discard(self)
-        self.begun = None
-        if self._answering is not None:
-            # Uvicorn tells the last request only, which with others behind the first is not the one being answered.
-            self._answering.disconnected = True
-            self._answering.message_event.set()
-            self._answering = None
-        super().connection_lost(exc)
-
-    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
-        self._answering = cycle
-        super()._start_asgi_task(cycle, app)
-
-    def data_received(self, data: bytes) -> None:
-        """Parse, within the limits."""
-        if self._turned_away:
-            self._ignored_bytes += len(data)
-            if self._ignored_bytes > LINGER_BYTES_MAX:
-                self.transport.abort()
-            return
-        self.idle_since = None
-        if self._in_head:
-            self._head_bytes += len(data)
-        self._read_bytes = len(data)
-        self._has_body = False
-        try:
-            self._feed(data)
-        except httptools.HttpParserError:
-            self.turn_away(self._why or BAD_REQUEST)
-        else:
-            if self._in_head:
-                self._look_at_head()
-            else:
-                self._look_at_body()
-        # Not from the parser's callback: what is raised there it takes for a fault of the request.
-        if self._held_back is not None:
-            self._go_on(self._held_back)
-
-    def _go_on(self, exchange: Exchange) -> None:
-        """Answer a request, or hand it to the ASGI app if more of it is to come."""
-        self._held_back = None
-        if not exchange.more_body:
-            exchange.begin()
-        elif not self._turned_away:
-            self.cycle = None
-            self._start_asgi(exchange.lines)
-            if exchange.body:
-                super().on_body(exchange.body)
-
-    def _look_at_body(self) -> None:
-        """In a body. What is no byte of it is bounded as a head is: the parser would keep it all."""
-        self._bare_bytes = 0 if self._has_body else self._bare_bytes + self._read_bytes
-        if self._bare_bytes > self._door.limits.header_bytes_max:
-            self.turn_away(HEADERS_TOO_LARGE)
-
-    def _look_at_head(self) -> None:
-        """Between requests, or in the head of one."""
-        if self._head_bytes > self._door.limits.header_bytes_max:
-            self.turn_away(HEADERS_TOO_LARGE)
-        elif self.begun is None and self.cycle.response_complete:
-            # Empty lines begin no request, but have ended the wait for one.
-            self.begun = self.loop.time()
-
-    def _feed(self, data: bytes) -> None:
-        """Parse. Java's client asks for HTTP/2 on every first request; it is answered as if it had not."""
-        try:
-            self.parser.feed_data(data)
-        except httptools.HttpParserUpgrade as upgrade:
-            if not self._upgrading or self.parser.get_method() == b"CONNECT":
-                raise httptools.HttpParserError from upgrade
-            kept = [(name, value) for name, value in self.headers if name not in _OF_UPGRADES]
-            lines = b"".join(b"%b: %b\r\n" % header for header in kept)
-            head = b"%b %b HTTP/1.1\r\n%b\r\n" % (self.parser.get_method(), self.url, lines)
-            self._upgrading = False
-            self.parser = httptools.HttpRequestParser(self)
-            self.parser.feed_data(head + data[upgrade.args[0] :])
-
-    def on_message_begin(self) -> None:
-        """A request begins. Its scope is made when it is known that it needs one."""
-        self.url = b""
-        self.headers = []
-        self._in_head = True
-        self.begun = self.loop.time()
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        """A header. What it says is looked at when all are there."""
-        self.headers.append((name.lower(), value))
-
-    def on_headers_complete(self) -> None:
-        """Its head is there: look at it before anybody works on it."""
-        self._in_head = False
-        too_many = len(self.headers) > self._door.limits.headers_max
-        # The bytes seen so far may be those of the body, too: count only where they could be too many.
-        seen = self._head_bytes + self._carried_bytes
-        if too_many or (seen > self._door.limits.header_bytes_max and self._is_head_too_large()):
-            self._why = HEADERS_TOO_LARGE
-            raise ValueError(HEADERS_TOO_LARGE.message)
-        if len(self.pipeline) >= PIPELINED_MAX:
-            # Hundreds of thousands of them would come in while the first one is answered.
-            raise ValueError(BAD_REQUEST.message)
-        self._upgrading = self.parser.should_upgrade()
-        if self._upgrading:
-            return
-        path, _, query = self.url.partition(b"?")
-        answering = self._door.short_cuts.get(path)
-        if answering is not None and self._is_usual(by_name := dict(self.headers)):
-            exchange = Exchange(self, answering, keep_alive=self.parser.should_keep_alive())
-            exchange.query, exchange.headers, exchange.lines = query, by_name, self.headers
-            self.cycle = self._held_back = exchange
-        else:
-            self._start_asgi(self.headers)
-        self.headers = _DROPPED  # type: ignore[assignment]
-
-    def _is_usual(self, headers: dict[bytes, bytes]) -> bool:
-        """Whether a request may take a short cut, by its head and what is before it."""
-        return (
-            self.parser.get_method() == b"POST"
-            and self.parser.get_http_version() == "1.1"
-            and b"expect" not in headers
-            and not self._paused
-            and (self.cycle is None or self.cycle.response_complete)
-        )
-
-    def _start_asgi(self, headers: list[Header]) -> None:
-        """Begin the request as uvicorn does."""
-        url = self.url
-        super().on_message_begin()
-        self.url = url
-        for header in headers:
-            super().on_header(*header)
-        super().on_headers_complete()
-        self.headers = _DROPPED  # type: ignore[assignment]
-
-    def answered(self, exchange: Exchange, reply: Reply) -> None:
-        """Send what a short cut answers."""
-        if exchange.disconnected or self.transport.is_closing():
-            return
-        dated = self.server_state.default_headers
-        if exchange.keep_alive and not reply.close:
-            self.transport.write(self._door.encoded(reply, dated))
-        else:
-            self.transport.write(encoded(reply, dated, keep_alive=False))
-            self.transport.close()
-        self.on_response_complete()
-
-    def broken(self) -> None:
-        """Close: a short cut has failed."""
-        self.transport.abort()
-
-    def leave(self) -> None:
-        """End the wait for a short cut's answer."""
-        if isinstance(self.cycle, Exchange):
-            self.cycle.cancel()
-
-    def on_response_complete(self) -> None:
-        """An answer was sent: the next in the line, or a time in which another request may come."""
-        if self.transport.is_closing():
-            return
-        self.flow.resume_reading()
-        if self.pipeline:
-            self._start_asgi_task(*self.pipeline.pop())
-        else:
-            self.idle_since = self.loop.time()
-
-    def on_body(self, body: bytes) -> None:
-        """A part of its body."""
-        self._has_body = True
-        super().on_body(body)
-
-    def _is_head_too_large(self) -> bool:
-        size = len(self.url) + sum(len(name) + len(value) for name, value in self.headers)
-        return size > self._door.limits.header_bytes_max
-
-    def on_message_complete(self) -> None:
-        """All of it is there."""
-        if self._upgrading:
-            return
-        super().on_message_complete()
-        self.begun = None
-        self._in_head = True
-        self._head_bytes = self._bare_bytes = 0
-        self._carried_bytes = self._read_bytes
-
-    def pause_writing(self) -> None:
-        """More is written to the peer than it takes."""
-        super().pause_writing()
-        self._paused = True
-
-    def resume_writing(self) -> None:
-        """It took enough."""
-        super().resume_writing()
-        self._paused = False
-
-    def is_unread(self, now: float, before: float) -> bool:
-        """Whether the peer took nothing of what waits for it since `before`."""
-        if not self._paused and not self.transport.is_closing():
-            self._unread = None
-            return False
-        left = self.transport.get_write_buffer_size()
-        if self._unread is None or left < self._unread[0]:
-            self._unread = left, now
-        return self._unread[1] < before
-
-    def turn_away(self, refusal: Refusal) -> None:
-        """Answer, where no answer was begun, and close soon."""
-        self.begun = None
-        if self._turned_away or self.transport.is_closing():
-            return
-        self._turned_away = True
-        if not self._may_answer():
-            if self.cycle.more_body or self.cycle.response_complete:
-                self.transport.close()
-            # Else an answer is under way, and ends the line.
-            self.cycle.keep_alive = False
-            return
-        self.transport.write(refusal.raw())
-        self._door.on_refusal(refusal.status)
-        self.transport.write_eof()
-        self.loop.call_later(LINGER_SECONDS, self.transport.close)
-
-    def _may_answer(self) -> bool:
-        """Whether an answer here would not stand in the middle of another."""
-        cycle: RequestResponseCycle | Exchange | None = self.cycle
-        if cycle is None:
-            return True
-        if cycle.response_complete:
-            # One who was answered before all of the body was there gets no second answer to it.
-            return self._in_head
-        return not cycle.response_started and cycle.more_body and not self.pipeline

@@ -6,6 +6,7 @@ import asyncio
 from contextlib import suppress
 from functools import partial
 from http import HTTPStatus
+from math import ceil
 from typing import Final
 
 from fastapi import FastAPI
@@ -31,8 +32,11 @@ from services.ingest.store import Store
 
 log = logging.get_logger(__name__)
 
-DRAIN_SECONDS: Final = 8
-"""What running requests get to end in; all of them wait for an ack, and no wait is longer than that."""
+DRAIN_MORE_SECONDS: Final = 3
+"""What running requests get to end in beyond the wait for an ack, which all of them wait for."""
+
+WAITING_PART: Final = 8
+"""Requests behind others on their connection, which nobody has looked at yet, get such a part of the room beside it."""
 
 TRACE_LENGTH: Final = 64
 PATH_LENGTH: Final = 100
@@ -69,7 +73,7 @@ async def main(stop: asyncio.Event) -> None:
                     app,
                     settings.collector,
                     stop=leave,
-                    drain_seconds=DRAIN_SECONDS,
+                    drain_seconds=drain_seconds(settings),
                     door=door,
                     proxy_headers=False,
                     shared=settings.collector_shared,
@@ -82,10 +86,21 @@ async def main(stop: asyncio.Event) -> None:
 
 
 def _door(settings: IngestSettings, metrics: IngestMetrics, collector: Collector) -> Door:
-    limits = Limits(settings.connections_max, settings.header_bytes_max, settings.headers_max, settings.request_seconds)
+    limits = Limits(
+        settings.connections_max,
+        settings.header_bytes_max,
+        settings.headers_max,
+        settings.request_seconds,
+        waiting_bytes_max=settings.bytes_in_flight_max // WAITING_PART,
+    )
     door = Door(limits, partial(metrics.answered, "other"), collector.short_cuts())
     metrics.connections.set_function(lambda: len(door.open))
     return door
+
+
+def drain_seconds(settings: IngestSettings) -> int:
+    """How long a stop waits for requests: nobody is told to send again whose ack may still come."""
+    return ceil(settings.ack_seconds) + DRAIN_MORE_SECONDS
 
 
 async def _leave(stop: asyncio.Event, leave: asyncio.Event, health: Health, seconds: float) -> None:

@@ -1,5 +1,7 @@
 """Where a collector's time goes: its share by module, in this process, without a network and without a broker.
 
+And what it costs where ASGI is in between, as for a request that does not come whole.
+
     python -m tests.bench.collector_profile
 
 A connection that is none feeds the real protocol, and a producer that is none acks in the next turn of the loop. The
@@ -12,10 +14,12 @@ import asyncio
 import cProfile
 import pstats
 import sys
+import time
 from collections import Counter
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from statistics import median
 from types import SimpleNamespace
 from typing import Any, Final, cast
 
@@ -23,12 +27,13 @@ import uvicorn
 import uvloop
 from aiokafka.producer.message_accumulator import BatchBuilder
 from prometheus_client import CollectorRegistry
+from starlette.types import ASGIApp
 from uvicorn.server import ServerState
 
 from pathline.kit import garbage
 from pathline.kit.door import Door
 from pathline.storage.keys import Policy, WriteKey
-from services.ingest.collector import Collector
+from services.ingest.collector import Collector, HotRoutes
 from services.ingest.keyring import Keyring
 from services.ingest.lanes import GROUP_BYTES, Lanes
 from services.ingest.metrics import IngestMetrics
@@ -37,6 +42,7 @@ from tests.bench.collector import BATCH, CONNECTIONS, KEY, Load
 from tests.bench.platform import PARTITIONS
 
 EVENTS: Final = {1: 10_000, BATCH: 50_000}
+ROUNDS: Final = 5
 SHOWN: Final = 14
 TOPIC: Final = "touchpoints"
 
@@ -68,6 +74,9 @@ class Wire:
             asyncio.get_running_loop().call_soon(self._protocol.data_received, data)
 
     def write(self, data: bytes) -> None:
+        if not data.startswith(b"HTTP/1.1 "):
+            # Of an ASGI app's answer the content comes by itself, before anything else can.
+            return
         assert data.startswith(b"HTTP/1.1 200 "), data
         self._answered()
         self.send()
@@ -82,8 +91,8 @@ class Wire:
         pass
 
 
-def served() -> Door:
-    """A collector behind its door."""
+def collecting() -> Collector:
+    """A collector that takes what the load sends."""
     settings, metrics = IngestSettings(), IngestMetrics(CollectorRegistry(), TOPIC)
     keyring = Keyring(metrics, settings.key_room)
     now = datetime.now(UTC)
@@ -93,7 +102,7 @@ def served() -> Door:
         Acking(), TOPIC, PARTITIONS, ack_seconds=settings.ack_seconds, metrics=metrics, on_error=print
     )  # fmt: skip
     store = cast("Any", SimpleNamespace(lanes=lanes, letters=None, topic=TOPIC))
-    return Door(short_cuts=Collector(settings, keyring, store, metrics).short_cuts())
+    return Collector(settings, keyring, store, metrics)
 
 
 async def _no_app(scope: Any, _receive: Any, _send: Any) -> None:
@@ -101,9 +110,9 @@ async def _no_app(scope: Any, _receive: Any, _send: Any) -> None:
     raise RuntimeError(message)
 
 
-async def drive(door: Door, requests: Sequence[bytes], connections: int) -> None:
+async def drive(door: Door, requests: Sequence[bytes], connections: int, app: ASGIApp = _no_app) -> None:
     """Have all these answered."""
-    config = uvicorn.Config(_no_app, http=cast("Any", door.protocol), ws="none", log_config=None)
+    config = uvicorn.Config(app, http=cast("Any", door.protocol), ws="none", log_config=None)
     config.load()
     done, rest, left = asyncio.Event(), iter(requests), len(requests)
 
@@ -121,7 +130,7 @@ async def drive(door: Door, requests: Sequence[bytes], connections: int) -> None
 
 async def shares(batch: int, events: int) -> list[tuple[str, float]]:
     """The modules that take most of the time with so many calls a request, and their share of it."""
-    given, door = Load(events, batch), served()
+    given, door = Load(events, batch), Door(short_cuts=collecting().short_cuts())
     await drive(door, given.requests, CONNECTIONS[batch])
     profile = cProfile.Profile()
     profile.enable()
@@ -132,6 +141,22 @@ async def shares(batch: int, events: int) -> list[tuple[str, float]]:
         spent[_named(file, name)] += own
     whole = sum(spent.values())
     return [(name, own / whole) for name, own in spent.most_common(SHOWN)]
+
+
+async def ways(batch: int, events: int) -> tuple[float, float, float]:
+    """Seconds of processor time a request without ASGI and with it, and the median of the second to the first."""
+    given, collector = Load(events, batch), collecting()
+    short, long, app = Door(short_cuts=collector.short_cuts()), Door(), HotRoutes(_no_app, collector)
+    rounds: list[tuple[float, float]] = []
+    for _ in range(ROUNDS + 1):
+        spent = []
+        for door in (short, long):
+            begun = time.process_time()
+            await drive(door, given.requests, CONNECTIONS[batch], app)
+            spent.append((time.process_time() - begun) / len(given.requests))
+        rounds.append((spent[0], spent[1]))
+    warm = rounds[1:]
+    return min(a for a, _ in warm), min(b for _, b in warm), median(b / a for a, b in warm)
 
 
 def _named(file: str, name: str) -> str:
@@ -149,6 +174,8 @@ def main() -> None:
             sys.stdout.write(f"calls a request: {batch}\n")
             for name, share in runner.run(shares(batch, EVENTS[batch])):
                 sys.stdout.write(f"{share:6.1%}  {name}\n")
+            whole, asgi, ratio = runner.run(ways(batch, EVENTS[batch]))
+            sys.stdout.write(f"a request: {whole * 1e6:.1f} us, by ASGI {asgi * 1e6:.1f} us; {ratio:.2f} times\n")
 
 
 if __name__ == "__main__":

@@ -195,6 +195,92 @@ async def test_there_is_an_end_to_the_requests_that_wait_behind_another() -> Non
         assert (await server.ask(asked * 5_000)).count(b"HTTP/1.1 200 ") == PIPELINED_MAX + 1
 
 
+async def test_each_request_on_a_line_may_ask_for_http_2_and_is_answered_as_if_it_had_not() -> None:
+    asked = b"GET / HTTP/1.1\r\nhost: x\r\nconnection: upgrade, http2-settings\r\nupgrade: h2c\r\n\r\n"
+    body = asked.replace(b"GET /", b"POST /read").replace(b"\r\n\r\n", b"\r\ncontent-length: 3\r\n\r\nyes")
+    async with _serving() as server:
+        assert (await server.ask(asked * 2 + body + asked + LAST)).count(b"HTTP/1.1 200 ") == 5
+        assert (await server.ask(asked * 5_000)).count(b"HTTP/1.1 200 ") == PIPELINED_MAX + 1
+
+
+async def test_what_waits_behind_others_is_bounded_over_all_connections() -> None:
+    most, size = 64 * KIBIBYTE, 20 * KIBIBYTE
+    behind = b"POST /read HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: %d\r\n\r\n" % size
+    sent = b"GET /stream HTTP/1.1\r\nhost: x\r\n\r\n" + behind + b"y" * size
+    async with _serving(Limits(waiting_bytes_max=most)) as server:
+        door = server.door
+        assert door is not None
+        asked = [asyncio.create_task(server.ask(sent)) for _ in range(6)]
+
+        async def all_read() -> bool:
+            begun = [one for one in door.open if one.cycle is not None]
+            return len(begun) == 6 and all(one.cycle.keep_alive is False for one in begun)
+
+        # The last request of a line is the one that ends it: the POST, or what was asked before one that may not wait.
+        await until(all_read)
+        waiting = [cycle for one in door.open for cycle, _app in one.pipeline]
+        assert sum(len(cycle.body) for cycle in waiting) <= door.waiting_bytes <= most
+        server.go_on.set()
+        answers = await asyncio.gather(*asked)
+        assert all(b"ended" in answer for answer in answers)
+        assert sum(answer.endswith(b"\r\n\r\n%d" % size) for answer in answers) == most // size - 1 == len(waiting)
+        assert door.waiting_bytes == 0
+
+
+async def test_headers_that_wait_behind_others_are_counted_for_what_they_take() -> None:
+    head = b"GET / HTTP/1.1\r\nhost: x\r\n" + b"x:\r\n" * 90 + b"\r\n"
+    async with _serving(Limits(waiting_bytes_max=64 * KIBIBYTE)) as server:
+        answer = await server.ask(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n" + head * 50)
+        # Fifty of them are 20 KB on the wire and 600 in memory.
+        assert answer.count(b"HTTP/1.1 200 ") == 1 + 4
+        assert server.door is not None and server.door.waiting_bytes == 0
+
+
+async def test_who_leaves_takes_what_waits_along() -> None:
+    async with _serving(Limits()) as server:
+        door = server.door
+        assert door is not None
+        _, writer = await asyncio.open_connection("127.0.0.1", server.port)
+        writer.write(b"GET /stay HTTP/1.1\r\nhost: x\r\n\r\n" * 2 + HALF % b"/read")
+
+        async def waits() -> bool:
+            return door.waiting_bytes > len(b"half")
+
+        await until(waits)
+        writer.transport.abort()
+
+        async def gone() -> bool:
+            return not door.open and not door.waiting_bytes
+
+        await until(gone)
+
+
+async def test_a_half_of_a_request_behind_another_has_its_time_once_it_is_read_on() -> None:
+    async with _serving(Limits(request_seconds=SECONDS)) as server:
+        reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+        writer.write(b"GET /stream HTTP/1.1\r\nhost: x\r\n\r\n" + HALF % b"/read")
+        await reader.readuntil(b"begun ")
+        # One who came later and says nothing has been turned away: the door has looked at this one, too.
+        assert (await server.ask(b"")).startswith(b"HTTP/1.1 408 ")
+        server.go_on.set()
+        async with asyncio.timeout(10):
+            assert b"ended" in await reader.readuntil(b"0\r\n\r\n")
+            writer.write(b" more")
+            assert (await reader.readuntil(b"\r\n\r\n9")).startswith(b"HTTP/1.1 200 ")
+            writer.write(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n" + HALF % b"/read")
+            assert b"hello" in await reader.read()
+        writer.close()
+
+
+async def test_half_a_request_that_is_none_does_not_keep_those_before_it_from_their_answers() -> None:
+    broken = b"POST /read HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\nno chunk\r\n"
+    asked = b"GET / HTTP/1.1\r\nhost: x\r\n\r\n"
+    async with _serving() as server:
+        for before in (1, 3):
+            answer = await server.ask(asked * before + broken)
+            assert answer.count(b"HTTP/1.1 ") == answer.count(b"HTTP/1.1 200 ") == before
+
+
 async def test_the_request_being_answered_hears_that_its_sender_left_with_others_waiting() -> None:
     async with _serving(Limits()) as server:
         _, writer = await asyncio.open_connection("127.0.0.1", server.port)

@@ -244,6 +244,31 @@ async def test_when_the_time_to_end_is_over_the_one_who_answers_is_told() -> Non
         writer.close()
 
 
+async def test_the_one_who_answers_is_told_too_where_others_wait_behind() -> None:
+    async with _serving() as server:
+        reader, writer = await server.opened(POST % b"wait" + POST % b"now!")
+        await server.until_begun(1)
+        server.stop.set()
+        async with asyncio.timeout(10):
+            answer = await reader.read()
+        assert answer.startswith(b"HTTP/1.1 503 ")
+        assert answer.endswith(b"the end")
+        server.go_on.set_result(None)
+        writer.close()
+
+
+async def test_half_a_request_that_is_none_costs_the_one_before_it_no_answer() -> None:
+    async with _serving() as server:
+        reader, writer = await server.opened(POST % b"wait" + HEAD + b"transfer-encoding: chunked\r\n\r\nno chunk\r\n")
+        await server.until_begun(1)
+        server.go_on.set_result(None)
+        answer = await _one(reader)
+        assert answer.endswith(b"short wait a=1 x")
+        assert b"\r\nconnection: close\r\n" in answer
+        assert await reader.read() == b""
+        writer.close()
+
+
 async def test_a_connection_that_asks_nothing_is_closed_and_one_that_waits_is_not() -> None:
     limits = Limits(request_seconds=0.4, idle_seconds=0.2)
     async with _serving(limits) as server:
