@@ -62,7 +62,7 @@ class Store:
     async def run(self, stop: asyncio.Event) -> None:
         """Keep a working producer until `stop`; then write what waits and close."""
         while not stop.is_set():
-            producer = await self._start()
+            producer = await self._start(stop)
             if producer is None:
                 await _pause(stop, PAUSE_SECONDS)
                 continue
@@ -71,24 +71,36 @@ class Store:
             finally:
                 await self._end(producer)
 
-    async def _start(self) -> Any:
+    async def _start(self, stop: asyncio.Event) -> Any:
+        """A producer that knows its topic; None where there is none in time, or we stop before."""
         producer = self._make()
+        connecting, stopping = asyncio.create_task(self._connect(producer)), asyncio.create_task(stop.wait())
         try:
-            async with asyncio.timeout(START_SECONDS):
-                await producer.start()
-                # Asked for together with the other, and not waited for.
-                producer.client.add_topic(self._letters_topic)
-                partitions = await producer.partitions_for(self.topic)
+            await asyncio.wait({connecting, stopping}, return_when=asyncio.FIRST_COMPLETED)
+            if not connecting.done():
+                await _ended(connecting)
+                await _stopped(producer)
+                return None
+            partitions = connecting.result()
         except (KafkaError, OSError, TimeoutError) as problem:
             self._health.set("kafka", _said(problem))
             await _stopped(producer)
             return None
+        finally:
+            await _ended(connecting, stopping)
         self._metrics.producers.inc()
         self._broken.clear()
         self.lanes = self._lanes(producer, self.topic, len(partitions))
         self._open_letters(producer)
         self._health.set("kafka", None)
         return producer
+
+    async def _connect(self, producer: Any) -> Any:
+        async with asyncio.timeout(START_SECONDS):
+            await producer.start()
+            # Asked for together with the other, and not waited for.
+            producer.client.add_topic(self._letters_topic)
+            return await producer.partitions_for(self.topic)
 
     def _lanes(self, producer: Any, topic: str, partitions: int) -> Lanes:
         return Lanes(
@@ -124,15 +136,25 @@ class Store:
                 answers = await _answers(producer)
                 self._health.set("kafka", self._reason(lanes, answers=answers))
                 if answers:
-                    lanes.grow(len(await producer.partitions_for(self.topic)))
+                    # What the answer said of the topic: the producer's own question waits for one that is not there.
+                    partitions = producer.client.cluster.partitions_for_topic(self.topic)
+                    if partitions is None:
+                        self._health.set("kafka", self._topicless(producer))
+                        log.warning("the topic is gone or not ours any more; replacing the producer", topic=self.topic)
+                        return
+                    lanes.grow(len(partitions))
                     self._open_letters(producer)
                     if self._is_lost(producer, lanes):
                         log.warning("a partition stays without an ack; replacing the producer")
                         return
         finally:
-            for task in (broken, stopping):
-                task.cancel()
-            await asyncio.gather(broken, stopping, return_exceptions=True)
+            await _ended(broken, stopping)
+
+    def _topicless(self, producer: Any) -> str:
+        """Why an answer of the cluster gave no partition. Those of a topic that is made anew want a producer anew."""
+        if self.topic in producer.client.cluster.unauthorized_topics:
+            return f"the topic {self.topic} may not be written"
+        return f"the topic {self.topic} is not there"
 
     def _reason(self, lanes: Lanes, *, answers: bool) -> str | None:
         """Why nothing can be stored. As long as some partitions go on a balancer must not take us away from all."""
@@ -180,6 +202,13 @@ async def _stopped(producer: Any) -> None:
     with suppress(KafkaError, OSError, TimeoutError):
         async with asyncio.timeout(STOP_SECONDS):
             await producer.stop()
+
+
+async def _ended(*tasks: asyncio.Task[Any]) -> None:
+    """Cancel these, and wait for that."""
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
 
 
 async def _pause(stop: asyncio.Event, seconds: float) -> None:

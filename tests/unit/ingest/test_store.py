@@ -7,6 +7,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from aiokafka.errors import UnknownTopicOrPartitionError
 from prometheus_client import CollectorRegistry
 
 from pathline.kit.health import Health
@@ -56,3 +57,50 @@ async def test_it_is_ready_as_long_as_some_partitions_go_on() -> None:
     assert store._reason(lanes, answers=False) == "the cluster does not answer"
     store, lanes = await store_and_lanes(2, 1)
     assert store._reason(lanes, answers=True) == "no partition gives an ack"
+
+
+class Absent:
+    """A producer whose cluster never answers."""
+
+    def __init__(self) -> None:
+        self.stopped = False
+        self.starting = asyncio.Event()
+
+    async def start(self) -> None:
+        self.starting.set()
+        await asyncio.Event().wait()
+
+    async def stop(self) -> None:
+        self.stopped = True
+
+
+async def test_it_hears_of_a_stop_while_it_looks_for_its_cluster(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("services.ingest.store.START_SECONDS", 3_600)
+    absent, stop = Absent(), asyncio.Event()
+    metrics = IngestMetrics(CollectorRegistry(), "t")
+    running = asyncio.create_task(
+        Store(lambda: absent, "t", "letters", ack_seconds=1, metrics=metrics, health=Health()).run(stop)
+    )
+    await absent.starting.wait()
+    stop.set()
+    async with asyncio.timeout(30):
+        await running
+    assert absent.stopped
+
+
+@pytest.mark.parametrize(("unauthorized", "why"), [(set(), "is not there"), ({"t"}, "may not be written")])
+async def test_without_its_topic_it_says_so_and_takes_another_producer(unauthorized: set[str], why: str) -> None:
+    store, lanes = await store_and_lanes(None)
+    store.lanes = lanes
+
+    async def answers() -> bool:
+        return True
+
+    async def waited_for(_topic: str) -> Any:
+        raise UnknownTopicOrPartitionError
+
+    cluster = SimpleNamespace(partitions_for_topic=lambda _topic: None, unauthorized_topics=unauthorized)
+    client = SimpleNamespace(cluster=cluster, force_metadata_update=answers)
+    async with asyncio.timeout(30):
+        await store._watch(SimpleNamespace(client=client, partitions_for=waited_for), asyncio.Event())
+    assert why in store._health.reasons["kafka"]
