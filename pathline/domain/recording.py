@@ -77,6 +77,7 @@ RECORDING: Final[dict[str, tuple[Told | Marked, ...]]] = {
         Marked(_SHIPPED, "scans", ("status", "location", "reason", "carrier_status")),
         *_ESTIMATE,
     ),
+    "Shipment Reported": _ESTIMATE,
     "Shipment Redirected": (Told(_PARCEL, ("redirected",), "to"),),
     "Payment Failed": (Marked(_PAID, "payments", _MONEY, {"outcome": "failed"}),),
     "Payment Succeeded": (Marked(_PAID, "payments", _MONEY, {"outcome": "succeeded"}),),

@@ -65,6 +65,7 @@ VOCABULARY: Final[dict[str, Event]] = {
     "Delivery Promised": _report("order_id", "promised_at", channel="delivery"),
     "Shipment Created": _report("order_id", "tracking_number", channel="delivery"),
     "Shipment Scanned": _report(("tracking_number", "order_id"), "status", channel="delivery"),
+    "Shipment Reported": _report(("tracking_number", "order_id"), channel="delivery"),
     "Shipment Redirected": _report("tracking_number", channel="delivery"),
     "Payment Failed": _report(("order_id", "checkout_id"), channel="payment"),
     "Payment Succeeded": _report(("order_id", "checkout_id"), channel="payment"),

@@ -25,7 +25,7 @@ STANDARD_SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 """Of the specification's own example."""
 
 
-def payload(name: str, **changed: Any) -> dict[str, Any]:
+def payload(name: str, /, **changed: Any) -> dict[str, Any]:
     """A payload of the folder, with some of its top fields changed."""
     read: dict[str, Any] = json.loads((PAYLOADS / f"{name}.json").read_text("utf-8"))
     return {**read, **changed}

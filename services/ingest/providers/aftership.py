@@ -7,6 +7,7 @@ Tags and subtags: https://www.aftership.com/docs/tracking/enum/delivery-statuses
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
 from services.ingest.codes import Refused
@@ -67,6 +68,12 @@ PARCEL: Final[Table] = {
 }
 """Of `msg`. A number that shops print as #1001 is 1001 here."""
 
+COUNTRY: Final = ("country_region", "country_iso3")
+"""Of a checkpoint, by the newer name and the older."""
+
+ZONE: Final = re.compile(r"(?:[zZ]|[+-]\d\d:?\d\d)$")
+"""At the end of a time that names one."""
+
 
 def translate(delivery: Delivery) -> Translation | Refused:
     """The calls of a delivery."""
@@ -80,14 +87,8 @@ def translate(delivery: Delivery) -> Translation | Refused:
         told_as = message_id(as_text(body.get("event_id")) or fingerprint(delivery.raw))
         return Translation([kept("aftership", event, told_as, when, delivery.raw, parcel.who)], known=False)
     checkpoints = payload.items(tracking, "checkpoints", payload.LOOKED_AT_MAX)
-    scans = [_scan(checkpoint) for checkpoint in checkpoints]
-    told = parcels.told(parcel, scans, when)
-    now = _as_it_stands(tracking, when)
-    if not any(scan.written == now.written and scan.when for scan in scans):
-        # A state that AfterShip found by itself, or one of before the first scan; once until something else is told.
-        newest = max((scan.when for scan in scans if scan.when), default="")
-        told_as = message_id("state", fingerprint(parcel.number, parcel.carrier, now.written, newest))
-        told.append(parcels.scanned(parcel, now, now.status, parcel.estimated_at, told_as))
+    scans = [_scan(checkpoint, when) for checkpoint in checkpoints]
+    told = parcels.told(parcel, scans, when, _as_it_stands(tracking, when))
     known = all(as_text(one.get("tag")) in TAGS for one in (tracking, *checkpoints))
     return Translation(told, known)
 
@@ -100,14 +101,28 @@ def _who(tracking: Fields) -> Person:
     return Person(traits={} if told is None else {"email": told})
 
 
-def _scan(checkpoint: Fields) -> Scan:
+def _scan(checkpoint: Fields, delivered: str | None) -> Scan:
+    noted, added = as_instant(checkpoint.get("checkpoint_time")), as_instant(checkpoint.get("created_at"))
     return Scan(
-        as_instant(checkpoint.get("checkpoint_time")) or as_instant(checkpoint.get("created_at")),
+        _when(noted, added, delivered, as_text(checkpoint.get("checkpoint_time")) or ""),
         _status(checkpoint),
         _written(checkpoint),
         as_text(checkpoint.get("message")),
-        payload.place(checkpoint, "city", "state", "country_iso3") or as_text(checkpoint.get("location")),
+        payload.place(checkpoint, "city", "state", *COUNTRY) or as_text(checkpoint.get("location")),
+        noted,
     )
+
+
+def _when(noted: str | None, added: str | None, delivered: str | None, written: str) -> str | None:
+    """The time of a checkpoint: one that names no zone is of the carrier's place, which nobody tells.
+
+    It is read as UTC, but is never after AfterShip knew of it: else a scan in Tokyo would be nine hours ahead of what
+    comes after it. One in New York stays five hours early.
+    """
+    if noted is None:
+        return added
+    known = [one for one in (added, delivered) if one is not None]
+    return noted if ZONE.search(written) else min([noted, *known])
 
 
 def _as_it_stands(tracking: Fields, when: str | None) -> Scan:

@@ -72,12 +72,19 @@ def translate(delivery: Delivery) -> Translation | Refused:
     details = payload.items(tracker, "tracking_details", payload.LOOKED_AT_MAX)
     back = tracker.get("is_return") is True
     scans = [_scan(detail, back=back) for detail in details]
-    told = parcels.told(parcel, scans, when)
-    if not told:
-        now = Scan(when, None if back else _status(tracker), _written(tracker))
-        told_as = message_id("state", fingerprint(parcel.number, parcel.carrier, now.written))
-        told.append(parcels.scanned(parcel, now, now.status, parcel.estimated_at, told_as))
+    state = None if _is_told(tracker, details) else Scan(when, None if back else _status(tracker), _written(tracker))
+    told = parcels.told(parcel, scans, when, state)
     return Translation(told, all(as_text(one.get("status")) in STATUSES for one in (tracker, *details)))
+
+
+def _is_told(tracker: Fields, details: list[Fields]) -> bool:
+    """Whether a detail says the tracker's status, to which the tracker itself adds nothing.
+
+    Else a tracker that is plainly `in_transit` would undo the detail that says of the same status that it is delayed.
+    """
+    status, better = as_text(tracker.get("status")), as_text(tracker.get("status_detail")) in DETAILS
+    timed = (detail for detail in details if as_instant(detail.get("datetime")) is not None)
+    return not better and any(as_text(detail.get("status")) == status for detail in timed)
 
 
 def _scan(detail: Fields, *, back: bool) -> Scan:

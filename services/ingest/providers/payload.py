@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
 from hashlib import blake2b
@@ -121,11 +121,6 @@ def decimal_of(minor: Any, currency: Any) -> str | None:
     code = currency.lower() if isinstance(currency, str) else ""
     places = 0 if code in NO_MINOR_UNITS else 3 if code in THREE_DECIMALS else 2
     return str(Decimal(minor).scaleb(-places)) if places else str(minor)
-
-
-def summed(sums: Iterable[str | None]) -> str:
-    """Sums added up, in decimal text; of none `0`."""
-    return format(sum((Decimal(one) for one in sums if one is not None), Decimal(0)), "f")
 
 
 def first(paths: tuple[str, ...], reading: Callable[[Any], Any]) -> Reader:

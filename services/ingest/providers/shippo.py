@@ -99,11 +99,7 @@ def translate(delivery: Delivery) -> Translation | Refused:
     number = ORDER.fullmatch(as_text(tracking.get("metadata")) or "")
     parcel = Parcel(**payload.picked(PARCEL, tracking), order_id=number and number[1])
     entries = [*payload.items(tracking, "tracking_history", payload.LOOKED_AT_MAX), *([now] if now else [])]
-    told = parcels.told(parcel, map(_scan, entries), when)
-    if not any(as_instant(entry.get("status_date")) for entry in entries):
-        state = Scan(when, _status(now), _written(now))
-        told_as = message_id("state", fingerprint(parcel.number, parcel.carrier, state.written))
-        told.append(parcels.scanned(parcel, state, state.status, parcel.estimated_at, told_as))
+    told = parcels.told(parcel, map(_scan, entries), when, Scan(when, _status(now), _written(now)))
     return Translation(told, all(as_text(entry.get("status")) in STATUSES for entry in entries))
 
 

@@ -25,7 +25,6 @@ from services.ingest.providers.payload import (
     instant,
     money,
     number,
-    summed,
     text,
 )
 from services.ingest.providers.signatures import base64_of, of_body
@@ -49,8 +48,9 @@ STATUSES: Final = {
 PRIVACY: Final = frozenset({"customers/data_request", "customers/redact", "shop/redact"})
 """What the law asks of apps: kept under these names and counted. `pathline customer erase` is what erases."""
 
-ORDER_ID: Final = number("order_number", "name")
-"""The number that customers know: 1001, as `order_number` has it, not the `id` of 13 digits."""
+ORDER_ID: Final = number("name", "order_number")
+"""The number that customers know: 1001, or EU-1001 in a shop with a prefix. A fulfilment has it in its `name`, too;
+`order_number` never has the prefix, and the `id` of 13 digits is known to nobody."""
 
 ORDER: Final[Table] = {
     "order_id": ORDER_ID,
@@ -139,7 +139,7 @@ def _updated(heard: Heard) -> list[bytes]:
     told = [track("Order Updated", heard.told_as, when, payload.picked(ORDER, order), _who(order))]
     order_id = ORDER_ID(order)
     refunds = payload.items(order, "refunds")
-    told += [_refund(refund, order_id, message_id("refund", refund.get("id"))) for refund in refunds]
+    told += [call for refund in refunds for call in _refunds(refund, order_id)]
     for fulfilment in payload.items(order, "fulfillments"):
         told += _parcels_of(fulfilment, order_id, _who(order))
     return told
@@ -152,21 +152,25 @@ def _cancelled(heard: Heard) -> list[bytes]:
 
 
 def _refunded(heard: Heard) -> list[bytes]:
-    """Of refunds/create, which knows the order by its `id` alone; orders/updated tells the same by the number."""
-    order_id = ORDER_ID(heard.body) or as_text(heard.body.get("order_id"))
-    return [_refund(heard.body, order_id, heard.told_as)]
+    """Of refunds/create, which knows the order by its `id` alone, and nobody: orders/updated tells it by the number."""
+    order_id = ORDER_ID(heard.body)
+    return [] if order_id is None else _refunds(heard.body, order_id)
 
 
-def _refund(refund: Fields, order_id: str | None, told_as: str) -> bytes:
-    moved = [one for one in payload.items(refund, "transactions") if one.get("kind") == "refund"]
-    done = [one for one in moved if one.get("status") in {"success", None}]
-    properties = {
-        "order_id": order_id,
-        "total": summed(as_sum(one.get("amount")) for one in done),
-        "currency": text("transactions.0.currency")(refund),
-        "reason": as_text(refund.get("note")),
-    }
-    return track("Order Refunded", told_as, instant("processed_at", "created_at")(refund), properties)
+def _refunds(refund: Fields, order_id: str | None) -> list[bytes]:
+    """Each transaction of a refund once its money has moved: some are pending for days, and some fail."""
+    of_refund, reason = as_text(refund.get("id")), as_text(refund.get("note"))
+    told = []
+    for one in payload.items(refund, "transactions"):
+        done = one.get("status") is None or as_text(one.get("status")) == "success"
+        total = as_sum(one.get("amount"))
+        if not done or as_text(one.get("kind")) != "refund" or total is None:
+            continue
+        properties = {"order_id": order_id, "total": total, "currency": as_text(one.get("currency")), "reason": reason}
+        when = instant("processed_at", "created_at")(one) or instant("processed_at", "created_at")(refund)
+        own = as_text(one.get("id")) or fingerprint(total, when)
+        told.append(track("Order Refunded", message_id("refund", of_refund, own), when, properties))
+    return told
 
 
 def _checkout(heard: Heard) -> list[bytes]:
@@ -185,7 +189,7 @@ def _checkout(heard: Heard) -> list[bytes]:
 def _fulfilment(heard: Heard) -> list[bytes]:
     """Of fulfillments/create and fulfillments/update; its `name` is the order's with a count: #1001.1."""
     name = payload.as_number(heard.body.get("name"))
-    return _parcels_of(heard.body, name and name.rpartition(".")[0], _who(heard.body))
+    return _parcels_of(heard.body, (name and name.rpartition(".")[0]) or None, _who(heard.body))
 
 
 def _parcels_of(fulfilment: Fields, order_id: str | None, who: Person) -> list[bytes]:
@@ -237,7 +241,7 @@ TOPICS: Final[dict[str, Callable[[Heard], list[bytes]]]] = {
     "orders/fulfilled": _updated,
     "orders/partially_fulfilled": _updated,
     "orders/cancelled": _cancelled,  # Order Cancelled
-    "refunds/create": _refunded,  # Order Refunded
+    "refunds/create": _refunded,  # nothing: it names neither the order's number nor a customer
     "checkouts/create": _checkout,  # Checkout Started
     "checkouts/update": _checkout,  # Checkout Started, Checkout Updated
     "fulfillments/create": _fulfilment,  # Shipment Created, Shipment Scanned

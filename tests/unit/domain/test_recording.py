@@ -31,6 +31,7 @@ TELLS: dict[str, dict[str, set[str]]] = {
     "Delivery Promised": {"order": PROMISE},
     "Shipment Created": {"order": PROMISE, "parcel": {"created", "carrier", "estimated", "estimated_first"}},
     "Shipment Scanned": {"parcel": {"status", "scans", "carrier", "estimated", "estimated_first"}},
+    "Shipment Reported": {"parcel": {"carrier", "estimated", "estimated_first"}},
     "Shipment Redirected": {"parcel": {"redirected"}},
     "Payment Failed": {"checkout": {"payments"}},
     "Payment Succeeded": {"checkout": {"payments"}},

@@ -32,6 +32,7 @@ TABLE: list[tuple[str, str, list[str], str | None, str | None]] = [
     ("Delivery Promised", REPORT, ["order_id", "promised_at"], None, "delivery"),
     ("Shipment Created", REPORT, ["order_id", "tracking_number"], None, "delivery"),
     ("Shipment Scanned", REPORT, ["tracking_number|order_id", "status"], None, "delivery"),
+    ("Shipment Reported", REPORT, ["tracking_number|order_id"], None, "delivery"),
     ("Shipment Redirected", REPORT, ["tracking_number"], None, "delivery"),
     ("Payment Failed", REPORT, ["order_id|checkout_id"], None, "payment"),
     ("Payment Succeeded", REPORT, ["order_id|checkout_id"], None, "payment"),

@@ -90,6 +90,57 @@ def test_a_translation_never_raises(provider: str, body: Any, kind: str, data: s
     check(provider, json.dumps(body).encode(), topic)
 
 
+WRONG: list[Any] = [[], {}, [[]], {"id": []}, -1, 10**18, True, None, "", "x" * 2_000]
+"""What may stand at any place where the documents have something else."""
+HUGE = b"1" * 5_000
+"""A number that Python would not even write."""
+
+PROVIDER_OF = {name: next(one for one in NAMES if name.startswith(one)) for name in DOCUMENTED}
+SEGMENT = {"type": "track", "event": "Order Updated", "messageId": "m", "properties": {"order_id": "1"}}
+SCANNED = {
+    "type": "shipment.scanned",
+    "timestamp": "t",
+    "data": {"status": "x", "user_id": 1, "email": "a", "country": "DE"},
+}
+BODIES: list[tuple[str, Any]] = [
+    *((PROVIDER_OF[name], told) for name, told in DOCUMENTED.items() if name != "shopify_order"),
+    ("standard", SEGMENT), ("standard", SCANNED),
+    ("shopify", {**DOCUMENTED["shopify_order"], "refunds": [DOCUMENTED["shopify_refund"]],
+                 "fulfillments": [DOCUMENTED["shopify_fulfillment"]]}),
+]  # fmt: skip
+
+
+def places(value: Any) -> list[tuple[Any, Any]]:
+    """Every object or list with each of its names or places, the whole tree down."""
+    keys = list(value) if isinstance(value, dict) else range(len(value)) if isinstance(value, list) else []
+    return [found for key in keys for found in ((value, key), *places(value[key]))]
+
+
+def topics_of(provider: str, body: Any) -> list[tuple[str, Any]]:
+    """The body under each topic that its provider tells of in a way of its own."""
+    if provider == "shopify":
+        return [(topic, body) for topic in {tell: topic for topic, tell in shopify.TOPICS.items()}.values()]
+    if provider in HEADERS:
+        return [(topic, body) for topic in HEADERS[provider][1]]
+    if provider == "stripe":
+        return [("", {**body, "type": topic}) for topic in stripe.TOPICS]
+    return [("", body)]
+
+
+@pytest.mark.parametrize(("provider", "body"), BODIES)
+def test_whatever_stands_at_one_place_of_a_payload_is_translated(provider: str, body: Any) -> None:
+    told = json.loads(json.dumps(body))
+    for holder, key in places(told):
+        kept = holder[key]
+        for wrong in [*WRONG, "HUGE"]:
+            holder[key] = wrong
+            for topic, whole in topics_of(provider, told):
+                raw = json.dumps(whole).encode().replace(b'"HUGE"', HUGE)
+                header = {HEADERS[provider][0]: topic.encode()} if provider in HEADERS else {}
+                assert PROVIDERS[provider].translate(Delivery(raw, header))
+        holder[key] = kept
+
+
 @given(provider=st.sampled_from(NAMES), raw=st.binary(max_size=60))
 def test_bytes_that_are_no_json_are_refused(provider: str, raw: bytes) -> None:
     check(provider, raw, "orders/create")

@@ -26,7 +26,9 @@ def checkpoint(tag: str, at: str, **more: Any) -> dict[str, Any]:
 
 
 def statuses(listed: list[dict[str, Any]]) -> list[str | None]:
-    return [call["properties"].get("status") for call in listed if call["event"] != CREATED]
+    """The statuses of all but what only says of which order a parcel is, or when it is expected."""
+    scans = (call for call in listed if call["event"] != CREATED and not call["messageId"].startswith("estimate/"))
+    return [call["properties"].get("status") for call in scans]
 
 
 def test_the_tables_know_only_statuses_of_ours() -> None:
@@ -80,9 +82,9 @@ def test_a_scan_is_the_same_in_every_delivery() -> None:
     }
     again = calls("aftership", next_one)
     assert {call["messageId"] for call in first} < {call["messageId"] for call in again}
-    assert len({call["messageId"] for call in again}) == len(again) == len(first) + 2
-    # The state by its own subtag, which no scan has, is told beside the scan.
-    assert statuses(again)[-2:] == ["out_for_delivery", "out_for_delivery"]
+    # That the state has a subtag and the scan has none makes no second scan of it.
+    assert len({call["messageId"] for call in again}) == len(again) == len(first) + 1
+    assert statuses(again)[-1] == "out_for_delivery"
 
 
 @pytest.mark.parametrize(
@@ -191,8 +193,11 @@ def tracker(**changed: Any) -> dict[str, Any]:
 
 def test_easypost_tells_each_detail() -> None:
     listed = calls("easypost", payload("easypost"))
-    assert [call["event"] for call in listed] == [SCANNED] * 3
+    assert [call["event"] for call in listed] == [SCANNED] * 3 + [REPORTED]
     assert statuses(listed) == ["label_created", "picked_up", "in_transit"]
+    assert listed[3]["properties"] == {
+        "tracking_number": "EZ4000004000", "carrier": "FedEx", "estimated_at": "2026-11-25T00:00:00Z",
+    }  # fmt: skip
     assert listed[2]["timestamp"] == "2026-11-23T18:50:00+00:00"
     assert listed[2]["properties"] == {
         "tracking_number": "EZ4000004000",
@@ -220,7 +225,7 @@ def test_every_status_of_easypost(status: str) -> None:
 def test_every_detail_of_easypost_that_says_it_better(detail: str) -> None:
     def of(status: str) -> list[str | None]:
         told_of = {"status": status, "status_detail": detail, "datetime": "2026-11-23T10:00:00Z"}
-        return statuses(calls("easypost", tracker(tracking_details=[told_of])))
+        return statuses(calls("easypost", tracker(status=status, status_detail=detail, tracking_details=[told_of])))
 
     assert of("in_transit") == [easypost.DETAILS[detail]]
     assert of("delivered") == ["delivered"]
@@ -228,7 +233,8 @@ def test_every_detail_of_easypost_that_says_it_better(detail: str) -> None:
 
 def test_a_parcel_that_a_customer_sends_back_claims_no_status() -> None:
     listed = calls("easypost", tracker(is_return=True))
-    assert [call["event"] for call in listed] == [REPORTED] * 3
+    assert [call["event"] for call in listed] == [REPORTED] * 4
+    assert statuses(listed) == [None] * 3
     assert listed[1]["properties"]["carrier_status"] == "in_transit/received_at_origin_facility"
 
 
@@ -239,6 +245,103 @@ def test_a_tracker_without_details_tells_its_status_once() -> None:
     )
     assert statuses(listed) == ["label_created"]
     assert listed[0]["messageId"] == again[0]["messageId"]
+
+
+def delivered(**changed: Any) -> list[dict[str, Any]]:
+    return calls("easypost", tracker(status="delivered", status_detail="arrived_at_destination", **changed))
+
+
+def test_a_status_that_no_detail_says_is_told_once() -> None:
+    listed = delivered()
+    assert statuses(listed) == ["label_created", "picked_up", "in_transit", "delivered"]
+    (state,) = [call for call in listed if call["messageId"].startswith("state/")]
+    assert (state["event"], state["timestamp"]) == (SCANNED, "2026-11-23T19:26:51+00:00")
+    assert [call["messageId"] for call in delivered(weight=1.0, updated_at="2026-11-24T19:26:51Z")] == [
+        call["messageId"] for call in listed
+    ]
+
+
+def test_what_a_detail_says_better_is_not_undone_by_the_status_of_the_tracker() -> None:
+    late = {"status": "in_transit", "status_detail": "delayed", "datetime": "2026-11-24T10:00:00Z"}
+    details = [*payload("easypost")["result"]["tracking_details"], late]
+    assert statuses(calls("easypost", tracker(tracking_details=details)))[-1] == "delayed"
+    # The other way round it is news.
+    assert statuses(calls("easypost", tracker(status_detail="delayed")))[-1] == "delayed"
+
+
+@pytest.mark.parametrize(
+    ("provider", "whole", "name"),
+    [("easypost", "result", "est_delivery_date"), ("shippo", "data", "eta")],
+)
+def test_a_new_estimate_is_told_without_a_new_scan(provider: str, whole: str, name: str) -> None:
+    def given(day: str | None, **more: Any) -> dict[str, str | None]:
+        body = payload(provider)
+        changed = body | {whole: body[whole] | {"metadata": "", "original_eta": None, name: day} | more}
+        return {call["messageId"]: call["properties"].get("estimated_at") for call in calls(provider, changed)}
+
+    first, again, later = (
+        given("2026-11-25"),
+        given("2026-11-25", updated_at="2026-11-26T00:00:00Z"),
+        given("2026-11-27"),
+    )
+    assert first == again
+    assert [day for told_as, day in later.items() if told_as not in first] == ["2026-11-27"]
+    assert not any(told_as.startswith("estimate/") for told_as in given(None))
+    (touchpoint,) = [one for one in taken(provider, payload(provider) | {
+        whole: payload(provider)[whole] | {"metadata": ""}
+    }) if one.event == REPORTED and "estimated_at" in one.properties]  # fmt: skip
+    assert touchpoint.report and touchpoint.subject is not None and touchpoint.subject.kind == "parcel"
+
+
+@pytest.mark.parametrize("older", ["country_iso3", "country_region"])
+def test_a_newer_version_of_aftership_s_api_makes_no_second_history(older: str) -> None:
+    newer = [
+        {**{name: told for name, told in one.items() if name != "country_iso3"}, older: one.get("country_iso3"),
+         "message": f"Now said so: {one['message']}", "slug": "usps-new", "hash": f"{number:040x}"}
+        for number, one in enumerate(payload("aftership")["msg"]["checkpoints"])
+    ]  # fmt: skip
+    listed = told(calls("aftership", parcel(checkpoints=newer, slug="usps-new")), SCANNED)
+    before = told(calls("aftership", payload("aftership")), SCANNED)
+    assert [call["messageId"] for call in listed] == [call["messageId"] for call in before]
+    assert [call["properties"].get("location") for call in listed] == [
+        None, "LOUISVILLE, KY, USA", "INDIANAPOLIS, IN, USA",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_of_two_scans_that_are_known_by_the_same_one_is_told(turned: bool) -> None:  # noqa: FBT001
+    two = [checkpoint("InTransit", "2026-11-23T10:00:00Z", city=city) for city in ("KOBE", "NARA")]
+    (scan,) = told(calls("aftership", parcel(checkpoints=two[::-1] if turned else two, subtag=None)), SCANNED)
+    assert scan["properties"]["location"] == "NARA"
+
+
+@pytest.mark.parametrize(
+    ("noted", "added", "expected"),
+    [
+        # 18:00 in Tokyo, known to AfterShip 5 minutes later.
+        ("2026-11-26T18:00:00", "2026-11-26T09:05:00+00:00", "2026-11-26T09:05:00+00:00"),
+        ("2026-11-26T18:00:00", None, "2026-11-26T16:00:07+00:00"),
+        ("2026-11-26T07:00:00", "2026-11-26T09:05:00+00:00", "2026-11-26T07:00:00+00:00"),
+        ("2026-11-26T18:00:00+09:00", "2026-11-26T09:05:00+00:00", "2026-11-26T09:00:00+00:00"),
+        ("2026-11-26T18:00:00Z", "2026-11-26T09:05:00+00:00", "2026-11-26T18:00:00+00:00"),
+        (None, "2026-11-26T09:05:00+00:00", "2026-11-26T09:05:00+00:00"),
+    ],
+)
+def test_a_checkpoint_without_a_zone_is_never_after_aftership_knew_of_it(
+    noted: str | None, added: str | None, expected: str
+) -> None:
+    one_of = [{**checkpoint("InTransit", "x", created_at=added), "checkpoint_time": noted}]
+    (scan,) = told(calls("aftership", parcel(checkpoints=one_of, subtag=None)), SCANNED)
+    assert scan["timestamp"] == expected
+
+
+def test_a_checkpoint_without_a_zone_is_the_same_in_a_later_delivery() -> None:
+    ahead = [checkpoint("InTransit", "2026-11-26T18:00:00")]
+    first, later = (
+        told(calls("aftership", parcel(checkpoints=ahead, subtag=None) | {"ts": ts}), SCANNED)
+        for ts in (1795708807, 1795808807)
+    )
+    assert [call["messageId"] for call in first] == [call["messageId"] for call in later]
 
 
 def test_another_event_and_status_of_easypost_are_kept() -> None:

@@ -97,12 +97,15 @@ def test_a_changed_order_tells_its_parcels_and_refunds_once() -> None:
     changed = order(fulfillments=[payload("shopify_fulfillment")], refunds=[payload("shopify_refund")])
     first = calls("shopify", changed, **heard("orders/updated"))
     assert [call["event"] for call in first] == [
-        "Order Updated", "Order Refunded", "Shipment Created", "Shipment Scanned",
+        "Order Updated", "Order Refunded", "Order Refunded", "Shipment Created", "Shipment Scanned",
     ]  # fmt: skip
     assert all(call["properties"]["order_id"] == "1001" for call in first)
-    (refund,) = told(first, "Order Refunded")
-    assert refund["properties"]["total"] == "199.95"
-    assert refund["properties"]["currency"] == "USD"
+    card, voucher = told(first, "Order Refunded")
+    assert card["properties"] == {
+        "order_id": "1001", "total": "199.00", "currency": "USD", "reason": "Things were damaged",
+    }  # fmt: skip
+    assert (card["timestamp"], voucher["timestamp"]) == ("2026-11-25T16:00:00+00:00", "2026-11-25T16:00:01+00:00")
+    assert voucher["properties"]["total"] == "0.95"
     (created,) = told(first, "Shipment Created")
     assert created["properties"]["tracking_number"] == "9361289676091361892011"
     assert created["properties"]["carrier"] == "USPS"
@@ -111,7 +114,13 @@ def test_a_changed_order_tells_its_parcels_and_refunds_once() -> None:
     # The next change of the order tells the same of them: copies, but for the change itself.
     later = {**heard("orders/updated"), "x_shopify_event_id": "another"}
     again = calls("shopify", {**changed, "note": "new"}, **later)
-    assert [a["messageId"] == b["messageId"] for a, b in zip(first, again, strict=True)] == [False, True, True, True]
+    assert [a["messageId"] == b["messageId"] for a, b in zip(first, again, strict=True)] == [
+        False,
+        True,
+        True,
+        True,
+        True,
+    ]
 
 
 def test_the_fulfilment_itself_tells_of_its_parcel_and_order() -> None:
@@ -172,17 +181,40 @@ def test_a_status_that_nobody_knows_claims_none() -> None:
     assert call["properties"]["carrier_status"] == "teleported"
 
 
-def test_a_refund_alone_knows_the_order_by_its_other_number() -> None:
-    call = one("shopify", payload("shopify_refund"), **heard("refunds/create"))
-    assert (call["event"], call["timestamp"]) == ("Order Refunded", "2026-11-25T16:00:01+00:00")
-    assert call["properties"] == {
-        "order_id": "820982911946154508", "total": "199.95", "currency": "USD", "reason": "Things were damaged",
-    }  # fmt: skip
-    # Goods that come back without money are no refund of anything, least of all of the whole order.
-    assert (
-        one("shopify", payload("shopify_refund", transactions=[]), **heard("refunds/create"))["properties"]["total"]
-        == "0"
-    )
+def test_a_refund_counts_once_its_money_has_moved_and_each_part_once() -> None:
+    def refunded(**statuses: str) -> dict[str, str]:
+        moves = [
+            {"id": number, "kind": "refund", "status": status, "amount": f"{number}.00", "currency": "USD"}
+            for number, status in enumerate(statuses.values(), start=10)
+        ]
+        changed = order(refunds=[payload("shopify_refund", transactions=moves)])
+        listed = told(calls("shopify", changed, **heard("orders/updated")), "Order Refunded")
+        return {call["messageId"]: call["properties"]["total"] for call in listed}
+
+    assert refunded(card="pending") == refunded(card="failure", voucher="error") == refunded() == {}
+    part, whole = refunded(card="success", voucher="pending"), refunded(card="success", voucher="success")
+    assert list(part.values()) == ["10.00"] and list(whole.values()) == ["10.00", "11.00"]
+    assert part.keys() < whole.keys()
+
+
+def test_a_refund_alone_makes_no_order_of_its_other_number() -> None:
+    """It names neither the number that customers know nor a person; orders/updated tells the same."""
+    made = translated("shopify", payload("shopify_refund"), **heard("refunds/create"))
+    assert (made.known, list(made.calls)) == (True, [])
+
+
+@pytest.mark.parametrize("name", ["#EU-1001", "#1001", "#1001-EU", "#2026-1001.B"])
+def test_an_order_and_its_fulfilment_meet_by_one_number_whatever_the_shop_writes_around_it(name: str) -> None:
+    of_order = one("shopify", order(name=name, order_number=1001), **heard("orders/updated"))
+    of_parcel = calls("shopify", payload("shopify_fulfillment", name=f"{name}.12"), **heard("fulfillments/update"))
+    assert {of_order["properties"]["order_id"], *(call["properties"]["order_id"] for call in of_parcel)} == {name[1:]}
+
+
+@pytest.mark.parametrize("name", [None, "", "1001", ".1", [], {}])
+def test_a_fulfilment_that_names_no_order_is_of_none(name: Any) -> None:
+    listed = calls("shopify", payload("shopify_fulfillment", name=name), **heard("fulfillments/update"))
+    assert [call["event"] for call in listed] == ["Shipment Scanned"]
+    assert "order_id" not in listed[0]["properties"]
 
 
 def test_a_checkout_is_started_once_however_often_it_changes() -> None:

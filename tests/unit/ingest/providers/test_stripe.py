@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from pathline.domain.recording import RECORDING
 from services.ingest.providers.payload import decimal_of
 from services.ingest.providers.stripe import TOPICS
 from tests.support.webhooks import calls, one, payload, taken, translated
@@ -24,11 +25,11 @@ def event(name: str, topic: str, before: dict[str, Any] | None = None, **changed
     return {**whole, "data": {"object": {**whole["data"]["object"], **changed}, "previous_attributes": before or {}}}
 
 
-def test_a_failed_payment_tells_its_codes_and_counts_once() -> None:
+def test_a_failed_payment_tells_its_codes_and_its_charge_claims_nothing_beside_it() -> None:
     intent = one("stripe", payload("stripe_payment_intent"))
     assert intent == {
         "type": "track",
-        "messageId": "failed/ch_3MtwBwLkdIwHu7ix2K1aIgpV",
+        "messageId": "evt_3MtwBwLkdIwHu7ix0snN0B15",
         "event": "Payment Failed",
         "timestamp": "2026-11-25T23:40:00+00:00",
         "properties": {
@@ -44,23 +45,55 @@ def test_a_failed_payment_tells_its_codes_and_counts_once() -> None:
         "context": {"traits": {"email": "jon@example.com"}},
     }
     charge = one("stripe", payload("stripe_charge"))
-    assert charge["messageId"] == intent["messageId"]
+    assert (charge["event"], charge["messageId"]) == ("Payment Attempt Failed", "evt_3MtwBwLkdIwHu7ix0chF0B15")
     for name in ("order_id", "amount", "currency", "code", "decline_code", "reason"):
         assert charge["properties"][name] == intent["properties"][name]
 
 
-@pytest.mark.parametrize("place", ["latest_charge", "charges", "error", "expanded"])
-def test_the_failed_charge_is_found_wherever_a_version_has_it(place: str) -> None:
-    where: dict[str, Any] = {
-        "latest_charge": {"latest_charge": "ch_1"},
-        "expanded": {"latest_charge": {"id": "ch_1", "object": "charge"}},
-        "charges": {"latest_charge": None, "charges": {"object": "list", "data": [{"id": "ch_1"}]}},
-        "error": {"latest_charge": None, "last_payment_error": {"charge": "ch_1"}},
-    }
-    call = one("stripe", event("stripe_payment_intent", "payment_intent.payment_failed", **where[place]))
-    assert call["messageId"] == "failed/ch_1"
-    bare = event("stripe_payment_intent", "payment_intent.payment_failed", latest_charge=None, last_payment_error=None)
-    assert one("stripe", bare)["messageId"] == "evt_3MtwBwLkdIwHu7ix0snN0B15"
+def test_a_charge_without_an_intent_claims_its_failure() -> None:
+    call = one("stripe", event("stripe_charge", "charge.failed", payment_intent=None))
+    assert (call["event"], call["properties"]["order_id"]) == ("Payment Failed", "1001")
+
+
+BASIL = "2025-03-31.basil"
+"""From this version of the API on neither intents nor charges say whose invoice's they are."""
+
+
+@pytest.mark.parametrize("outcome", ["failed", "succeeded"])
+@pytest.mark.parametrize("reference", [None, {"customer_reference": None, "order_reference": "in_1SVWoDDwzgQ85STg"}])
+def test_an_invoice_of_a_newer_version_is_one_alert(outcome: str, reference: Any) -> None:
+    topic = "payment_intent.payment_failed" if outcome == "failed" else "payment_intent.succeeded"
+    changed: dict[str, Any] = {"metadata": {}, "payment_details": reference, "description": "Subscription update"}
+    intent = one("stripe", event("stripe_payment_intent", topic, **changed) | {"api_version": BASIL})
+    charge = one("stripe", event("stripe_charge", "charge.failed", metadata={}) | {"api_version": BASIL})
+    invoice = one("stripe", payload("stripe_invoice", api_version=BASIL))
+    assert invoice["event"] == "Invoice Payment Failed"
+    # Neither claims anything; see pathline/domain/recording.py.
+    assert intent["event"] == f"{'Invoice' if reference else 'Payment'} Attempt {outcome.title()}"
+    assert intent["properties"].get("invoice_id") == (reference and reference["order_reference"])
+    assert intent["properties"].get("checkout_id") == (None if reference else INTENT)
+    assert charge["event"] == "Payment Attempt Failed"
+    assert {intent["event"], charge["event"]}.isdisjoint(RECORDING)
+
+
+@pytest.mark.parametrize(
+    ("changed", "expected"),
+    [
+        ({"metadata": {"order_id": "1001"}}, "Payment Failed"),
+        ({"metadata": {"checkout_id": "c1"}}, "Payment Failed"),
+        ({"metadata": {}}, "Payment Attempt Failed"),
+        # Older versions say that it is no invoice's.
+        ({"metadata": {}, "invoice": None}, "Payment Failed"),
+        ({"metadata": {}, "invoice": "in_1"}, "Invoice Attempt Failed"),
+        ({"metadata": {}, "payment_details": {"order_reference": "PO-7"}}, "Payment Attempt Failed"),
+    ],
+)
+def test_a_failure_is_claimed_where_it_is_known_to_be_of_an_order_or_a_checkout(
+    changed: dict[str, Any], expected: str
+) -> None:
+    assert (
+        one("stripe", event("stripe_payment_intent", "payment_intent.payment_failed", **changed))["event"] == expected
+    )
 
 
 @pytest.mark.parametrize(
@@ -144,8 +177,13 @@ def test_invoices() -> None:
     assert failed["context"]["traits"] == {"email": "jenny@example.com", "name": "Jenny Rosen"}
     paid = one("stripe", event("stripe_invoice", "invoice.paid", amount_paid=1500, next_payment_attempt=None))
     assert (paid["event"], paid["properties"]["amount"]) == ("Invoice Paid", "1500")
-    also = one("stripe", {**event("stripe_invoice", "invoice.payment_succeeded", amount_paid=1500), "id": "evt_other"})
-    assert also["messageId"] == paid["messageId"]
+    at: dict[str, Any] = {"amount_paid": 1500, "status_transitions": {"paid_at": 1795650100}}
+    pair = [
+        one("stripe", {**event("stripe_invoice", topic, **at), "id": topic, "created": created})
+        for topic, created in (("invoice.paid", 1795650101), ("invoice.payment_succeeded", 1795650102))
+    ]
+    assert pair[0] == pair[1]
+    assert (pair[0]["messageId"], pair[0]["timestamp"]) == (paid["messageId"], "2026-11-25T23:41:40+00:00")
 
 
 def test_a_payment_of_an_invoice_claims_nothing_beside_the_invoice() -> None:
