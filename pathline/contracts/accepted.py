@@ -6,15 +6,19 @@ envelope; readers decode the whole. `encode` and `decode` are the two ends of th
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any, Final
 
 import msgspec
 
-VERSION: Final = 2
-"""Since 2 a record does not say again what its call says (the message id) or what is the same (the time it occurred
-and the time it was received): a tenth of its bytes. Records of version 1 say all of it, and are read as ever."""
+VERSION: Final = 1
+"""What is written: the least version whose readers understand it. New fields that an older reader may leave out of
+account do not raise it."""
 
+READABLE: Final = 2
+"""The highest version that is read. One of 2 leaves out what its call or another field says: a message id that is the
+call's own, a time of occurrence that is the one of receipt. Nothing writes it: an older reader takes it for broken."""
 
 _UNSAID: Final = datetime(1, 1, 1, tzinfo=UTC)
 
@@ -30,9 +34,15 @@ class Call(msgspec.Struct, rename="camel", gc=False):
     previous_id: Any = None
     group_id: Any = None
     message_id: Any = None
+    timestamp: Any = None
+    original_timestamp: Any = None
     properties: msgspec.Raw = msgspec.Raw(b"{}")
     traits: msgspec.Raw = msgspec.Raw(b"{}")
     context: Any = None
+
+
+class NewerRecordError(msgspec.DecodeError):
+    """A newer version of Pathline wrote the record: what it says may be more than we can read."""
 
 
 class Accepted(msgspec.Struct, gc=False):
@@ -58,6 +68,14 @@ class Accepted(msgspec.Struct, gc=False):
     """The context of the batch that the call came in, where there was one."""
 
 
+class _Versioned(msgspec.Struct, gc=False):
+    """What records of every version have, so that something else which lies there is not taken for a newer one."""
+
+    v: int
+    source: str
+    namespace: str
+
+
 class _Common(msgspec.Struct, omit_defaults=True, gc=False):
     """The part of the record that all calls of one request share."""
 
@@ -72,15 +90,23 @@ class _Common(msgspec.Struct, omit_defaults=True, gc=False):
 
 _encoder = msgspec.json.Encoder()
 _decoder = msgspec.json.Decoder(Accepted)
+_versions = msgspec.json.Decoder(_Versioned)
 
 
 def decode(value: bytes) -> Accepted:
     """Read a record's value.
 
     Raises:
+        NewerRecordError: it is one of a newer version; whoever writes what it says must stop here.
         msgspec.DecodeError: it is no accepted touchpoint.
     """
-    record = _decoder.decode(value)
+    try:
+        record = _decoder.decode(value)
+    except msgspec.ValidationError:
+        # A newer one may be without a field that this version needs.
+        _check_version(_version_of(value))
+        raise
+    _check_version(record.v)
     if record.occurred_at is _UNSAID:
         record.occurred_at = record.received_at
     if not record.message_id:
@@ -89,6 +115,19 @@ def decode(value: bytes) -> Accepted:
             raise msgspec.ValidationError(message)
         record.message_id = record.call.message_id
     return record
+
+
+def _version_of(value: bytes) -> int:
+    """The version that a record says, 0 where it says none."""
+    with suppress(ValueError, RecursionError):
+        return _versions.decode(value).v
+    return 0
+
+
+def _check_version(version: int) -> None:
+    if version > READABLE:
+        message = f"a record is of version {version}, this process reads up to {READABLE}"
+        raise NewerRecordError(message)
 
 
 def encode(
@@ -100,17 +139,13 @@ def encode(
     library: str,
     received_at: datetime,
     occurred_at: datetime,
-    message_id: str | None,
+    message_id: str,
     clamped: bool = False,
     historical: bool = False,
     privacy_signal: bool = False,
     shared: bytes | None = None,
 ) -> bytes:
-    """The value of a record.
-
-    `call` and `shared` are JSON objects, checked by then, that stay as they were sent. `message_id` is None where it is
-    the call's own: text, and not empty.
-    """
+    """The value of a record. `call` and `shared` are JSON objects, checked by then, that stay as they were sent."""
     envelope = Envelope(
         source=source,
         namespace=namespace,
@@ -126,7 +161,7 @@ def encode(
 class Envelope:
     """What stands around the calls of one request, with what they share encoded once."""
 
-    __slots__ = ("_by_library", "_received_at", "_start", "_to_call")
+    __slots__ = ("_by_library", "_clamped", "_received_at", "_start", "_then", "_to_call")
 
     def __init__(
         self,
@@ -143,25 +178,23 @@ class Envelope:
         common = _encoder.encode(_Common(VERSION, source, namespace, trusted, received_at, historical, privacy_signal))
         self._start = common[:-1]
         self._received_at = received_at
+        self._then = _encoder.encode(received_at)
         self._to_call = b',"call":' if shared is None else b',"shared":%b,"call":' % shared
+        self._clamped = b',"clamped":true' + self._to_call
         self._by_library: dict[str, bytes] = {}
 
     def around(
-        self, call: bytes, library: str, occurred_at: datetime, message_id: str | None, *, clamped: bool = False
+        self, call: bytes, library: str, occurred_at: datetime, message_id: str, *, clamped: bool = False
     ) -> bytes:
         """The value of a record. `call` is a JSON object, checked by then, that stays as it was sent."""
-        if message_id is None and occurred_at is self._received_at and not clamped:
-            # Most calls of servers: of those that are sent as they occur nothing is said that is not said of all.
-            return b"".join((self._by_library.get(library) or self._start_for(library), call, b"}"))
-        more = b"" if occurred_at is self._received_at else b',"occurred_at":%b' % _encoder.encode(occurred_at)
-        if message_id is not None:
-            more += b',"message_id":%b' % _encoder.encode(message_id)
-        if clamped:
-            more += b',"clamped":true'
-        return b'%b,"library":%b%b%b%b}' % (self._start, _encoder.encode(library), more, self._to_call, call)
+        # Most calls of servers give no time of their own: it is encoded once with the receipt's.
+        when = self._then if occurred_at is self._received_at else _encoder.encode(occurred_at)
+        start = self._by_library.get(library) or self._start_for(library)
+        to_call = self._clamped if clamped else self._to_call
+        return b"".join((start, when, b',"message_id":', _encoder.encode(message_id), to_call, call, b"}"))
 
     def _start_for(self, library: str) -> bytes:
-        """What comes before the call, for a kind of sender: there are four, kept for the calls that follow."""
-        start = b'%b,"library":%b%b' % (self._start, _encoder.encode(library), self._to_call)
+        """What comes before the time, for a kind of sender: there are four, kept for the calls that follow."""
+        start = b'%b,"library":%b,"occurred_at":' % (self._start, _encoder.encode(library))
         self._by_library[library] = start
         return start

@@ -138,6 +138,11 @@ class TouchpointOut(msgspec.Struct):
     type: str
     channel: str
     occurred_at: Time
+    """When it happened, by the sender's clock as the collector corrected it."""
+    told_at: Time | None
+    """What the sender's own clock said, where that is another time."""
+    clamped: bool
+    """Whether that was out of bounds, and the time of receipt stands in its place."""
     received_at: Time
     stage: str | None
     moment_of_truth: bool

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
 from typing import Any, Final
 
 import msgspec
@@ -20,6 +21,9 @@ _CHANNEL_ALIASES: Final = {"mobile": "app", "browser": "web"}
 
 NAME_LENGTH: Final = 200
 """Characters kept of an event's name."""
+
+_YEARS: Final = range(2, 9_999)
+"""Of a told time that is kept: it has a date in every zone."""
 
 _NUL: Final = re.compile(r"(?<!\\)((?:\\\\)*)\\u0000")
 """The escape of a NUL; not the end of an escaped backslash and digits behind it."""
@@ -65,6 +69,8 @@ def to_touchpoint(record: Accepted) -> Touchpoint:
         channel=_channel(record, event if track else "", properties, context),
         occurred_at=record.occurred_at,
         received_at=record.received_at,
+        told_at=None if record.trusted else _told_at(record),
+        clamped=record.clamped,
         historical=record.historical,
         privacy_signal=record.privacy_signal,
         report=track and is_report(event, properties.get("by")),
@@ -94,6 +100,21 @@ def _decoded(raw: msgspec.Raw) -> dict[str, Any]:
         return _object.decode(raw)
     except msgspec.ValidationError:
         return _empty
+
+
+def _told_at(record: Accepted) -> datetime | None:
+    """When it happened by the clock of a browser or an app, where that is not what counts; a server's word stands."""
+    call = record.call
+    told = call.timestamp if call.timestamp is not None else call.original_timestamp
+    if type(told) is not str:
+        return None
+    try:
+        instant = datetime.fromisoformat(told)
+        instant = instant.replace(tzinfo=UTC) if instant.tzinfo is None else instant.astimezone(UTC)
+    except (ValueError, OverflowError):
+        # The collector has refused such; what else writes to the log may say what it likes.
+        return None
+    return instant if instant != record.occurred_at and instant.year in _YEARS else None
 
 
 def _body(call: Call) -> str:

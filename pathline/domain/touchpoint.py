@@ -29,7 +29,12 @@ class Touchpoint(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """The event of a track call, the name of a page or screen, else the type of the call."""
     channel: str
     occurred_at: datetime
+    """By the sender's clock, corrected."""
     received_at: datetime
+    told_at: datetime | None = None
+    """The sender's own time, uncorrected, where it is another."""
+    clamped: bool = False
+    """Whether that was out of bounds, and the time of receipt stands in its place."""
     historical: bool = False
     privacy_signal: bool = False
     """Whether the person's browser sent Global Privacy Control with it."""

@@ -306,7 +306,8 @@ def _least(a: Bond | None, b: Bond | None) -> Bond | None:
 
 _TOUCHPOINT_COLUMNS: Final = (
     "subject", "occurred_at", "id", "received_at", "message_id", "source", "type", "event", "channel", "stage",
-    "moment_of_truth", "historical", "partition", "offset", "entities", "body", "privacy_signal",
+    "moment_of_truth", "historical", "partition", "offset", "entities", "body", "privacy_signal", "told_at",
+    "clamped",
 )  # fmt: skip
 
 
@@ -319,6 +320,7 @@ async def write_touchpoints(db: Db, stitched: Iterable[Stitched], at: Mapping[UU
             (
                 one.subject, t.occurred_at, t.id, t.received_at, t.message_id, t.source, t.type, t.event, t.channel,
                 one.stage, one.moment_of_truth, t.historical, *at[t.id], list(one.entities), t.body, t.privacy_signal,
+                t.told_at, t.clamped,
             )
         )  # fmt: skip
     await db.copy_records_to_table("touchpoint", records=records, columns=_TOUCHPOINT_COLUMNS)

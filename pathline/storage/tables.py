@@ -101,6 +101,8 @@ touchpoint = Table(
     Column("entities", ARRAY(Uuid), nullable=False),
     Column("body", JSON, nullable=False),
     Column("privacy_signal", Boolean, nullable=False, server_default=text("false")),
+    Column("told_at", _TIME),
+    Column("clamped", Boolean, nullable=False, server_default=text("false")),
     Index("touchpoint_subject", "subject", "occurred_at", "id"),
     Index("touchpoint_received", "received_at", postgresql_using="brin"),
     postgresql_partition_by="RANGE (received_at)",

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 
 COLUMNS: Final = (
     "subject, occurred_at, id, received_at, message_id, source, type, event, channel, stage, moment_of_truth,"
-    ' historical, partition, "offset", entities, body, privacy_signal'
+    ' historical, partition, "offset", entities, body, privacy_signal,'
+    " told_at, clamped"
 )
 
 # The lateral makes each subject an index range of its own, already in order, cut at the limit.
@@ -67,6 +68,10 @@ class Stored(msgspec.Struct, frozen=True):
     body: str
     privacy_signal: bool = False
     """Whether the browser sent Global Privacy Control."""
+    told_at: datetime | None = None
+    """By the sender's own clock, where `occurred_at` is another time."""
+    clamped: bool = False
+    """Whether that was out of bounds, and the time of receipt counts."""
 
     @property
     def cursor(self) -> tuple[datetime, UUID]:

@@ -134,6 +134,8 @@ def touchpoint(stored: Stored) -> api.TouchpointOut:
         type=stored.type,
         channel=stored.channel,
         occurred_at=stored.occurred_at,
+        told_at=stored.told_at,
+        clamped=stored.clamped,
         received_at=stored.received_at,
         stage=stored.stage,
         moment_of_truth=stored.moment_of_truth,

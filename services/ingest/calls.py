@@ -216,13 +216,11 @@ def record(raw: bytes, item: Item, kind: Any, receipt: Receipt) -> Record | Refu
     when = _when(item, receipt)
     if type(when) is Refused:
         return when
-    # None: it stays where it is, in the call.
-    given, message_id = item.message_id, None
-    if type(given) is not str or not 0 < len(given) <= MESSAGE_ID_MAX:
-        other = _other_id(raw, given, kind)
-        if isinstance(other, Refused):
-            return other
-        message_id = other
+    message_id = item.message_id
+    if type(message_id) is not str or not 0 < len(message_id) <= MESSAGE_ID_MAX:
+        message_id = _other_id(raw, message_id, kind)
+        if isinstance(message_id, Refused):
+            return message_id
     if item.type != kind or item.write_key is not None or around.address is not None:
         raw = _tidied(raw, kind, around.address, receipt.addresses)
     value = receipt.envelope.around(raw, around.sender, when.occurred_at, message_id, clamped=when.clamped)

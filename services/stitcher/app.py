@@ -19,6 +19,7 @@ from pathline.consuming.lookout import UNANSWERED, Lookout
 from pathline.consuming.partitions import NO_PARTITION, Partitions
 from pathline.consuming.patience import insist, pause
 from pathline.consuming.persistence import Persistence
+from pathline.contracts.accepted import NewerRecordError
 from pathline.domain.stages import Stages
 from pathline.kit import draining, kafka, lifecycle, logging
 from pathline.kit.database import DATABASE_ERRORS, close_pool, create_pool
@@ -157,9 +158,12 @@ async def _one_life(
         metrics.failures.labels("fence_lost").inc()
         log.warning("a peer took a partition; joining the group anew", reason=str(lost))
         await pause(stop, REJOIN_PAUSE_SECONDS)
-    except (NewerStateError, OtherClusterError) as refusal:
+    except (NewerRecordError, NewerStateError, OtherClusterError) as refusal:
         health.set("refused", str(refusal))
         log.critical("stopped consuming", reason=str(refusal))
+        metrics.lag.set(math.nan)
+        # Our partitions are for a peer that can read what we cannot.
+        await kafka.stop_consumer(consumer)
         await stop.wait()
     except (KafkaError, OSError) as error:
         metrics.failures.labels("kafka").inc()

@@ -9,6 +9,7 @@ from uuid import UUID
 import msgspec
 
 from pathline.contracts import accepted
+from pathline.contracts.accepted import NewerRecordError
 from pathline.contracts.letters import headers_to_json
 from pathline.contracts.reading import Unreadable, to_touchpoint
 from pathline.domain.touchpoint import Touchpoint
@@ -33,13 +34,19 @@ class Batch(msgspec.Struct):
 
 
 def collect(records: Records) -> Batch:
-    """Decode the records of a poll, each on its own: what can't be read is a dead letter and stops nobody."""
+    """Decode the records of a poll, each on its own: what can't be read is a dead letter and stops nobody.
+
+    Raises:
+        NewerRecordError: a newer version wrote one of them. For that one it is no dead letter, and must wait for it.
+    """
     batch = Batch(records, {}, {}, {}, [], 0)
     for partition in sorted(records):
         for record in records[partition]:
             batch.size += 1
             try:
                 touchpoint = to_touchpoint(accepted.decode(record.value))
+            except NewerRecordError:
+                raise
             except (msgspec.DecodeError, Unreadable, ValueError) as error:
                 code = error.code if isinstance(error, Unreadable) else "unreadable_record"
                 batch.letters.append(dead_letter(record, code, str(error)))

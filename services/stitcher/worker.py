@@ -73,7 +73,7 @@ class Worker:
 
         Raises:
             FenceLostError: a peer took a partition; leave the group and join it anew.
-            NewerStateError, OtherClusterError: this process must not go on.
+            NewerRecordError, NewerStateError, OtherClusterError: this process must not go on.
         """
         self._partitions.subscribe()
         ahead: asyncio.Task[tuple[Shares, Batch]] | None = None

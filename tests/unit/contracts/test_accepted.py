@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import msgspec
@@ -10,7 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pathline.contracts import accepted
-from pathline.contracts.accepted import VERSION, Accepted
+from pathline.contracts.accepted import VERSION, Accepted, NewerRecordError
+from services.ingest.calls import Receipt, Record, take
+from tests.unit.contracts import version_1
 
 texts = st.text(alphabet=st.characters(exclude_categories=["Cs"]), max_size=20)
 scalars = (
@@ -54,22 +56,68 @@ def test_what_is_written_is_read(head: dict[str, Any], call: dict[str, Any], sha
     assert orjson.loads(bytes(record.call.traits)) == call.get("traits", {})
 
 
-def test_a_record_says_nothing_twice() -> None:
-    """Neither a message id that stands in the call nor a time of occurrence that is the one of receipt."""
-    now = datetime(2026, 1, 1, tzinfo=UTC)
-    given: dict[str, Any] = {
-        "source": "s", "namespace": "n", "trusted": True, "library": "web", "received_at": now, "occurred_at": now,
-    }  # fmt: skip
-    call = b'{"type":"track","messageId":"m"}'
-    value = accepted.encode(call, message_id=None, **given)
-    assert b"occurred_at" not in value
-    assert b"message_id" not in value
+@given(heads, calls, st.none() | objects)
+def test_what_is_written_is_read_by_a_reader_of_version_1(
+    head: dict[str, Any], call: dict[str, Any], shared: dict[str, Any] | None
+) -> None:
+    """An older stitcher beside newer collectors, and one that an upgrade was taken back from."""
+    raw = None if shared is None else orjson.dumps(shared)
+    record = version_1.decode(accepted.encode(orjson.dumps(call), shared=raw, privacy_signal=True, **head))
+    assert {name: getattr(record, name) for name in head} == head
+    assert record.v == 1
+    assert record.shared == shared
+    assert record.call.type == call["type"]
+    assert orjson.loads(bytes(record.call.properties)) == call.get("properties", {})
+
+
+@pytest.mark.parametrize("told", [{}, {"timestamp": "2026-01-01T00:00:00Z"}], ids=["untimed", "timed"])
+@pytest.mark.parametrize("message_id", ["m", 7, None], ids=["text", "number", "none"])
+def test_what_the_collector_makes_of_a_call_is_read_by_a_reader_of_version_1(
+    told: dict[str, Any], message_id: Any
+) -> None:
+    now = datetime(2026, 1, 1, 0, 0, 1, tzinfo=UTC)
+    envelope = accepted.Envelope(source="s", namespace="n", trusted=True, received_at=now)
+    call = {"type": "track", "event": "Bought", "userId": "ann", "messageId": message_id, **told}
+    made = take(orjson.dumps(call), Receipt(envelope, "n", True, now, 10_000, "server"))  # noqa: FBT003 - as it is made
+    assert isinstance(made, Record)
+    old, new = version_1.decode(made.value), accepted.decode(made.value)
+    assert (old.message_id, old.occurred_at) == (new.message_id, new.occurred_at)
+    assert new.occurred_at == (now - timedelta(seconds=1) if told else now)
+
+
+def test_a_record_of_version_2_is_read() -> None:
+    """It says nothing twice: neither a message id that stands in the call nor a time that is the one of receipt."""
+    value = (
+        b'{"v":2,"source":"s","namespace":"n","trusted":true,"received_at":"2026-01-01T00:00:00Z","library":"web",'
+        b'"call":{"type":"track","messageId":"m"}}'
+    )
     record = accepted.decode(value)
-    assert (record.message_id, record.occurred_at) == ("m", now)
-    made_up = accepted.decode(accepted.encode(call, message_id="h-1", **given))
-    assert made_up.message_id == "h-1"
+    assert (record.message_id, record.occurred_at) == ("m", datetime(2026, 1, 1, tzinfo=UTC))
     with pytest.raises(msgspec.DecodeError):
-        accepted.decode(accepted.encode(b'{"type":"track"}', message_id=None, **given))
+        accepted.decode(value.replace(b'"messageId":"m"', b'"messageId":7'))
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        b'"when":5',
+        b'"trusted":true,"library":"web","received_at":"2026-01-01T00:00:01Z","message_id":"m","call":{"type":"page"}',
+    ],
+    ids=["other fields", "the same fields"],
+)
+def test_a_record_of_a_newer_version_is_not_read(fields: bytes) -> None:
+    value = b'{"v":%d,"source":"s","namespace":"n",%b}' % (accepted.READABLE + 1, fields)
+    with pytest.raises(NewerRecordError, match="version 3"):
+        accepted.decode(value)
+
+
+@pytest.mark.parametrize(
+    "value", [b'{"v":3}', b'{"v":"3","source":"s","namespace":"n"}', b'{"v":3,"source":"s","namespace":"n"']
+)
+def test_what_is_no_record_is_none_of_a_newer_version(value: bytes) -> None:
+    with pytest.raises(msgspec.DecodeError) as raised:
+        accepted.decode(value)
+    assert not isinstance(raised.value, NewerRecordError)
 
 
 def test_a_record_of_version_1_is_read_as_it_was() -> None:

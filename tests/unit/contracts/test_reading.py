@@ -243,3 +243,26 @@ def sound(one: Touchpoint) -> bool:
     assert kinds == sorted(set(kinds))
     assert "\\u0000" not in one.body.replace("\\\\", "")
     return orjson.loads(one.body) is not None
+
+
+@pytest.mark.parametrize(
+    ("call", "told"),
+    [
+        ({"timestamp": "2025-12-31T23:00:00.5+01:00"}, datetime(2025, 12, 31, 22, 0, 0, 500_000, tzinfo=UTC)),
+        ({"originalTimestamp": "2025-12-31T22:00:00"}, datetime(2025, 12, 31, 22, tzinfo=UTC)),
+        ({"timestamp": "1970-01-01", "originalTimestamp": "2025-12-31"}, datetime(1970, 1, 1, tzinfo=UTC)),
+        ({"timestamp": NOW.isoformat()}, None),
+        ({}, None),
+        ({"timestamp": None}, None),
+        ({"timestamp": 5}, None),
+        ({"timestamp": "yesterday"}, None),
+        ({"timestamp": "0001-01-01T00:00:00+14:00"}, None),
+        ({"timestamp": "9999-12-31T23:59:59Z"}, None),
+    ],
+)
+def test_a_browsers_own_time_is_kept_where_another_counts(call: dict[str, Any], told: datetime | None) -> None:
+    sent = {"type": "track", "event": "E", "userId": "ann", **call}
+    one = read(sent, trusted=False, clamped=True)
+    assert (one.told_at, one.clamped, one.occurred_at) == (told, True, NOW)
+    assert not read(sent, trusted=False).clamped
+    assert read(sent, trusted=True).told_at is None, "a server's word stands as it is"
