@@ -2,6 +2,7 @@
 
 import asyncio
 import ipaddress
+import os
 import ssl
 import sys
 from collections.abc import Callable, Mapping
@@ -20,6 +21,8 @@ from pathline.supervisor.state import PartState
 SERVICES = ("ingest", "stitcher", "scorer", "console")
 ADDRESS_SETTINGS = {"ingest": "collector", "demo": "shop"}
 """Which setting holds a part's address, where it is not the part's own name."""
+UNBALANCED = {"PATHLINE_LEAVE_SECONDS": "0"}
+"""What a service need not do here unless it is told to: on one machine no balancer has to hear that it goes."""
 PROBE_SECONDS = 2.0
 WATCH_SECONDS = 2.0
 """How often a server that somebody else runs is asked whether it is there."""
@@ -54,7 +57,8 @@ class ServicePart:
         """The same program as this one, with the service's name."""
         program = Path(sys.executable).with_name("pathline")
         start = [str(program)] if program.exists() else ["-m", "pathline.cli"]
-        return Launch(argv=[sys.executable, *start, self.name], cwd=self._home, env=self._env)
+        env = {**UNBALANCED, **{name: os.environ[name] for name in UNBALANCED if name in os.environ}, **self._env}
+        return Launch(argv=[sys.executable, *start, self.name], cwd=self._home, env=env)
 
     async def unready(self) -> str | None:
         """What `/health/ready` gives for a reason, or None."""

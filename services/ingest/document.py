@@ -56,7 +56,12 @@ _STORED: Final = {
     "type": "object",
     "properties": {"success": {"const": True}, "rejected": {"$ref": "#/components/schemas/Rejected"}},
 }
-_REFUSALS: Final = ("400", "401", "403", "408", "413", "415", "431", "503")
+_RETRY_AFTER: Final = {
+    "description": "Seconds after which to send the same again.",
+    "required": True,
+    "schema": {"type": "integer", "minimum": 1},
+}
+_REFUSALS: Final = ("400", "401", "403", "408", "413", "415", "429", "431", "503")
 
 
 def document() -> dict[str, Any]:
@@ -75,6 +80,7 @@ def document() -> dict[str, Any]:
         },
         "components": {
             "schemas": {"Call": _CALL, "Batch": _BATCH, "Rejected": _REJECTED, "Stored": _STORED, "Error": _ERROR},
+            "headers": {"RetryAfter": _RETRY_AFTER},
             "securitySchemes": {
                 "basic": {"type": "http", "scheme": "basic", "description": "The write key as user, no password."},
                 "bearer": {"type": "http", "scheme": "bearer", "description": "The write key."},
@@ -93,19 +99,19 @@ def _operation(path: str) -> dict[str, Any]:
         "summary": f"Store a call of type {route.kind}." if route.kind else "Store a batch of calls.",
         "security": [{"basic": []}, {"bearer": []}, {"query": []}, {}],
         "requestBody": {"required": True, "content": {"application/json": {"schema": _ref(body)}}},
-        "responses": {"200": _json("Stored"), **{status: _json("Error") for status in _REFUSALS}},
+        "responses": {"200": _json("Stored"), **{status: document_dialects.refusal(status) for status in _REFUSALS}},
     }
 
 
 def _webhook() -> dict[str, Any]:
     """What a provider delivers is of its own making; the body is checked by its signature."""
     name = {"name": "source", "in": "path", "required": True, "schema": {"type": "string"}}
-    refusals = sorted({*_REFUSALS, "404"} - {"403"})
+    refusals = sorted({*_REFUSALS, "404"} - {"403", "429"})
     return {
         "summary": "Store what the provider of this source delivers, signed in its own way.",
         "parameters": [name],
         "requestBody": {"required": True, "content": {"application/json": {"schema": {"type": "object"}}}},
-        "responses": {"200": _json("Stored"), **{status: _json("Error") for status in refusals}},
+        "responses": {"200": _json("Stored"), **{status: document_dialects.refusal(status) for status in refusals}},
     }
 
 

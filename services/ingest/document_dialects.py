@@ -13,6 +13,8 @@ _ERROR: Final = {"$ref": "#/components/schemas/Error"}
 _STORED: Final = {"$ref": "#/components/schemas/Stored"}
 _TAKING: Final = ("400", "401", "403", "408", "429", "503")
 _LARGE: Final = ("413", "415", "431")
+_AGAIN: Final = ("429", "503")
+"""Statuses that ask a sender to try again, and say when."""
 
 _SNOWPLOW: Final = (
     "e", "eid", "aid", "tv", "p", "uid", "duid", "dtm", "stm", "ttm", "url", "page", "refr", "ue_px", "ue_pr", "cx",
@@ -21,6 +23,7 @@ _SNOWPLOW: Final = (
 _PIXEL: Final = ("data", "userId", "anonymousId", "event", "name", "groupId", "previousId", "messageId", "timestamp")
 _ATTRIBUTES: Final = ("specversion", "id", "source", "type", "time", "subject", "userid", "anonymousid")
 
+_RETRY: Final = {"retry-after": {"$ref": "#/components/headers/RetryAfter"}}
 _TEXT: Final = {"type": "string"}
 _EVENT: Final = {
     "type": "object",
@@ -109,15 +112,22 @@ def _taking(summary: str, content: dict[str, Any]) -> Operation:
         "requestBody": {"required": True, "content": content},
         "responses": {
             "200": {"description": "Stored.", "content": _json(_STORED)},
-            **{status: {"description": "Refused.", "content": _json(_ERROR)} for status in (*_TAKING, *_LARGE)},
+            **{status: refusal(status) for status in (*_TAKING, *_LARGE)},
         },
     }
 
 
+def refusal(status: str) -> Operation:
+    """What an answer of this status says; where trying again is of use, also when."""
+    described = {"description": "Refused.", "content": _json(_ERROR)}
+    return {**described, "headers": _RETRY} if status in _AGAIN else described
+
+
 def _picture(summary: str, names: tuple[str, ...]) -> Operation:
+    code = {"x-pathline-code": {"description": "The code of a refusal.", "schema": _TEXT}}
     told = {
-        "headers": {"x-pathline-code": {"description": "The code of a refusal.", "schema": _TEXT}},
-        "content": {"image/gif": {}},
+        status: {"headers": {**code, **_RETRY} if status in _AGAIN else code, "content": {"image/gif": {}}}
+        for status in (*_TAKING, *_LARGE)
     }
     return {
         "summary": summary,
@@ -125,7 +135,7 @@ def _picture(summary: str, names: tuple[str, ...]) -> Operation:
         "parameters": [_in("query", name) for name in names],
         "responses": {
             "200": {"description": "Stored.", "content": {"image/gif": {}}},
-            **{status: {"description": "Refused.", **told} for status in (*_TAKING, *_LARGE)},
+            **{status: {"description": "Refused.", **said} for status, said in told.items()},
         },
     }
 
@@ -137,10 +147,7 @@ def _settings(summary: str, parameters: list[Operation], unknown: str) -> Operat
         "parameters": parameters,
         "responses": {
             "200": {"description": "The settings.", "content": _json({"type": "object"})},
-            **{
-                status: {"description": "Refused.", "content": _json(_ERROR)}
-                for status in dict.fromkeys(("400", unknown, "401", "403", "503"))
-            },
+            **{status: refusal(status) for status in dict.fromkeys(("400", unknown, "401", "403", "503"))},
         },
     }
 

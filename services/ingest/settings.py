@@ -77,10 +77,10 @@ class IngestSettings(Settings):
         description="Whether several collectors of a machine share the address (Linux), one for each processor.",
     )
     leave_seconds: float = Field(
-        default=0.0,
+        default=2.0,
         ge=0.0,
         le=10.0,
-        description="After SIGTERM, how long to say not ready before connections end; for balancers.",
+        description="After SIGTERM, how long to say not ready before connections end: a balancer's turn to hear it.",
     )
 
     dead_letters_per_second: int = Field(

@@ -30,12 +30,13 @@ async def add_demo_keys(database: str) -> None:
 
 
 def environment(bootstrap: str, database: str, prefix: str) -> dict[str, str]:
-    """The settings of a collector on these; it reads its keys often."""
+    """The settings of a collector on these; it reads its keys often, and at its end no balancer has to hear of it."""
     return {
         "PATHLINE_KAFKA": bootstrap,
         "PATHLINE_DATABASE_URL": database,
         "PATHLINE_TOPIC_PREFIX": prefix,
         "PATHLINE_KEYS_SECONDS": "0.1",
+        "PATHLINE_LEAVE_SECONDS": "0",
     }
 
 

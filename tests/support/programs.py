@@ -33,7 +33,13 @@ class Program:
         self.name = name
         self.address = ports.resolve("127.0.0.1:0")
         self.without = without
-        self._env = {**os.environ, **env, ADDRESS.get(name, f"PATHLINE_{name.upper()}"): self.address}
+        # No balancer has to hear of its end, which would only take time.
+        self._env = {
+            "PATHLINE_LEAVE_SECONDS": "0",
+            **os.environ,
+            **env,
+            ADDRESS.get(name, f"PATHLINE_{name.upper()}"): self.address,
+        }
         self.log = logs / f"{name}-{split_address(self.address)[1]}.log"
         self._process: subprocess.Popen[bytes] | None = None
 

@@ -2,13 +2,14 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 
 from pathline.embedded import ports
 from pathline.kit.settings import join_address
 from pathline.supervisor import parts
-from pathline.supervisor.parts import loopback_of, probe_postgres, probe_service, without_password
+from pathline.supervisor.parts import ServicePart, loopback_of, probe_postgres, probe_service, without_password
 
 
 @pytest.mark.parametrize(
@@ -89,3 +90,14 @@ async def test_a_server_of_somebody_else_is_watched_and_its_changes_said(monkeyp
         "postgres: ready on postgresql://me:***@db/x",
     ]
     assert part.state().state == "ready"
+
+
+@pytest.mark.parametrize(("said", "given"), [(None, "0"), ("3", "3")])
+def test_a_service_waits_for_no_balancer_at_its_end_unless_told_to(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, said: str | None, given: str
+) -> None:
+    monkeypatch.delenv("PATHLINE_LEAVE_SECONDS", raising=False)
+    if said is not None:
+        monkeypatch.setenv("PATHLINE_LEAVE_SECONDS", said)
+    part = ServicePart("ingest", address="127.0.0.1:1", variable="PATHLINE_COLLECTOR", home=tmp_path, env={"A": "b"})
+    assert part.launch().env == {"PATHLINE_LEAVE_SECONDS": given, "A": "b"}
