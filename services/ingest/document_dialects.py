@@ -125,7 +125,7 @@ def refusal(status: str) -> Operation:
 
 def _picture(summary: str, names: tuple[str, ...]) -> Operation:
     code = {"x-pathline-code": {"description": "The code of a refusal.", "schema": _TEXT}}
-    told = {
+    told: dict[str, Operation] = {
         status: {"headers": {**code, **_RETRY} if status in _AGAIN else code, "content": {"image/gif": {}}}
         for status in (*_TAKING, *_LARGE)
     }

@@ -21,7 +21,7 @@ async def test_it_is_not_ready_while_it_still_serves_for_as_long_as_a_balancer_n
     async def sleep(seconds: float) -> None:
         told.append((seconds, health.ready, leave.is_set()))
 
-    monkeypatch.setattr(app.asyncio, "sleep", sleep)
+    monkeypatch.setattr(asyncio, "sleep", sleep)
     stop.set()
     await app._leave(stop, leave, health, IngestSettings.load().leave_seconds)
     assert told == [(2.0, False, False)]
