@@ -4,7 +4,6 @@ import asyncio
 import itertools
 import shutil
 import sys
-import tempfile
 import uuid
 from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -27,6 +26,9 @@ from pathline.storage import migrate
 from tests.support.workers import Shares
 
 TEMPLATE = "pathline_template"
+SAID = pytest.StashKey[dict[str, str]]()
+"""What tests have to say at the end of a run besides their outcome, by its heading."""
+
 _numbers = itertools.count(1)
 
 # An example that takes long is no fault: every processor may be busy with other tests.
@@ -88,9 +90,12 @@ async def _stop_stack(stack: Stack) -> None:
 
 
 @pytest.fixture(scope="session")
-def stack() -> Iterator[Stack]:
-    """Kafka and PostgreSQL, once a run, on free ports, at a home of their own."""
-    home = Path(tempfile.mkdtemp(prefix="pathline test "))
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """Kafka and PostgreSQL, once a run, on free ports, at a home of their own, which has a space in its name.
+
+    What a run leaves that was killed pytest removes in one of the next.
+    """
+    home = tmp_path_factory.mktemp("pathline test ")
     running = asyncio.run(_start_stack(home))
     yield running
     asyncio.run(_stop_stack(running))
@@ -167,6 +172,31 @@ def pytest_collection_modifyitems(items: Sequence[pytest.Item]) -> None:
 
     assert isinstance(items, list)
     items.sort(key=place)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Make room for what will be said."""
+    config.stash[SAID] = {}
+
+
+def say(config: pytest.Config, heading: str, text: str) -> None:
+    """Print this at the end of the run; a worker hands it to the one who prints."""
+    config.stash[SAID][heading] = text
+    if hasattr(config, "workeroutput"):
+        config.workeroutput["said"] = config.stash[SAID]
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """Take over what a worker has said."""
+    node.config.stash[SAID] |= getattr(node, "workeroutput", {}).get("said", {})
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Print it."""
+    for heading, text in config.stash[SAID].items():
+        terminalreporter.section(heading)
+        terminalreporter.write(text)
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:

@@ -10,11 +10,9 @@ import pytest
 
 from tests.conformance.outcome import Outcome
 from tests.conformance.rig import Rig, fresh_database, installed, run_all
-from tests.conformance.sdks import SDKS, WEBHOOKS
+from tests.conformance.sdks import LOSING, SDKS, WEBHOOKS
 from tests.conformance.table import tables
-from tests.conftest import Stack
-
-TABLE = pytest.StashKey[str]()
+from tests.conftest import Stack, say
 
 
 @pytest.fixture(scope="session")
@@ -26,15 +24,8 @@ def outcomes(
     async def run(folder: Path) -> dict[str, Outcome]:
         unique = uuid.uuid4().hex[:12]
         async with fresh_database(stack, template, f"conformance_{unique}") as dsn:
-            return await run_all(Rig(stack, dsn, f"c{unique}", folder, installed()), (*SDKS, *WEBHOOKS))
+            return await run_all(Rig(stack, dsn, f"c{unique}", folder, installed()), (*SDKS, *LOSING, *WEBHOOKS))
 
     found = asyncio.run(run(tmp_path_factory.mktemp("conformance")))
-    request.config.stash[TABLE] = tables(found)
+    say(request.config, "conformance", tables(found))
     return found
-
-
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    """Say what came of it."""
-    if TABLE in config.stash:
-        terminalreporter.section("conformance")
-        terminalreporter.write(config.stash[TABLE])

@@ -56,12 +56,14 @@ async def _visit(browser: Browser, site: str, outcome: Outcome, seconds: float) 
 
 
 def _note_elsewhere(outcome: Outcome, site: str, url: str) -> None:
-    if not url.startswith((f"{site}/", f"{outcome.proxy.url}/", "data:")):
+    pages = tuple(f"{site}/{folder}" for folder in (f"{outcome.sdk.name}?", "node_modules/", "site/", "calls/"))
+    if not url.startswith((*pages, f"{outcome.proxy.url}/", "data:")):
         outcome.elsewhere.append(url)
 
 
 async def _all_settled(outcome: Outcome) -> bool:
-    return len(outcome.proxy.settled()) >= len(outcome.sdk.calls())
+    done = outcome.proxy.settled() if outcome.sdk.retries else outcome.proxy.over()
+    return len(done) >= len(outcome.sdk.calls())
 
 
 @asynccontextmanager
@@ -81,30 +83,6 @@ async def _site(sdks: Sequence[Sdk], modules: Path, calls: Path) -> AsyncIterato
             Mount("/node_modules", StaticFiles(directory=modules)),
             Mount("/site", StaticFiles(directory=HERE / "site")),
             Mount("/calls", StaticFiles(directory=calls)),
-            Route(
-                "/v1/projects/{key}/settings",
-                lambda r: __import__("starlette.responses").responses.JSONResponse(
-                    {"integrations": {"Segment.io": {"apiKey": r.path_params["key"], "apiHost": "x/v1"}}}
-                ),
-            ),
-            Route(
-                "/sourceConfig/",
-                lambda r: __import__("starlette.responses").responses.JSONResponse(
-                    {
-                        "source": {
-                            "id": "s",
-                            "name": "n",
-                            "writeKey": r.query_params["writeKey"],
-                            "enabled": True,
-                            "workspaceId": "w",
-                            "config": {
-                                "statsCollection": {"errors": {"enabled": False}, "metrics": {"enabled": False}}
-                            },
-                            "destinations": [],
-                        }
-                    }
-                ),
-            ),
             Route("/{name}", page),
         ]
     )

@@ -96,6 +96,10 @@ class Proxy:
         """The ids of the calls whose answer by the collector the sender got."""
         return {name for one in self.exchanges if one.status and one.fault is None for name in one.ids}
 
+    def over(self) -> set[str]:
+        """The ids of the calls that were answered, or met a fault."""
+        return {name for one in self.exchanges if one.status or one.fault for name in one.ids}
+
     def after(self, fault: Fault) -> list[tuple[Exchange, list[Exchange]]]:
         """Each request that a fault met, and the later ones that carried a call of it again."""
         carried = self.with_calls()

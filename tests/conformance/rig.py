@@ -93,7 +93,7 @@ async def run_all(rig: Rig, sdks: Sequence[Sdk]) -> dict[str, Outcome]:
         await asyncio.gather(*(program.ready() for program in programs))
         collector, _, console = programs
         proxies = [
-            await running.enter_async_context(Proxy(collector.address, list(FAULTS) if sdk.retries else []))
+            await running.enter_async_context(Proxy(collector.address, [] if sdk.failing else list(FAULTS)))
             for sdk in sdks
         ]
         outcomes = [Outcome(sdk, proxy) for sdk, proxy in zip(sdks, proxies, strict=True)]

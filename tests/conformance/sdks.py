@@ -35,6 +35,8 @@ class Package(NamedTuple):
     """What a page takes of it."""
     refused: tuple[str, ...] = ()
     """What it can send, and a browser key may not."""
+    settings: str = ""
+    """Where its page gets its settings before it sends; the path of the collector begins so."""
     provider: str = ""
     """Of the source that takes what it signs: it is a library of those who send webhooks."""
 
@@ -50,6 +52,10 @@ class Sdk(NamedTuple):
     retries: bool = True
     waits: bool = True
     """Whether it waits as long as a Retry-After says; else it tries again at a pace of its own."""
+    simple: bool = False
+    """Whether all that its page sends is such that a browser asks nobody whether it may."""
+    failing: str = ""
+    """The name of the one that meets the faults in its place, and loses by them what it does not send again."""
 
     @property
     def title(self) -> str:
@@ -105,10 +111,22 @@ _SNOWPLOW_PYTHON: Final = Package(
 _SEGMENT_NODE: Final = Package("@segment/analytics-node", "node", "segment_node.cjs")
 _RUDDER_NODE: Final = Package("@rudderstack/rudder-sdk-node", "node", "rudder_node.cjs")
 _SEGMENT_PAGE: Final = Package(
-    "@segment/analytics-next", "browser", "segment.js", (*_BROWSER, "screen"), "dist/umd/index.js", ("alias",)
+    "@segment/analytics-next",
+    "browser",
+    "segment.js",
+    (*_BROWSER, "screen"),
+    "dist/umd/index.js",
+    ("alias",),
+    "/v1/projects/",
 )
 _RUDDER_PAGE: Final = Package(
-    "@rudderstack/analytics-js", "browser", "rudder.js", _BROWSER, "dist/npm/modern/bundled/umd/index.js", ("alias",)
+    "@rudderstack/analytics-js",
+    "browser",
+    "rudder.js",
+    _BROWSER,
+    "dist/npm/modern/bundled/umd/index.js",
+    ("alias",),
+    "/sourceConfig/",
 )
 _SNOWPLOW_PAGE: Final = Package(
     "@snowplow/browser-tracker", "browser", "snowplow.js", _SNOWPLOW, "dist/index.umd.min.js"
@@ -125,10 +143,13 @@ SDKS: Final = (
     Sdk("segment-browser", _SEGMENT_PAGE),
     Sdk("segment-browser-batching", _SEGMENT_PAGE, "batching"),
     Sdk("rudder-browser", _RUDDER_PAGE, waits=False),
-    Sdk("rudder-browser-beacon", _RUDDER_PAGE, "beacon", retries=False),
+    Sdk("rudder-browser-beacon", _RUDDER_PAGE, "beacon", retries=False, failing="rudder-browser-beacon-failing"),
     Sdk("snowplow-browser", _SNOWPLOW_PAGE, "post", waits=False),
-    Sdk("snowplow-browser-get", _SNOWPLOW_PAGE, "get", waits=False),
+    Sdk("snowplow-browser-get", _SNOWPLOW_PAGE, "get", waits=False, simple=True),
 )
+
+LOSING: Final = (Sdk("rudder-browser-beacon-failing", _RUDDER_PAGE, "beacon", retries=False),)
+"""Those that meet the faults in the place of others."""
 
 WEBHOOKS: Final = (
     Sdk(

@@ -9,20 +9,20 @@ from collections import Counter
 import pytest
 
 from tests.conformance.outcome import Outcome, number_of
-from tests.conformance.proxy import RETRY_AFTER_SECONDS, Exchange, Fault
-from tests.conformance.sdks import CALLS, SDKS, WEBHOOKS, Sdk
-from tests.conformance.table import tables, write, written
+from tests.conformance.proxy import Exchange, Fault
+from tests.conformance.sdks import CALLS, LOSING, SDKS, WEBHOOKS, Sdk
+from tests.conformance.table import not_early, tables, write, written
 
 pytestmark = [pytest.mark.integration, pytest.mark.browser, pytest.mark.timeout(300)]
 LONGEST_SECONDS = 300
 """No run is longer, so no call is older; nor is one ahead of ours by more than the second that some clocks count in."""
 LATEST_SECONDS = 1
 
-CLOCK_SECONDS = 0.01
-"""What the clock of an SDK, which may count in milliseconds, is coarser than ours."""
-
 ALL = (*SDKS, *WEBHOOKS)
 each = pytest.mark.parametrize("sdk", ALL, ids=lambda sdk: sdk.name)
+each_page = pytest.mark.parametrize(
+    "sdk", [sdk for sdk in ALL if sdk.package.runs == "browser"], ids=lambda sdk: sdk.name
+)
 each_that_retries = pytest.mark.parametrize("sdk", [sdk for sdk in ALL if sdk.retries], ids=lambda sdk: sdk.name)
 
 
@@ -90,7 +90,7 @@ def test_what_was_stored_before_its_answer_was_lost_is_in_the_log_twice(outcomes
 @pytest.mark.parametrize("sdk", [sdk for sdk in ALL if sdk.retries and sdk.waits], ids=lambda sdk: sdk.name)
 def test_a_retry_after_is_waited_for(outcomes: dict[str, Outcome], sdk: Sdk) -> None:
     ((met, later),) = outcomes[sdk.name].proxy.after(Fault.LIMITED)
-    assert min(one.began for one in later) >= met.answered + RETRY_AFTER_SECONDS - CLOCK_SECONDS
+    assert later and not_early(met, later)
 
 
 @pytest.mark.parametrize("sdk", [sdk for sdk in ALL if sdk.package.refused], ids=lambda sdk: sdk.name)
@@ -104,11 +104,38 @@ def test_what_a_browser_key_may_not_send_is_refused_and_not_sent_again(outcomes:
         assert [one["code"] for one in answer["rejected"]] == ["needs_server_key"]
 
 
-@pytest.mark.parametrize("sdk", [sdk for sdk in ALL if sdk.package.runs == "browser"], ids=lambda sdk: sdk.name)
+@each_page
 def test_a_page_asks_nobody_else_and_its_requests_cross_origins(outcomes: dict[str, Outcome], sdk: Sdk) -> None:
     outcome = outcomes[sdk.name]
     assert outcome.elsewhere == []
     assert all("origin" in one.headers for one in outcome.proxy.with_calls())
+
+
+@each_page
+def test_a_page_asks_first_whether_it_may_send_what_is_not_simple(outcomes: dict[str, Outcome], sdk: Sdk) -> None:
+    asked = [one for one in outcomes[sdk.name].proxy.exchanges if one.method == "OPTIONS"]
+    assert bool(asked) != sdk.simple
+    assert {one.status for one in asked} <= {200}
+
+
+@pytest.mark.parametrize("sdk", [sdk for sdk in ALL if sdk.package.settings], ids=lambda sdk: sdk.name)
+def test_a_page_gets_its_settings_from_the_collector(outcomes: dict[str, Outcome], sdk: Sdk) -> None:
+    exchanges = outcomes[sdk.name].proxy.exchanges
+    asked = [one for one in exchanges if one.method == "GET" and one.path.startswith(sdk.package.settings)]
+    assert [one.status for one in asked] == [200]
+    assert sdk.name in asked[0].path
+
+
+@pytest.mark.parametrize("sdk", LOSING, ids=lambda sdk: sdk.name)
+def test_what_does_not_try_again_has_lost_what_was_refused_and_nothing_else(
+    outcomes: dict[str, Outcome], sdk: Sdk
+) -> None:
+    outcome = outcomes[sdk.name]
+    assert outcome.problem is None, outcome.problem
+    lost = {name for fault in (Fault.BUSY, Fault.LIMITED) for met, _ in outcome.proxy.after(fault) for name in met.ids}
+    assert lost and not lost & outcome.numbers().keys()
+    # What a browser key may not send is not stored either, unless it is among the lost.
+    assert len(outcome.numbers()) + len(lost) + len(sdk.package.refused) - len(sdk.calls()) in {0, 1}
 
 
 def test_the_document_has_this_table(outcomes: dict[str, Outcome]) -> None:

@@ -45,7 +45,7 @@ class TwoDisks(EmbeddedKafka):
 @asynccontextmanager
 async def two_disks(beside: Stack) -> AsyncIterator[tuple[Stack, TwoDisks]]:
     """Such a Kafka beside the run's own, with the run's PostgreSQL."""
-    home = Path(tempfile.mkdtemp(prefix="pathline-disks-"))
+    home = Path(tempfile.mkdtemp(prefix="two disks ", dir=beside.home.parent))
     homes.prepare(home)
     broker = TwoDisks(home, port=0, cache=homes.cache_directory(), progress=lambda *_: None)
     stack = Stack(home, broker, beside.postgres)
