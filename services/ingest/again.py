@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Final
 
 from pathline.contracts.letters import Around
-from services.ingest import addresses, calls, clock
+from services.ingest import calls, clock
+from services.ingest.batches import BAD_TIME
 from services.ingest.calls import Record
 from services.ingest.codes import Refused
 from services.ingest.passes import Pass
-from services.ingest.receipts import receipt_of
-from services.ingest.subject import NOTHING, Fields
-
-_BAD_TIME: Final = Refused("bad_timestamp", "sentAt of a batch is text in ISO 8601")
-_NO_HISTORY: Final = Refused("needs_server_key", "only a server key sends history")
+from services.ingest.receipts import NO_HISTORY, receipt_of, shared_context
+from services.ingest.subject import NOTHING
 
 
 def again(
@@ -32,21 +29,21 @@ def again(
     """
     shared, context = around.context, NOTHING
     if shared is not None:
-        read = calls.read_context(shared, call_bytes_max)
+        read = shared_context(shared, call_bytes_max, key.addresses)
         if isinstance(read, Refused):
             return read
-        shared, context = _kept(shared, read, key), read
+        shared, context = read
     item = calls.read(raw, min(call_bytes_max, key.call_bytes_max or call_bytes_max) - len(shared or b""))
     if isinstance(item, Refused):
         return item
     # A batch says so for its calls; a single call for itself.
     historical = around.historical or (around.type is not None and item.historical is True)
     if historical and not key.trusted:
-        return _NO_HISTORY
+        return NO_HISTORY
     try:
         sent_at = None if around.sent_at is None else clock.parse(around.sent_at)
     except ValueError:
-        return _BAD_TIME
+        return BAD_TIME
     receipt = receipt_of(
         key,
         call_bytes_max,
@@ -59,9 +56,3 @@ def again(
         context=context,
     )
     return calls.record(raw, item, around.type or item.type, receipt)
-
-
-def _kept(shared: bytes, context: Fields, key: Pass) -> bytes:
-    if key.addresses == "full" or context.get("ip") is None:
-        return shared
-    return addresses.in_context(shared, context["ip"], key.addresses)

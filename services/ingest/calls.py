@@ -61,7 +61,8 @@ class Surroundings(msgspec.Struct, gc=False):
     traits: Fields
     device: object
     address: object = None
-    """The `ip` of the call's own context, where it may not stay as it is."""
+    """The `ip` of the call's own context, where it may not stay as it is; also one that says nothing: of two values the
+    decoder shows the last alone."""
 
 
 class Receipt(msgspec.Struct, gc=False):
@@ -280,7 +281,7 @@ def _surroundings(raw: msgspec.Raw, receipt: Receipt) -> Surroundings | Refused:
         (sender_of(context["library"]) if "library" in context else None) or receipt.sender,
         traits if isinstance(traits, dict) else NOTHING,
         context["device"] if "device" in context else shared.get("device"),
-        context.get("ip") if receipt.addresses != "full" else None,
+        (context["ip"] or "") if receipt.addresses != "full" and "ip" in context else None,
     )
     receipt.seen = raw, said
     return said

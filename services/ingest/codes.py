@@ -52,7 +52,7 @@ REQUEST_CODES: Final[dict[str, str]] = {
     "empty_body": "The body is empty.",
     "bad_gzip": "The body says that it is gzip and is not, or is cut short.",
     "bad_encoding": "`Content-Encoding` is neither gzip nor identity.",
-    "body_too_large": "The body, also once inflated, is larger than `PATHLINE_BODY_BYTES_MAX`.",
+    "body_too_large": "The body, also inflated, is larger than may be; one that alone shows the key may be less.",
     "bad_batch": "The body of a batch has no array `batch`.",
     "bad_payload": "The body of a Snowplow request has no array `data`.",
     "bad_content_type": "The events are CloudEvents of another format than JSON.",

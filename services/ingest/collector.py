@@ -22,7 +22,7 @@ from services.ingest.answers import ALL_STORED, Answer, HeaderMap, refuse
 from services.ingest.body import Body, GoneError, Held
 from services.ingest.codes import Refused
 from services.ingest.desk import Desk, Request
-from services.ingest.dialects import Asked, Dialect
+from services.ingest.dialects import Asked, Bounds, Dialect
 from services.ingest.keyring import MISSING, Keyring, is_local, key_in_query
 from services.ingest.letters import DeadLetters
 from services.ingest.metrics import IngestMetrics
@@ -35,6 +35,9 @@ from services.ingest.webhooks import Webhooks
 log = logging.get_logger(__name__)
 
 _TRACEPARENT: Final = re.compile(rb"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
+
+EVENT_TIMES: Final = 2
+"""An event of another dialect may be so many times as large as a call: it shrinks as it becomes one."""
 
 _EMPTY: Final = Refused("empty_body", "the body is empty")
 _NO_LOG: Final = Refused("log_unavailable", "Kafka cannot be written now; try again")
@@ -49,6 +52,8 @@ class Collector:
     def __init__(self, settings: IngestSettings, keyring: Keyring, store: Store, metrics: IngestMetrics) -> None:
         """Put what `keyring` admits into `store`, within the bounds of `settings`."""
         self._body_bytes_max = settings.body_bytes_max
+        self._unkeyed_bytes_max = settings.unkeyed_body_bytes_max
+        self._bounds = Bounds(settings.batch_calls_max, EVENT_TIMES * settings.call_bytes_max)
         self._keyring = keyring
         self._store = store
         self._metrics = metrics
@@ -90,7 +95,7 @@ class Collector:
             GoneError: the sender went away before all of it was received.
         """
         shown = self._of_source(scope) if route is WEBHOOK else self._shown(scope, headers)
-        own_most = None if isinstance(shown, Refused) else shown.body_bytes_max
+        own_most = self._unkeyed_bytes_max if isinstance(shown, Refused) else shown.body_bytes_max
         body = Body(self._held, min(own_most or self._body_bytes_max, self._body_bytes_max))
         try:
             answer, asked = await self._answer(route, scope, headers, given, body, shown)
@@ -136,7 +141,7 @@ class Collector:
         lanes = self._store.lanes
         peer = Peer(is_local(scope, headers), headers.get(b"origin"), headers.get(b"sec-gpc") == b"1")
         # One without a good key, or while nothing can be stored, is read to its end and held nowhere.
-        refused = shown.bars(peer) if isinstance(shown, Pass) else None if shown is MISSING else shown
+        refused = shown.bars(peer) if isinstance(shown, Pass) else None if _may_show(route, shown) else shown
         if lanes is None:
             refused = _NO_LOG
         raw = body.whole(given, refused) if isinstance(given, bytes) else await body.receive(given, refused)
@@ -148,7 +153,7 @@ class Collector:
         begun = time.perf_counter()
         plain = body.plain(raw, headers.get(b"content-encoding", b""))
         if isinstance(plain, Refused):
-            return refuse(plain), None
+            return self._desk.misread(Request(raw, shown, body, lanes), plain), None
         request = Request(plain, shown, body, lanes, _traced(headers), peer)
         answer, asked = await self._taken(route, request, scope, headers)
         if answer.status == HTTPStatus.OK:
@@ -159,12 +164,15 @@ class Collector:
         self, route: Route, request: Request, scope: Scope, headers: HeaderMap
     ) -> tuple[Answer, Asked | None]:  # fmt: skip
         if route.dialect is not None:
-            asked = Asked(scope["method"], scope["path"], scope["query_string"], headers, request.raw)
+            secrets = shown.secrets if isinstance(shown := request.shown, Pass) else ()
+            asked = Asked(
+                scope["method"], scope["path"], scope["query_string"], headers, request.raw, secrets, self._bounds
+            )
             return await self._translated(route.dialect, asked, request), asked
         if route is WEBHOOK:
             return await self._delivered(request, scope, headers), None
         if not request.raw:
-            return refuse(_EMPTY), None
+            return self._desk.misread(request, _EMPTY), None
         if route.kind is None:
             return await self._desk.take_batch(request), None
         return await self._desk.take_one(request, route.kind), None
@@ -172,7 +180,7 @@ class Collector:
     async def _translated(self, dialect: Dialect, asked: Asked, request: Request) -> Answer:
         translated = dialect.translate(asked)
         if isinstance(translated, Refused):
-            return refuse(translated)
+            return self._desk.misread(request, translated)
         return await self._desk.take_translated(request, translated)
 
     async def _delivered(self, request: Request, scope: Scope, headers: HeaderMap) -> Answer:
@@ -211,6 +219,11 @@ class HotRoutes:
             await self._app(scope, receive, send)
         else:
             await self._collector.handle(route, scope, receive, send)
+
+
+def _may_show(route: Route, shown: Refused) -> bool:
+    """Whether the content may still show a key where header and query show none."""
+    return shown is MISSING and (route.dialect is None or route.dialect.keyed)
 
 
 def _traced(headers: HeaderMap) -> list[tuple[str, bytes]]:

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from http import HTTPStatus
-from typing import Any, Final, NamedTuple
-
-import msgspec
+from typing import Final, NamedTuple
 
 from pathline.contracts.letters import Around
-from services.ingest import addresses, calls, clock, passes, text
+from services.ingest import batches, calls, clock, passes
 from services.ingest.answers import ALL_STORED, Answer, refuse
+from services.ingest.batches import BAD_TIME, Batch
 from services.ingest.body import TOO_LARGE, Body
 from services.ingest.calls import Item, Receipt, Record, When
 from services.ingest.codes import Refused, Rejected, refusal, stored_but
@@ -23,34 +22,17 @@ from services.ingest.lanes import Headers, Lanes, NotStoredError
 from services.ingest.letters import Acks, DeadLetters, written
 from services.ingest.metrics import IngestMetrics
 from services.ingest.passes import Pass, Peer
-from services.ingest.receipts import receipt_of
+from services.ingest.receipts import NO_HISTORY, receipt_of, shared_context
 from services.ingest.settings import IngestSettings
 from services.ingest.subject import NOTHING, Fields
 
 SPREAD_TIMES: Final = 4
 """The context of a batch is written with each of its calls: so many times the most of a body, at most."""
 
-_NO_BATCH: Final = Refused("bad_batch", "the body of a batch is an object with an array `batch`")
-_NO_OBJECT: Final = Refused("not_an_object", "a batch is a JSON object")
 _EMPTY_BATCH: Final = Refused("empty_batch", "the batch holds no calls")
 _NONE: Final = Refused("none_accepted", "every call of the batch was refused")
-_NO_HISTORY: Final = Refused("needs_server_key", "only a server key sends history")
 _NO_ACK: Final = Refused("not_acknowledged", "Kafka did not acknowledge in time; try again")
-_BAD_TIME: Final = Refused("bad_timestamp", "sentAt of a batch is text in ISO 8601")
 _CALL_TOO_LARGE: Final = Refused("call_too_large", "the call is larger than this write key may send")
-
-
-class _Batch(msgspec.Struct, rename="camel", gc=False):
-    """The body of a batch, its calls left as they were sent."""
-
-    batch: list[msgspec.Raw]
-    context: msgspec.Raw = msgspec.Raw(b"")
-    sent_at: Any = None
-    write_key: Any = None
-    historical: Any = None
-
-
-_batch: Final = msgspec.json.Decoder(_Batch)
 
 
 class _Common(NamedTuple):
@@ -139,8 +121,8 @@ class Desk:
         item = calls.read(request.raw, self._settings.call_bytes_max)
         if type(item) is Refused:
             # Its key is known where a header or the query shows it.
-            known = None if isinstance(request.shown, Refused) else request.shown
-            return self._one_refused(item, request, known, kind)
+            known = None if isinstance(request.shown, Refused) else self._admitted(request, None, 1)
+            return _One(known) if isinstance(known, Answer) else self._one_refused(item, request, known, kind)
         assert isinstance(item, Item)
         key = self._admitted(request, item.write_key, 1)
         if type(key) is Answer:
@@ -169,22 +151,28 @@ class Desk:
         Not in the coroutine that waits for the acks: what was made of the calls is dropped here, while it is at hand.
         To keep it until then cost an eighth more a call, in memory that had gone cold.
         """
-        read = _read_batch(request.raw)
+        read = batches.read(request.raw, self._settings.batch_calls_max)
         if isinstance(read, Refused):
-            return refuse(read)
+            return self.misread(request, read)
         batch, whole = read
-        key = self._admitted(request, batch.write_key, len(batch.batch))
+        key = self._admitted(request, batch.key() if request.shown is MISSING else None, len(batch.batch))
         if type(key) is Answer:
             return key
         assert isinstance(key, Pass)
         common = self._common(batch, key, request.body)
         if isinstance(common, Refused):
             return refuse(common)
-        receipt, now = self._receipt(key, request, historical=batch.historical is True, common=common)
+        receipt, now = self._receipt(key, request, historical=batch.is_historical(), common=common)
         raws = list(map(bytes, batch.batch))
         items = calls.read_all(whole, raws, receipt.call_bytes_max)
-        around = Around(None, common.sent_text, batch.historical is True, common.shared, request.peer.private)
-        return self._put(raws, items, receipt, request, int(now * 1_000), key, around), len(raws), now
+        around = Around(None, common.sent_text, batch.is_historical(), common.shared, request.peer.private)
+        pairs = zip(raws, items, strict=True)
+        return self._put(pairs, receipt, request, int(now * 1_000), key, around), len(raws), now
+
+    def misread(self, request: Request, refused: Refused) -> Answer:
+        """The answer to what cannot be taken apart. Of a key that is known it costs as much as a call."""
+        key = refuse(refused) if isinstance(request.shown, Refused) else self._admitted(request, None, 1)
+        return key if isinstance(key, Answer) else refuse(refused)
 
     async def take_translated(self, request: Request, translated: Translated) -> Answer:
         """Store the good calls of a request in another dialect."""
@@ -192,7 +180,7 @@ class Desk:
         return key if isinstance(key, Answer) else await self.take_calls(request, key, translated)
 
     async def take_calls(self, request: Request, key: Pass, translated: Translated, *, keeping: bool = False) -> Answer:
-        """Store calls under a key that was admitted. What is wrong with a single one is answered for the request.
+        """Store calls under a key that was admitted. What is wrong with one alone is answered for the request.
 
         Args:
             request: what they came in.
@@ -204,23 +192,21 @@ class Desk:
         try:
             sent_at = None if translated.sent_at is None else clock.parse(translated.sent_at)
         except ValueError:
-            return refuse(_BAD_TIME)
+            return refuse(BAD_TIME)
         refused = self._miscounted(count, key) or request.body.hold(
-            sum(len(raw) for raw in translated.calls if isinstance(raw, bytes))
+            sum(len(call) for call, _ in translated.calls if isinstance(call, bytes))
         )
         if refused is not None:
             return refuse(refused)
         receipt, now = self._receipt(key, request, historical=False, common=_Common(sent_at))
-        # What is no call is kept, where it is refused, as it was sent: alone it is the whole body.
-        sent = translated.sent or [request.raw if count == 1 else b""] * count
-        raws = [raw if isinstance(raw, bytes) else own for raw, own in zip(translated.calls, sent, strict=True)]
-        items = [
-            calls.read(raw, receipt.call_bytes_max) if isinstance(raw, bytes) else raw for raw in translated.calls
-        ]  # fmt: skip
+        pairs = [
+            (call, calls.read(call, receipt.call_bytes_max)) if isinstance(call, bytes) else (sent, call)
+            for call, sent in translated.calls
+        ]
         sent_text = translated.sent_at if isinstance(translated.sent_at, str) else None
         around = Around(None, sent_text, privacy_signal=request.peer.private)
-        put = self._put(raws, items, receipt, request, int(now * 1_000), key, around)
-        if count == 1 and put.rejected:
+        put = self._put(pairs, receipt, request, int(now * 1_000), key, around)
+        if translated.alone and put.rejected:
             kept = await written(put.letters)
             return refuse(Refused(put.rejected[0].code, put.rejected[0].message) if kept or not keeping else _NO_ACK)
         return await self._settled(put, count, now, keeping=keeping)
@@ -243,20 +229,19 @@ class Desk:
 
     def _put(
         self,
-        raws: Sequence[bytes],
-        items: Sequence[Item | Refused],
+        pairs: Iterable[tuple[bytes, Item | Refused]],
         receipt: Receipt,
         request: Request,
         timestamp_ms: int,
         key: Pass,
         around: Around,
     ) -> _Put:
-        """Put each good call in its lane, and each other one to the dead letters."""
+        """Put each good call in its lane, and the bytes of each other one to the dead letters."""
         rejected: list[Rejected] = []
         refused: list[tuple[bytes, Refused]] = []
         records: list[Record] = []
         clamped, stuck = 0, False
-        for index, (raw, item) in enumerate(zip(raws, items, strict=True)):
+        for index, (raw, item) in enumerate(pairs):
             record = item if type(item) is Refused else calls.record(raw, item, item.type, receipt)
             if type(record) is Refused:
                 rejected.append(Rejected(index, record.code, record.message))
@@ -297,34 +282,31 @@ class Desk:
         self._note(put.first, now, count, put.clamped)
         return Answer(HTTPStatus.OK, stored_but(put.rejected)) if put.rejected else ALL_STORED
 
-    def _common(self, batch: _Batch, key: Pass, body: Body) -> _Common | Refused:
+    def _common(self, batch: Batch, key: Pass, body: Body) -> _Common | Refused:
         """What the calls of a batch have in common, or why none can be taken."""
         count = len(batch.batch)
         refused = self._miscounted(count, key)
         if refused is not None:
             return refused
-        if batch.historical is True and not key.trusted:
-            return _NO_HISTORY
-        try:
-            sent_at = None if batch.sent_at is None else clock.parse(batch.sent_at)
-        except ValueError:
-            return _BAD_TIME
-        sent_text = batch.sent_at if isinstance(batch.sent_at, str) else None
+        if batch.is_historical() and not key.trusted:
+            return NO_HISTORY
+        sent = batch.sent()
+        if type(sent) is Refused:
+            return sent
+        sent_text, sent_at = sent or (None, None)
         shared = bytes(batch.context)
         if shared in calls.NO_CONTEXT:
             return _Common(sent_at, sent_text=sent_text)
-        context = calls.read_context(shared, self._settings.call_bytes_max)
-        if isinstance(context, Refused):
-            return context
-        if key.addresses != "full" and context.get("ip") is not None:
-            shared = addresses.in_context(shared, context["ip"], key.addresses)
-        return self._spread(_Common(sent_at, shared, context, sent_text), count, body)
+        read = shared_context(shared, self._settings.call_bytes_max, key.addresses)
+        if isinstance(read, Refused):
+            return read
+        return self._spread(_Common(sent_at, *read, sent_text), count, body)
 
     def _miscounted(self, count: int, key: Pass) -> Refused | None:
         """Whether there are none, or too many."""
         most = min(self._settings.batch_calls_max, key.batch_calls_max or self._settings.batch_calls_max)
         if count > most:
-            return Refused("too_many_calls", f"a batch holds at most {most} calls")
+            return batches.too_many(most)
         return None if count else _EMPTY_BATCH
 
     def _spread(self, common: _Common, count: int, body: Body) -> _Common | Refused:
@@ -378,20 +360,5 @@ def _recorded(raw: bytes, item: Item, kind: str, receipt: Receipt) -> Record | R
     if len(raw) > receipt.call_bytes_max:
         return _CALL_TOO_LARGE
     if item.historical is True and not receipt.trusted:
-        return _NO_HISTORY
+        return NO_HISTORY
     return calls.record(raw, item, kind, receipt)
-
-
-def _read_batch(raw: bytes) -> tuple[_Batch, bytes] | Refused:
-    """Take a batch apart; also the text that its calls are of.
-
-    Half a character in one call must not spoil the others: it is marked, and refused alone.
-    """
-    try:
-        return _batch.decode(raw), raw
-    except (ValueError, RecursionError) as problem:
-        shape = isinstance(problem, msgspec.ValidationError)
-        if isinstance(problem, msgspec.DecodeError) and not shape and text.has_half_character(raw):
-            return _read_batch(text.marked(raw))
-        about_calls = "`batch`" in str(problem) or "$.batch" in str(problem)
-        return calls.unreadable(raw, problem, _NO_BATCH if about_calls else _NO_OBJECT)

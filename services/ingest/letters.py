@@ -26,6 +26,7 @@ from services.ingest.sources import PREFIX
 from services.ingest.subject import JAVA_SEED, POSITIVE
 
 if TYPE_CHECKING:
+    from pathline.storage.keys import Addresses
     from services.ingest.codes import Refused
     from services.ingest.metrics import IngestMetrics
     from services.ingest.passes import Pass
@@ -51,7 +52,10 @@ SECRET_MOST: Final = 300
 """Longer than a write key, or an address with its name, can be."""
 
 BLANK: Final = b"(write key)"
-_IP: Final = re.compile(rb'("ip"\s*:\s*)"([^"\\]{0,64})"')
+_IP: Final = re.compile(rb'"(?:i|\\u0069)(?:p|\\u0070)"\s*:\s*')
+_ADDRESS: Final = re.compile(rb'"([^"\\]{0,64})"')
+_TOKEN: Final = re.compile(rb'"(?:[^"\\]|\\.)*+(?:"|\Z|\\)|[\[{]|[\]}]', re.DOTALL)
+_SIMPLE: Final = re.compile(rb"[^\s,\]}]*")
 
 Acks = Collection[asyncio.Future[None]]
 
@@ -203,9 +207,35 @@ def _cleared(raw: bytes, key: Pass) -> bytes:
     for secret in (key.key.key, key.key.old_key):
         if secret is not None and len(secret) >= SECRET_LEAST:
             raw = raw.replace(secret.encode(), BLANK)
-    return raw if key.addresses == "full" else _IP.sub(partial(_address, keep=key.addresses), raw)
+    return raw if key.addresses == "full" else _without_addresses(raw, key.addresses)
 
 
-def _address(found: re.Match[bytes], *, keep: str) -> bytes:
-    kept = truncated(found[2].decode("ascii", "replace")) if keep == "truncated" else None
-    return found[1] + (b"null" if kept is None else b'"%b"' % kept.encode())
+def _without_addresses(raw: bytes, keep: Addresses) -> bytes:
+    """A text, which need not be JSON to its end, with what may be kept of each `ip`, whatever its form."""
+    parts: list[bytes] = []
+    at = 0
+    for found in _IP.finditer(raw):
+        if found.start() >= at:
+            end = _end_of_value(raw, found.end())
+            parts += raw[at : found.end()], _address(raw[found.end() : end], keep)
+            at = end
+    return b"".join((*parts, raw[at:]))
+
+
+def _end_of_value(raw: bytes, start: int) -> int:
+    """Where the value that begins there ends, or the text where it does before."""
+    if raw[start : start + 1] not in {b'"', b"[", b"{"}:
+        simple = _SIMPLE.match(raw, start)
+        return len(raw) if simple is None else simple.end()
+    depth = 0
+    for token in _TOKEN.finditer(raw, start):
+        depth += {b"[": 1, b"{": 1, b"]": -1, b"}": -1}.get(token[0], 0)
+        if depth <= 0:
+            return token.end()
+    return len(raw)
+
+
+def _address(value: bytes, keep: Addresses) -> bytes:
+    given = _ADDRESS.fullmatch(value) if keep == "truncated" else None
+    kept = None if given is None else truncated(given[1].decode("ascii", "replace"))
+    return b"null" if kept is None else b'"%b"' % kept.encode()

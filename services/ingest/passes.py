@@ -109,6 +109,8 @@ class Pass:
         policy = key.policy
         assert policy is not None, "a key whose policy cannot be read is not used"
         self.name, self.namespace = key.name, key.namespace
+        self.secrets = (key.key,) if key.old_key is None else (key.key, key.old_key)
+        """What a request may show for it."""
         self.trusted = key.kind == "server"
         self.loopback_only = key.loopback_only
         self.origins = Origins(policy.origins) if policy.origins else None

@@ -3,12 +3,27 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Final
 
 from pathline.contracts import accepted
+from pathline.storage.keys import Addresses
+from services.ingest import addresses, calls
 from services.ingest.calls import Receipt
+from services.ingest.codes import Refused
 from services.ingest.passes import Pass
 from services.ingest.senders import sender_of
 from services.ingest.subject import NOTHING, Fields
+
+NO_HISTORY: Final = Refused("needs_server_key", "only a server key sends history")
+
+
+def shared_context(raw: bytes, most_bytes: int, keep: Addresses) -> tuple[bytes, Fields] | Refused:
+    """The context of a batch, of at most so many bytes: as it is written with each of its calls, and decoded."""
+    context = calls.read_context(raw, most_bytes)
+    if isinstance(context, Refused):
+        return context
+    # By its name: of two values the decoder shows the last alone.
+    return (addresses.in_context(raw, context["ip"], keep) if keep != "full" and "ip" in context else raw), context
 
 
 def receipt_of(

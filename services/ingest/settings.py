@@ -27,6 +27,12 @@ class IngestSettings(Settings):
         le=16 * MEBIBYTE,
         description="Bytes of a request's body, also once inflated, at most; RudderStack's clients send up to 4 MB.",
     )
+    unkeyed_body_bytes_max: int = Field(
+        default=512 * KIBIBYTE,
+        ge=64 * KIBIBYTE,
+        le=16 * MEBIBYTE,
+        description="Bytes of a body, also inflated, that alone shows the write key: it is read whoever sends it.",
+    )
     call_bytes_max: int = Field(
         default=32 * KIBIBYTE,
         ge=KIBIBYTE,

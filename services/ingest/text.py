@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from itertools import accumulate
 from typing import Final
 
+import msgspec
+
 from services.ingest.codes import Refused
 
 DEPTH_MAX: Final = 32
@@ -54,10 +56,10 @@ def are_sound(whole: bytes, calls: Sequence[bytes]) -> bool:
     return objects + max([call.count(b"[") for call in calls if _ARRAY in call], default=0) <= DEPTH_MAX
 
 
-def is_utf8(raw: bytes) -> bool:
+def is_utf8(raw: bytes | msgspec.Raw) -> bool:
     """Whether the bytes are UTF-8; overlong forms and surrogates are not."""
     try:
-        raw.decode()
+        str(raw, "utf-8")
     except UnicodeDecodeError:
         return False
     return True

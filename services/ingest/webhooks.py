@@ -16,7 +16,7 @@ from pathline.kit import logging
 from services.ingest.answers import ALL_STORED, Answer, HeaderMap, refuse
 from services.ingest.codes import Refused
 from services.ingest.desk import Desk, Request
-from services.ingest.dialects import Translated
+from services.ingest.dialects import Made, Translated
 from services.ingest.metrics import IngestMetrics
 from services.ingest.passes import Pass
 from services.ingest.providers import PROVIDERS, Delivery, Provider, Translation
@@ -51,13 +51,15 @@ class Webhooks:
             self._metrics.delivered(provider.name, refused.code)
             return refuse(refused)
         translated = _translated(provider, delivery)
-        calls = [translated] if isinstance(translated, Refused) else translated.calls
+        calls = (
+            [Made(translated, request.raw)] if isinstance(translated, Refused) else list(map(Made, translated.calls))
+        )
         answer = await self._stored(request, source.key, calls)
         stored = answer.status == HTTPStatus.OK
         self._metrics.delivered(provider.name, _outcome(translated) if stored else "not_stored")
         return answer
 
-    async def _stored(self, request: Request, key: Pass, calls: Sequence[bytes | Refused]) -> Answer:
+    async def _stored(self, request: Request, key: Pass, calls: Sequence[Made]) -> Answer:
         """The answer once these are stored. What is wrong with them is no reason for a provider to send them again."""
         if refused := request.body.charge(key):
             return refuse(refused)

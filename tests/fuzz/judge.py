@@ -16,7 +16,7 @@ from pathline.contracts import accepted
 from pathline.contracts.reading import to_touchpoint
 from pathline.domain.touchpoint import Touchpoint
 from pathline.domain.vocabulary import CALL_TYPES
-from services.ingest import calls, desk
+from services.ingest import batches, calls
 from services.ingest.body import TOO_LARGE, inflate
 from services.ingest.calls import Item, Receipt, Record
 from services.ingest.codes import CODES, Refused
@@ -87,11 +87,12 @@ def _one(raw: bytes, kind: str | None, *, trusted: bool) -> Iterator[Record | Re
 
 
 def _batch(raw: bytes, *, trusted: bool) -> Iterator[Record | Refused]:
-    read = desk._read_batch(raw)
+    read = batches.read(raw, 2_500)
     if isinstance(read, Refused):
         yield read
         return
     batch, whole = read
+    batch.key(), batch.sent(), batch.is_historical()
     shared = bytes(batch.context)
     context = None if shared in calls.NO_CONTEXT else calls.read_context(shared, CALL_BYTES_MAX)
     if isinstance(context, Refused) or not batch.batch:

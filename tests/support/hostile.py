@@ -179,7 +179,7 @@ BATCHES: dict[str, Case] = {
         ("a context that multiplies", b'{"context":{"a":"' + b"x" * 30_000 + b'"},"batch":['
          + b",".join([b'{"type":"page","userId":"a"}'] * 2_000) + b"]}", "body_too_large"),
         ("`sentAt` that is no time", b'{"batch":[{}],"sentAt":"now"}', "bad_timestamp"),
-        ("`sentAt` of 1e999", b'{"batch":[{}],"sentAt":1e999}', "bad_number"),
+        ("`sentAt` of 1e999", b'{"batch":[{}],"sentAt":1e999}', "bad_timestamp"),
         ("a deep batch", b'{"batch":' + b"[" * 5_000 + b"]" * 5_000 + b"}", "too_deep"),
         ("no UTF-8 beside the calls", b'{"batch":[{}],"writeKey":"\xff"}', "invalid_utf8"),
         ("a batch cut short", b'{"batch":[{"type":"page","userId":"ann"}', "invalid_json"),

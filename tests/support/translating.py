@@ -43,16 +43,17 @@ def asked(
     path: str = "/",
     query: str = "",
     headers: dict[bytes, bytes] | None = None,
+    shown: tuple[str, ...] = (),
 ) -> Asked:
     """A request; a body that is no bytes is sent as JSON."""
     raw = body if isinstance(body, bytes) else orjson.dumps(body)
-    return Asked(method, path, query.encode(), headers if headers is not None else JSON, raw)
+    return Asked(method, path, query.encode(), headers if headers is not None else JSON, raw, shown)
 
 
 def calls_of(translated: Translated | Refused) -> list[dict[str, Any]]:
     """The calls, decoded; each of them one."""
     assert isinstance(translated, Translated), translated
-    return [json.loads(call) for call in translated.calls if isinstance(call, bytes)]
+    return [json.loads(call) for call, _ in translated.calls if isinstance(call, bytes)]
 
 
 def only(translated: Translated | Refused) -> dict[str, Any]:
@@ -64,7 +65,7 @@ def only(translated: Translated | Refused) -> dict[str, Any]:
 def refused(translated: Translated | Refused) -> list[str | None]:
     """The code of each item that is no call."""
     assert isinstance(translated, Translated), translated
-    return [item.code if isinstance(item, Refused) else None for item in translated.calls]
+    return [call.code if isinstance(call, Refused) else None for call, _ in translated.calls]
 
 
 def taken(translated: Translated | Refused, *, trusted: bool = True) -> list[Touchpoint | str]:
@@ -73,7 +74,7 @@ def taken(translated: Translated | Refused, *, trusted: bool = True) -> list[Tou
         assert translated.code in CODES
         return [translated.code]
     found: list[Touchpoint | str] = []
-    for call in translated.calls:
+    for call, _ in translated.calls:
         envelope = accepted.Envelope(source="shop", namespace="default", trusted=trusted, received_at=NOW)
         receipt = Receipt(envelope, "default", trusted, NOW, 32_768, "server" if trusted else "web")
         item = calls.read(call, 32_768) if isinstance(call, bytes) else call

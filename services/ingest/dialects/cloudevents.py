@@ -13,7 +13,7 @@ import msgspec
 from pathline.domain.identifiers import usable
 from pathline.domain.vocabulary import CALL_TYPES, THING_PROPERTIES
 from services.ingest import text
-from services.ingest.answers import Answer, HeaderMap
+from services.ingest.answers import Answer
 from services.ingest.codes import STORED, Refused
 from services.ingest.dialects import Asked, Dialect, Shown, Translated, wire
 
@@ -53,31 +53,25 @@ def translate(asked: Asked) -> Translated | Refused:
     if family in {STRUCTURED, BATCHED} and form not in {"", "json"}:
         return _BAD_FORMAT
     if family == BATCHED:
-        return _batch(asked.raw)
+        return _batch(asked)
     if family == STRUCTURED:
-        return _alone(_structured(asked.raw))
+        return wire.alone(_structured(asked.raw, asked))
     if any(name.startswith(_PREFIX) for name in asked.headers):
-        return _alone(_binary(asked.headers, asked.raw, kind))
+        return wire.alone(_binary(asked, kind))
     # A sender that forgot the media type has forgotten nothing that matters.
-    return _batch(asked.raw) if asked.raw.lstrip()[:1] == b"[" else _alone(_structured(asked.raw))
+    return _batch(asked) if asked.raw.lstrip()[:1] == b"[" else wire.alone(_structured(asked.raw, asked))
 
 
-def _alone(call: bytes | Refused) -> Translated | Refused:
-    return call if isinstance(call, Refused) else Translated([call])
-
-
-def _batch(raw: bytes) -> Translated | Refused:
-    events = wire.decoded_all(raw, _items, _NO_EVENTS)
+def _batch(asked: Asked) -> Translated | Refused:
+    events = wire.decoded_all(asked, _items, _NO_EVENTS)
     if isinstance(events, Refused):
         return events
-    if len(events) > wire.CALLS_MAX:
-        return wire.TOO_MANY
-    return wire.translated([_structured(bytes(event)) for event in events], events)
+    return Translated([wire.made(_structured(bytes(event), asked), event) for event in events])
 
 
-def _structured(raw: bytes) -> bytes | Refused:
+def _structured(raw: bytes, asked: Asked) -> bytes | Refused:
     """The call of an event that is a JSON object."""
-    event = wire.decoded(raw, wire.fields, _NO_EVENT)
+    event = wire.event_of(raw, asked, wire.fields, _NO_EVENT)
     if isinstance(event, Refused):
         return event
     attributes = {name: value for name, value in event.items() if name not in _DATA and value is not None}
@@ -93,10 +87,11 @@ def _structured(raw: bytes) -> bytes | Refused:
     return data if isinstance(data, Refused) else _call(attributes, data)
 
 
-def _binary(headers: HeaderMap, raw: bytes, kind: str) -> bytes | Refused:
+def _binary(asked: Asked, kind: str) -> bytes | Refused:
     """The call of an event whose attributes are headers and whose data is the body."""
     attributes: Attributes = {}
-    for name, value in headers.items():
+    raw = asked.raw
+    for name, value in asked.headers.items():
         if name.startswith(_PREFIX):
             told = _attribute(value)
             if isinstance(told, Refused):
@@ -107,7 +102,9 @@ def _binary(headers: HeaderMap, raw: bytes, kind: str) -> bytes | Refused:
     if not raw:
         return _call(attributes, None)
     if _is_json(kind):
-        data = wire.decoded(raw, wire.anything, wire.NO_OBJECT)
+        data = wire.event_of(raw, asked, wire.anything, wire.NO_OBJECT)
+    elif len(raw) > asked.bounds.event_bytes:
+        data = wire.TOO_LARGE
     else:
         # As the structured mode writes it.
         data = {"data": raw.decode()} if text.is_utf8(raw) else {"data_base64": base64.b64encode(raw).decode()}
@@ -194,4 +191,4 @@ def show(answer: Answer, _asked: Asked) -> Shown:
     return Shown(answer.status, answer.content, headers)
 
 
-CLOUDEVENTS: Final = Dialect("cloudevents", ("POST",), translate, show)
+CLOUDEVENTS: Final = Dialect("cloudevents", ("POST",), translate, show, keyed=False)

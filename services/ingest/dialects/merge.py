@@ -39,7 +39,7 @@ _asked: Final = msgspec.json.Decoder(_Asked)
 
 def translate(asked: Asked) -> Translated | Refused:
     """The call that a merge is; what else it says goes with it."""
-    said = wire.decoded(asked.raw, _asked, _BAD)
+    said = wire.event_of(asked.raw, asked, _asked, _BAD)
     fields = said if isinstance(said, Refused) else wire.decoded(asked.raw, wire.raw_fields, _BAD)
     if isinstance(fields, Refused):
         return fields
@@ -52,7 +52,7 @@ def translate(asked: Asked) -> Translated | Refused:
     # Who sends an alias is none of the two that it is about.
     dropped = {"mergeProperties", "writeKey", *(("userId", "anonymousId") if merged["type"] == "alias" else ())}
     call = wire.encoded({**{name: raw for name, raw in fields.items() if name not in dropped}, **merged})
-    return call if isinstance(call, Refused) else Translated([call], said.key)
+    return wire.alone(call, said.key)
 
 
 def _merged(told: list[tuple[str, Any]], own: object) -> dict[str, Any] | Refused:

@@ -46,7 +46,7 @@ def translate(asked: Asked, new_id: Callable[[], str]) -> Translated | Refused:
         # Nobody sends a picture's address again to be safe: each time that it is shown counts.
         fields["messageId"] = new_id()
     call = wire.encoded(fields)
-    return call if isinstance(call, Refused) else Translated([call], said.key)
+    return wire.alone(call, said.key)
 
 
 def _data(given: str) -> bytes | Refused:

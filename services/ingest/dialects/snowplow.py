@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import uuid
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from http import HTTPStatus
 from typing import Any, Final, NamedTuple
@@ -16,9 +17,10 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from services.ingest import batches
 from services.ingest.answers import ALL_STORED, Answer
 from services.ingest.codes import Refused
-from services.ingest.dialects import Asked, Dialect, Shown, Translated, snowplow_shop, wire
+from services.ingest.dialects import Asked, Dialect, Made, Shown, Translated, snowplow_shop, wire
 
 Event = dict[str, Any]
 Entities = list[tuple[str, Any]]
@@ -41,6 +43,9 @@ SCHEMA_MAX: Final = 300
 
 ENTITIES_MAX: Final = 1_000
 """Entities of one event. An event that is stored holds far fewer."""
+
+_OF_NETWORK: Final = frozenset({"ip", "nuid", "tnuid"})
+"""Parameters that a sender may ask to be hidden."""
 
 _SCHEMA: Final = re.compile(r"iglu:([\w.-]+)/([\w.-]+)/jsonschema/[\d*]+-[\d*]+-[\d*]+", re.ASCII)
 _VERSION: Final = re.compile(r"([a-z]+(?:-[a-z]+)*)-(\d.*)", re.ASCII)
@@ -81,6 +86,10 @@ class _Payload(msgspec.Struct, gc=False):
     data: list[msgspec.Raw]
 
 
+class _NamedKey(msgspec.Struct, gc=False):
+    aid: msgspec.Raw = msgspec.Raw(b"")
+
+
 class _Described(msgspec.Struct, gc=False):
     """A self-describing JSON."""
 
@@ -102,22 +111,30 @@ class _Said(NamedTuple):
 
 
 _payload: Final = msgspec.json.Decoder(_Payload)
+_named_key: Final = msgspec.json.Decoder(_NamedKey)
 _described: Final = msgspec.json.Decoder(_Described)
 _attached: Final = msgspec.json.Decoder(_Attached)
 
 
 def translate_post(asked: Asked) -> Translated | Refused:
     """The calls of a payload."""
-    payload = wire.decoded_all(asked.raw, _payload, _BAD_PAYLOAD)
-    if isinstance(payload, Refused):
-        return payload
-    if len(payload.data) > wire.CALLS_MAX:
-        return wire.TOO_MANY
-    hidden = b"sp-anonymous" in asked.headers
-    events = [wire.decoded(bytes(raw), wire.fields, wire.NO_OBJECT) for raw in payload.data]
-    key = _key(asked, [event for event in events if isinstance(event, dict)])
-    calls = [event if isinstance(event, Refused) else _call(event, hidden=hidden) for event in events]
-    return wire.translated(calls, payload.data, key)
+    events = wire.decoded_all(asked, _payload, _BAD_PAYLOAD, "data")
+    if isinstance(events, Refused):
+        return events
+    key = None if asked.shown else _key(events)
+    return Translated([_made(raw, asked) for raw in events], key)
+
+
+def _made(raw: msgspec.Raw, asked: Asked) -> Made:
+    """What is made of one event of several. What its sender asks to be hidden is not kept of a refused one either."""
+    event = wire.event_of(bytes(raw), asked, wire.fields, wire.NO_OBJECT)
+    if isinstance(event, Refused):
+        return Made(event) if _hides(asked) else wire.made(event, raw)
+    call = _call(_keyless(event, asked), hidden=_hides(asked))
+    if not isinstance(call, Refused) or not _hides(asked):
+        return wire.made(call, raw)
+    told = wire.encoded({name: value for name, value in event.items() if name not in _OF_NETWORK})
+    return Made(call, b"" if isinstance(told, Refused) else told)
 
 
 def translate_get(asked: Asked, new_id: Callable[[], str]) -> Translated | Refused:
@@ -127,19 +144,30 @@ def translate_get(asked: Asked, new_id: Callable[[], str]) -> Translated | Refus
         return found
     event: Event = {"eid": new_id(), **found}
     event.pop("writeKey", None)
-    key = _key(asked, [event])
-    return Translated([_call(event, hidden=b"sp-anonymous" in asked.headers)], key)
+    key = None if asked.shown else event.get("aid")
+    return Translated([Made(_call(_keyless(event, asked), hidden=_hides(asked)))], key, alone=True)
 
 
-def _key(asked: Asked, events: list[Event]) -> object:
-    """The write key: where a header or the query shows none, the `aid`, taken out of the events.
+def _hides(asked: Asked) -> bool:
+    """Whether the sender asks that nothing be kept that tells one network from another."""
+    return b"sp-anonymous" in asked.headers
 
-    All that name one must name the same: no event is stored under the key of another.
-    """
-    if b"authorization" in asked.headers or b"writeKey" in asked.query:
-        return None
-    named = [aid for event in events if (aid := event.pop("aid", None))]
-    return named[0] if named and all(aid == named[0] for aid in named) else None
+
+def _key(events: list[msgspec.Raw]) -> object:
+    """The `aid` of the events. All that name one must name the same: none is stored under the key of another."""
+    named = set()
+    for raw in events:
+        with suppress(ValueError, RecursionError):
+            named.add(bytes(_named_key.decode(raw).aid))
+    named -= {b"", b'""', b"null"}
+    return batches.text_of(msgspec.Raw(named.pop())) if len(named) == 1 else None
+
+
+def _keyless(event: Event, asked: Asked) -> Event:
+    """The event without its write key. Where a header or the query shows one `aid` names the app, or is that key."""
+    if not asked.shown or event.get("aid") in asked.shown:
+        event.pop("aid", None)
+    return event
 
 
 def _call(event: Event, *, hidden: bool) -> bytes | Refused:

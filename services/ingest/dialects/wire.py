@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 from urllib.parse import parse_qsl
@@ -13,10 +13,10 @@ import msgspec
 
 from pathline.domain.recording import RECORDING
 from pathline.domain.vocabulary import VOCABULARY
-from services.ingest import calls, text
+from services.ingest import arrays, batches, calls, text
 from services.ingest.answers import Answer, HeaderMap
 from services.ingest.codes import Refused
-from services.ingest.dialects import Asked, Shown, Translated
+from services.ingest.dialects import Asked, Made, Shown, Translated
 
 GIF: Final = base64.b64decode("R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAICRAEAOw==")
 """One transparent pixel, 43 bytes: the smallest GIF that keeps to its standard."""
@@ -26,9 +26,6 @@ CODE_HEADER: Final = b"x-pathline-code"
 
 FIELDS_MAX: Final = 500
 """Fields of a query; a request line has room for about so many that mean something."""
-
-CALLS_MAX: Final = 10_000
-"""Calls that are translated of one request: what `PATHLINE_BATCH_CALLS_MAX` can be set to."""
 
 DIGITS_MAX: Final = 15
 """Digits of a number that is written as text and taken for a number: so many pass through a 64-bit float unharmed."""
@@ -45,7 +42,7 @@ _OF_SHOPS: Final = (
 )  # fmt: skip
 """Names that Pathline knows and demands nothing of: Segment's for shops, and those of our script."""
 
-TOO_MANY: Final = Refused("too_many_calls", f"a request holds at most {CALLS_MAX} calls")
+TOO_LARGE: Final = Refused("call_too_large", "the event is larger than this collector takes")
 BAD_QUERY: Final = Refused("bad_query", f"a query has at most {FIELDS_MAX} fields, each a value or an object")
 BAD_BASE64: Final = Refused("bad_base64", "a text that is to be base64 is not")
 BAD_EVENT: Final = Refused("bad_event", "an event is an object of schema and data")
@@ -105,16 +102,40 @@ def decoded(raw: bytes, decoder: msgspec.json.Decoder[Any], misshapen: Refused) 
         return calls.unreadable(raw, problem, misshapen)
 
 
-def decoded_all(raw: bytes, decoder: msgspec.json.Decoder[Any], misshapen: Refused) -> Any:
-    """The same for a text of several calls: half a character in one of them must not spoil the others."""
+def decoded_all(asked: Asked, decoder: msgspec.json.Decoder[Any], misshapen: Refused, field: str | None = None) -> Any:
+    """The same for a body of several events, an array or an object with one as this field: no more than may be.
+
+    Half a character in one of them must not spoil the others.
+    """
+    found = _few(asked.raw, asked.bounds.calls, decoder, misshapen, field)
+    if found == text.BAD_CHARACTER:
+        found = _few(text.marked(asked.raw), asked.bounds.calls, decoder, misshapen, field)
+    return found
+
+
+def _few(raw: bytes, most: int, decoder: msgspec.json.Decoder[Any], misshapen: Refused, field: str | None) -> Any:
+    if arrays.exceeds(raw, most, field):
+        return batches.too_many(most)
     found = decoded(raw, decoder, misshapen)
-    return decoded(text.marked(raw), decoder, misshapen) if found == text.BAD_CHARACTER else found
+    if isinstance(found, Refused):
+        return found
+    events = found if field is None else getattr(found, field)
+    return batches.too_many(most) if len(events) > most else events
 
 
-def translated(made: Sequence[bytes | Refused], items: Sequence[msgspec.Raw], key: object = None) -> Translated:
-    """The calls of several items; with one that is none among them, also what was sent for each."""
-    some = len(made) > 1 and any(isinstance(one, Refused) for one in made)
-    return Translated(made, key, sent=[bytes(item) for item in items] if some else ())
+def event_of(raw: bytes, asked: Asked, decoder: msgspec.json.Decoder[Any], misshapen: Refused) -> Any:
+    """What a decoder makes of one event, if that is no larger than what could become a call."""
+    return TOO_LARGE if len(raw) > asked.bounds.event_bytes else decoded(raw, decoder, misshapen)
+
+
+def made(call: bytes | Refused, sent: msgspec.Raw) -> Made:
+    """What was made of one event among several."""
+    return Made(call, bytes(sent)) if isinstance(call, Refused) else Made(call)
+
+
+def alone(call: bytes | Refused, key: object = None) -> Translated | Refused:
+    """The call that a whole request is."""
+    return call if isinstance(call, Refused) else Translated([Made(call)], key, alone=True)
 
 
 def encoded(call: dict[str, Any]) -> bytes | Refused:

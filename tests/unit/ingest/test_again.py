@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Iterator
-from datetime import UTC, datetime
 from typing import Any
 
 import orjson
@@ -12,8 +10,8 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from pathline.contracts import accepted
-from pathline.contracts.letters import Around, around_of
-from pathline.storage.keys import Kind, Policy, WriteKey
+from pathline.contracts.letters import Around
+from pathline.storage.keys import Kind
 from services.ingest.again import again
 from services.ingest.body import Body, Held
 from services.ingest.calls import Record
@@ -23,37 +21,10 @@ from services.ingest.keyring import Keyring
 from services.ingest.metrics import IngestMetrics
 from services.ingest.passes import Pass, Peer
 from services.ingest.settings import IngestSettings
+from tests.support.taken import BORN, Taken, key_of
 
-BORN = datetime(2026, 1, 1, tzinfo=UTC)
 MOST = 32_768
 SENT_AT = "2026-11-24T09:30:00Z"
-
-
-class Taken:
-    """Takes what a desk puts into lanes and what it refuses."""
-
-    def __init__(self) -> None:
-        self.records: list[Record] = []
-        self.refused: list[tuple[bytes, Refused, Around]] = []
-
-    def add(self, records: Iterable[Record], _timestamp_ms: int, _headers: Any) -> set[Any]:
-        self.records += records
-        return set()
-
-    def lane_of(self, _hash: int) -> Taken:
-        return self
-
-    def spread(self, records: Iterable[Record]) -> Iterator[tuple[Taken, list[Record]]]:
-        yield self, list(records)
-
-    def put(self, raw: bytes, refused: Refused, _key: Pass, _at: datetime, around: Around, _traced: Any) -> tuple[()]:
-        self.refused.append((raw, refused, around_of(around.to_headers())))
-        return ()
-
-
-def key_of(kind: Kind, **policy: Any) -> Pass:
-    row = WriteKey("shop", "k", kind, "uk", False, BORN, None, policy=Policy(**policy))  # noqa: FBT003 - a row
-    return Pass(row, 1_000_000)
 
 
 def take(key: Pass, body: Any, kind: str | None = None, *, private: bool = False) -> Taken:

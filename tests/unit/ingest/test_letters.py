@@ -157,9 +157,20 @@ def test_a_share_fills_with_time_and_whoever_has_some_left_may_go_below_once() -
         ({"addresses": "truncated"}, b'{"ip":"2001:db8:1:2::3"}', b'{"ip":"2001:db8:1::"}'),
         ({"addresses": "truncated"}, b'{"ip":"nonsense","zip":"1"}', b'{"ip":null,"zip":"1"}'),
         ({"addresses": "none"}, b'{"ip":"192.0.2.77"}', b'{"ip":null}'),
+        ({"addresses": "truncated"}, b'{"ip":["192.0.2.77"],"a":1}', b'{"ip":null,"a":1}'),
+        ({"addresses": "truncated"}, b'{"ip":[{"a]":["x"]},"192.0.2.77"]}', b'{"ip":null}'),
+        ({"addresses": "truncated"}, b'{"ip":{"ip":"192.0.2.77","v":4}}', b'{"ip":null}'),
+        ({"addresses": "truncated"}, b'{"ip":"192.0.2.\\u0037"}', b'{"ip":null}'),
+        ({"addresses": "truncated"}, b'{"\\u0069p":"192.0.2.77"}', b'{"\\u0069p":"192.0.2.0"}'),
+        ({"addresses": "truncated"}, b'{"i\\u0070":3221226061,"b":2}', b'{"i\\u0070":null,"b":2}'),
+        ({"addresses": "truncated"}, b'{"ip":"192.0.2.77","ip":null}', b'{"ip":"192.0.2.0","ip":null}'),
+        ({"addresses": "none"}, b'{"ip":["192.0.2.77","', b'{"ip":null'),
+        ({"addresses": "none"}, b'{"ip":"192.0.2.77', b'{"ip":null'),
+        ({"addresses": "none"}, b'{"ip":"192.0.2.77\\', b'{"ip":null'),
+        ({"addresses": "none"}, b'{"ip":', b'{"ip":null'),
         ({}, b'{"writeKey":"pls_0123456789abcdef","x":1}', b'{"writeKey":"(write key)","x":1}'),
     ],
-)
+)  # fmt: skip
 async def test_no_secret_and_no_address_that_the_policy_keeps_out(policy: Any, raw: bytes, kept: bytes) -> None:
     desk = Desk()
     desk.put(raw, **policy)

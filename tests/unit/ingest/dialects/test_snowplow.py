@@ -36,7 +36,7 @@ VIEWED = (
 """The `ue_px` of Snowplow's page of example requests."""
 
 
-def payload(*events: dict[str, Any]) -> Any:
+def payload(*events: Any) -> Any:
     return snowplow.translate_post(asked({"schema": SCHEMA, "data": list(events)}))
 
 
@@ -298,7 +298,7 @@ def test_a_query_is_an_event_and_one_without_an_id_gets_one() -> None:
     event = {**PAGE_VIEW, "page": "Lámpás 灯", "ue_px": VIEWED, "e": "ue"}
     got = snowplow.translate_get(asked(method="GET", query=urlencode(event)), new_id=lambda: "new")
     assert isinstance(got, Translated) and got.key == "demo-web"
-    assert got == payload(event)
+    assert got == payload(event)._replace(alone=True)
     got = snowplow.translate_get(asked(method="GET", query="e=pv&uid=ann&page=Mail&writeKey=k"), new_id=lambda: "new")
     assert only(got) == {
         "type": "page", "name": "Mail", "messageId": "new", "userId": "ann", "properties": {"title": "Mail"},
@@ -308,16 +308,30 @@ def test_a_query_is_an_event_and_one_without_an_id_gets_one() -> None:
 
 def test_the_key_is_not_kept_but_a_name_of_the_app_is() -> None:
     assert "demo-web" not in json.dumps(only(payload(PAGE_VIEW)))
-    translated = snowplow.translate_post(asked({"data": [PAGE_VIEW]}, headers={b"authorization": b"Bearer k"}))
-    assert isinstance(translated, Translated) and translated.key is None
-    assert only(translated)["context"]["snowplow"]["aid"] == "demo-web"
     query = urlencode({**PAGE_VIEW, "writeKey": "k"})
-    got = snowplow.translate_get(asked(method="GET", query=query), new_id=lambda: "new")
-    assert only(got)["context"]["snowplow"]["aid"] == "demo-web"
+    for shown, kept in ((("k",), True), (("new", "demo-web"), False)):
+        posted = snowplow.translate_post(asked({"data": [PAGE_VIEW]}, shown=shown))
+        got = snowplow.translate_get(asked(method="GET", query=query, shown=shown), new_id=lambda: "new")
+        for translated in (posted, got):
+            assert isinstance(translated, Translated) and translated.key is None
+            assert only(translated)["context"]["snowplow"].get("aid") == ("demo-web" if kept else None)
+            assert ("demo-web" in json.dumps(only(translated))) is kept
+
+
+def test_what_is_to_be_hidden_is_not_kept_of_a_refused_event_either() -> None:
+    bad = {"e": "ue", "ue_px": "%", "ip": "192.0.2.7", "nuid": "one", "tnuid": "other", "uid": "ann"}
+    for event, kept in ((bad, {"e": "ue", "ue_px": "%", "uid": "ann"}), ("192.0.2.7", None)):
+        translated = snowplow.translate_post(asked({"data": [event]}, headers={b"sp-anonymous": b"*"}))
+        assert isinstance(translated, Translated)
+        ((call, sent),) = translated.calls
+        assert isinstance(call, Refused) and (json.loads(sent) if sent else None) == kept
 
 
 def test_no_event_is_stored_under_the_key_of_another() -> None:
-    assert payload(PAGE_VIEW, {**PAGE_VIEW, "aid": "other"}).key is None
+    for other in ("other", 5, ["demo-web"]):
+        assert payload(PAGE_VIEW, {**PAGE_VIEW, "aid": other}).key is None
+    assert payload({**PAGE_VIEW, "aid": 5}).key is None
+    assert payload(PAGE_VIEW, {**PAGE_VIEW, "aid": None}, "no event").key == "demo-web"
     assert payload(PAGE_VIEW, {"e": "pv"}, PAGE_VIEW).key == "demo-web"
 
 
@@ -339,7 +353,7 @@ def test_no_event_is_stored_under_the_key_of_another() -> None:
 def test_what_cannot_be_read_is_refused_alone(event: Any, code: str) -> None:
     translated = payload(event, PAGE_VIEW)
     assert refused(translated) == [code, None]
-    assert [json.loads(sent) for sent in translated.sent] == [event, PAGE_VIEW]
+    assert [json.loads(sent) for _, sent in translated.calls if sent] == [event]
     assert translated.key == "demo-web"
 
 
