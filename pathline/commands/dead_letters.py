@@ -132,7 +132,7 @@ def _cells(line: Line) -> Iterable[str]:
     return (
         str(line.id),
         f"{line.created_at:%Y-%m-%d %H:%M:%S}",
-        line.stage,
+        plain(line.stage),
         plain(line.source or "-"),
         plain(line.code),
         str(line.bytes),

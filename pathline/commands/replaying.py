@@ -11,7 +11,7 @@ from aiokafka.errors import KafkaTimeoutError
 
 from pathline.commands.database import CONNECT_SECONDS
 from pathline.contracts import accepted, hint
-from pathline.contracts.letters import COLLECTOR, UNKNOWN, Headers, around_of, headers_from_json, others
+from pathline.contracts.letters import COLLECTOR, STAGES, Headers, around_of, headers_from_json, others
 from pathline.contracts.reading import Unreadable, to_touchpoint
 from pathline.kit import kafka
 from pathline.kit.kafka import Topics, make_producer
@@ -30,7 +30,10 @@ AT_ONCE: Final = 50
 """Letters read, judged and sent together."""
 
 _CUT: Final = Refused("truncated", "only its first bytes were kept; replay it --with the whole of it")
-_NOT_OURS: Final = Refused("unexplained", "nobody knows where it was to go")
+_NO_CONTEXT: Final = Refused(
+    "truncated", "the context of its batch was too large to be kept; replay it --with a call that has its own"
+)
+_NOT_OURS: Final = Refused("unexplained", "this version does not know who found it, nor where it was to go")
 _OTHER_TOPIC: Final = Refused("other_topic", "it lay in a topic that is none of this Pathline's")
 _NO_KEY: Final = Refused("unknown_key", "the write key or source that sent it is not in use")
 _UNREADABLE: Final = Refused("unreadable_record", "it is no record that Pathline reads")
@@ -56,22 +59,29 @@ class Judge:
 
     def judge(self, row: Row, mended: bytes | None = None) -> Sendable | Refused:
         """What is to be sent of a letter, with `mended` in the place of its bytes where given; or why nothing is."""
-        if row.stage == UNKNOWN:
+        if row.stage not in STAGES:
             return _NOT_OURS
         if row.size is not None and mended is None:
             return _CUT
         value = row.value if mended is None else mended
-        return self._call(row, value or b"") if row.stage == COLLECTOR else self._record(row, value)
+        return (
+            self._call(row, value or b"", mended=mended is not None)
+            if row.stage == COLLECTOR
+            else self._record(row, value)
+        )
 
-    def _call(self, row: Row, value: bytes) -> Sendable | Refused:
+    def _call(self, row: Row, value: bytes, *, mended: bool) -> Sendable | Refused:
         """A call that never came as far as the log."""
         key = self._senders.get(row.source or "")
         if key is None:
             return _NO_KEY
         headers = headers_from_json(row.headers)
+        around = around_of(headers)
+        if around.context_size is not None and not mended:
+            return _NO_CONTEXT
         record = again(
             value,
-            around_of(headers),
+            around,
             key,
             self._call_bytes_max,
             namespace=row.namespace or key.namespace,

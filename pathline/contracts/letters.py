@@ -7,7 +7,6 @@ begins with `pathline.`.
 from __future__ import annotations
 
 import base64
-import binascii
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any, Final
@@ -18,8 +17,8 @@ COLLECTOR: Final = "collector"
 STITCHER: Final = "stitcher"
 SCORER: Final = "scorer"
 UNKNOWN: Final = "unknown"
-STAGES: Final = (COLLECTOR, STITCHER, SCORER, UNKNOWN)
-"""Who could not use it. What is on the topic and none of us wrote is kept, too, as of nobody we know."""
+STAGES: Final = (COLLECTOR, STITCHER, SCORER)
+"""Who could not use it. A newer version may have more of them, and what none of us wrote is kept, too."""
 
 Headers = Sequence[tuple[str, bytes | None]]
 
@@ -49,7 +48,7 @@ class Letter(msgspec.Struct, frozen=True, kw_only=True):
     """What could not be used, as it came, and why."""
 
     stage: str
-    """One of STAGES."""
+    """One of STAGES, what a newer version says there, or UNKNOWN where nothing is said."""
     code: str
     message: str
     topic: str
@@ -95,11 +94,11 @@ def decode(topic: str, key: bytes | None, value: bytes | None, headers: Headers)
     first = max((place for place, (name, _) in enumerate(headers) if name == TOPIC), default=len(headers))
     told = {name: _text(said) for name, said in headers[first:] if name in _OURS}
     own = (*headers[:first], *(header for header in headers[first:] if header[0] not in _OURS))
-    stage = told.get(STAGE)
     partition, offset = _whole(told.get(PARTITION), PARTITION_MAX), _whole(told.get(OFFSET), OFFSET_MAX)
     whole = partition is not None and offset is not None
     return Letter(
-        stage=stage if stage in STAGES else UNKNOWN,
+        # As it came: whoever knows it later can still judge it.
+        stage=told.get(STAGE) or UNKNOWN,
         code=told.get(CODE) or UNEXPLAINED,
         message=told.get(MESSAGE, ""),
         topic=told.get(TOPIC) or topic,
@@ -165,7 +164,7 @@ def _hidden(value: object) -> bytes | None:
         with_bytes = value.get("base64")
         try:
             return base64.b64decode(with_bytes if isinstance(with_bytes, str) else "")
-        except binascii.Error:
+        except ValueError:
             return b""
     return value.encode() if isinstance(value, str) else None
 
@@ -175,6 +174,7 @@ SENT_AT: Final = "pathline.call.sent_at"
 HISTORICAL: Final = "pathline.call.historical"
 PRIVATE: Final = "pathline.call.privacy_signal"
 CONTEXT: Final = "pathline.call.context"
+CONTEXT_SIZE: Final = "pathline.call.context_size"
 _CALL: Final = "pathline.call."
 
 
@@ -190,6 +190,8 @@ class Around(msgspec.Struct, frozen=True):
     """Of its batch."""
     privacy_signal: bool = False
     """Whether its browser sends Global Privacy Control."""
+    context_size: int | None = None
+    """Bytes that the context had, where it was too large to be kept: without it the call means something else."""
 
     def to_headers(self) -> list[tuple[str, bytes | None]]:
         """As headers of the letter's own."""
@@ -199,6 +201,7 @@ class Around(msgspec.Struct, frozen=True):
             (HISTORICAL, b"true" if self.historical else None),
             (CONTEXT, self.context),
             (PRIVATE, b"true" if self.privacy_signal else None),
+            (CONTEXT_SIZE, None if self.context_size is None else b"%d" % self.context_size),
         )
         return [(name, value) for name, value in said if value]
 
@@ -213,6 +216,8 @@ def around_of(headers: Headers) -> Around:
         told.get(HISTORICAL) == b"true",
         told.get(CONTEXT),
         told.get(PRIVATE) == b"true",
+        # Whatever it says there: the context is not whole.
+        _whole(_text(told[CONTEXT_SIZE]), OFFSET_MAX) or 0 if CONTEXT_SIZE in told else None,
     )
 
 

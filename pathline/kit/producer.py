@@ -6,7 +6,7 @@ Some errors of aiokafka's idempotent producer (OutOfOrderSequenceNumber after a 
 
 import asyncio
 from contextlib import suppress
-from typing import Final
+from typing import Any, Final
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
@@ -20,16 +20,17 @@ STOP_TIMEOUT_SECONDS: Final = 3
 class LastingProducer:
     """Gives a started producer, the same until `discard` is called."""
 
-    def __init__(self, bootstrap: str, *, client_id: str) -> None:
-        """Nothing is opened before it is first asked for."""
+    def __init__(self, bootstrap: str, *, client_id: str, **more: Any) -> None:
+        """Nothing is opened before it is first asked for; `more` goes to the producer."""
         self._bootstrap = bootstrap
         self._client_id = client_id
+        self._more = more
         self._producer: AIOKafkaProducer | None = None
 
     async def started(self) -> AIOKafkaProducer:
         """The producer. Raises KafkaError or OSError while Kafka is away."""
         if self._producer is None:
-            producer = kafka.make_producer(self._bootstrap, client_id=self._client_id)
+            producer = kafka.make_producer(self._bootstrap, client_id=self._client_id, **self._more)
             try:
                 await producer.start()
             except BaseException:

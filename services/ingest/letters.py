@@ -130,7 +130,7 @@ class DeadLetters:
             self._metrics.letters_dropped.inc()
             return ()
         if around.context is not None and len(around.context) > self._bytes_max:
-            around = msgspec.structs.replace(around, context=None)
+            around = msgspec.structs.replace(around, context=None, context_size=len(around.context))
         # Cut last, so that no half of a secret is left at the end.
         value = _cleared(raw[: self._bytes_max + SECRET_MOST], key)[: self._bytes_max]
         letter = Letter(

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import math
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
@@ -19,15 +19,15 @@ from aiokafka.errors import KafkaError
 from pathline.consuming.lookout import UNANSWERED, Lookout
 from pathline.consuming.partitions import Partitions
 from pathline.consuming.patience import insist, pause
-from pathline.contracts.letters import Letter, decode, encode, headers_from_json, headers_to_json
+from pathline.contracts.letters import UNEXPLAINED, UNKNOWN, decode, headers_to_json
 from pathline.kit import draining, kafka
 from pathline.kit.database import DATABASE_ERRORS, close_pool, create_pool
 from pathline.kit.health import Health
 from pathline.kit.logging import get_logger
-from pathline.kit.producer import LastingProducer
 from pathline.storage import fences, letters
 from pathline.storage.fences import FenceLostError, OtherClusterError
-from pathline.storage.letters import Found, Row
+from pathline.storage.letters import Found
+from services.stitcher.teller import TOLD_AT_ONCE, Teller
 
 if TYPE_CHECKING:
     from services.stitcher.metrics import StitcherMetrics
@@ -35,91 +35,22 @@ if TYPE_CHECKING:
 
 log = get_logger(__name__)
 
-TOLD_AT_ONCE: Final = 100
 READ_AT_ONCE: Final = 200
 POLL_MS: Final = 500
-"""How long a poll waits for a first letter, and with that how long a row waits to be told."""
+"""How long a poll waits for a first letter."""
 
-TELL_SECONDS: Final = 5
-"""An idempotent producer never gives a record up by itself; after this long the rows are let go and told again.
-
-Below the time after which PostgreSQL ends a transaction that waits for something else.
-"""
+TELL_EVERY_SECONDS: Final = 0.5
+"""How long a row waits to be told."""
 
 PRUNE_SECONDS: Final = 600
 PRUNED_AT_ONCE: Final = 1_000
 LOOK_SECONDS: Final = 1.0
 REJOIN_SECONDS: Final = 2.0
+REFUSED_SECONDS: Final = 60.0
+"""How long a table that was written from another topic is left before it is tried again."""
+
 DRAIN_SECONDS: Final = 6
 """How long what is in hand may take at the end, where the database or Kafka does not answer."""
-
-
-class Teller:
-    """Tells the topic of rows."""
-
-    def __init__(self, pool: asyncpg.Pool[Any], bootstrap: str, topic: str) -> None:
-        """Tell `topic`; nothing is opened before there is something to tell."""
-        self._pool = pool
-        self._topic = topic
-        self._producer = LastingProducer(bootstrap, client_id="pathline-letters")
-
-    async def tell(self) -> int:
-        """Tell of the rows that wait, the oldest first, and note that it was done; how many.
-
-        Whoever dies in between leaves rows that are told again. The rows are locked, so that two stitchers share them.
-
-        Raises:
-            KafkaError, TimeoutError: Kafka does not take them.
-            asyncpg.PostgresError, OSError: the database does not answer.
-        """
-        async with self._pool.acquire() as db, db.transaction():
-            rows = await letters.untold(db, TOLD_AT_ONCE)
-            if rows:
-                await self._send(rows)
-                await letters.told(db, [row.id for row in rows])
-        return len(rows)
-
-    async def _send(self, rows: Sequence[Row]) -> None:
-        try:
-            async with asyncio.timeout(TELL_SECONDS):
-                producer = await self._producer.started()
-                acks = [
-                    await producer.send(
-                        self._topic,
-                        row.value,
-                        key=row.key,
-                        headers=encode(_letter(row)),
-                        # By its own age the topic forgets it, however late it was told.
-                        timestamp_ms=int(row.created_at.timestamp() * 1_000),
-                    )
-                    for row in rows
-                ]
-                await asyncio.gather(*acks)
-        except (KafkaError, TimeoutError):
-            await self._producer.discard()
-            raise
-
-    async def close(self) -> None:
-        """End the producer."""
-        await self._producer.discard()
-
-
-def _letter(row: Row) -> Letter:
-    return Letter(
-        stage=row.stage,
-        code=row.code,
-        message=row.message,
-        topic=row.topic,
-        partition=row.partition,
-        offset=row.offset,
-        source=row.source,
-        namespace=row.namespace,
-        received_at=row.received_at,
-        size=row.size,
-        key=row.key,
-        value=row.value,
-        headers=headers_from_json(row.headers),
-    )
 
 
 def found(topic: str, record: Any, now: datetime) -> Found:
@@ -143,8 +74,40 @@ def found(topic: str, record: Any, now: datetime) -> Found:
         received_at=letter.received_at,
         size=letter.size,
         # A time that lies ahead would outlive the others.
-        created_at=min(now, datetime.fromtimestamp(max(0, record.timestamp) / 1_000, UTC)),
+        created_at=_time(record.timestamp, now),
     )
+
+
+def kept(topic: str, record: Any, now: datetime) -> Found:
+    """The same, whatever is wrong with it: what it says of itself is left out then. One must not hold up the others."""
+    try:
+        return found(topic, record, now)
+    except Exception:
+        log.exception("a dead letter is kept without what it says", partition=record.partition, offset=record.offset)
+    return Found(
+        topic=topic,
+        partition=record.partition,
+        offset=record.offset,
+        stage=UNKNOWN,
+        code=UNEXPLAINED,
+        message="",
+        key=record.key,
+        value=record.value,
+        headers=headers_to_json(()),
+        source=None,
+        namespace=None,
+        received_at=None,
+        size=None,
+        created_at=now,
+    )
+
+
+def _time(timestamp: int | None, now: datetime) -> datetime:
+    """When a record was written, by its own word, bounded while it is a number: some write microseconds."""
+    # None, and Kafka's -1 for none. Taken as 1970 it would be forgotten at once.
+    if timestamp is None or timestamp <= 0:
+        return now
+    return datetime.fromtimestamp(min(timestamp, now.timestamp() * 1_000) / 1_000, UTC)
 
 
 class Keeper:
@@ -172,7 +135,7 @@ class Keeper:
         async with self._pool.acquire() as db, db.transaction():
             await fences.lock(db, self._partitions.topic, moves)
             now = await fences.clock(db)
-            read = [found(self._partitions.topic, record, now) for _, records in shares.values() for record in records]
+            read = [kept(self._partitions.topic, record, now) for _, records in shares.values() for record in records]
             new = await letters.keep(db, read)
             await fences.advance(db, self._partitions.topic, moves)
         self._partitions.done(shares)
@@ -206,29 +169,33 @@ class Letterbox:
         return await create_pool(self._settings.dsn(), max_size=1, application_name="pathline letters")
 
     async def _lives(self, pool: asyncpg.Pool[Any]) -> None:
-        teller = Teller(pool, self._settings.bootstrap(), self._topic)
-        try:
-            while not self._stop.is_set():
-                try:
-                    await self._one_life(pool, teller)
-                except FenceLostError as lost:
-                    log.info("a peer keeps these dead letters now", reason=str(lost))
-                except OtherClusterError as refusal:
-                    log.critical("stopped keeping dead letters", reason=str(refusal))
-                    await self._stop.wait()
-                except (KafkaError, *DATABASE_ERRORS) as error:
-                    self._failed(error)
-                except Exception:
-                    # A fault of ours must not end the stitcher with it.
-                    log.exception("dead letters are not kept")
-                    self._count("failed", 1)
-                await pause(self._stop, REJOIN_SECONDS)
-        finally:
-            await teller.close()
+        async with asyncio.TaskGroup() as both:
+            both.create_task(self._keeps(pool))
+            both.create_task(self._tells(pool))
 
-    async def _one_life(self, pool: asyncpg.Pool[Any], teller: Teller) -> None:
-        """Join the group, read, tell and prune in turn, leave it."""
-        self._metrics.letters_lag.set(math.nan)
+    async def _keeps(self, pool: asyncpg.Pool[Any]) -> None:
+        """Read the topic, life after life."""
+        while not self._stop.is_set():
+            seconds = REJOIN_SECONDS
+            try:
+                await self._one_life(pool)
+            except FenceLostError as lost:
+                log.info("a peer keeps these dead letters now", reason=str(lost))
+            except OtherClusterError as refusal:
+                # Only a person can say which of both is right; until then rows are told and forgotten all the same.
+                log.critical("dead letters are not kept: see DeadLettersWait in docs/runbooks.md", reason=str(refusal))
+                self._count("failed", 1)
+                seconds = REFUSED_SECONDS
+            except (KafkaError, *DATABASE_ERRORS) as error:
+                self._failed(error)
+            except Exception:
+                # A fault of ours must not end the stitcher with it.
+                log.exception("dead letters are not kept")
+                self._count("failed", 1)
+            await pause(self._stop, seconds)
+
+    async def _one_life(self, pool: asyncpg.Pool[Any]) -> None:
+        """Join the group, read, leave it."""
         bootstrap, prefix = self._settings.bootstrap(), self._settings.topic_prefix
         consumer = kafka.make_consumer(
             bootstrap,
@@ -245,11 +212,25 @@ class Letterbox:
             keeper, lookout = Keeper(pool, partitions), Lookout(partitions, pool, Health())
             while not self._stop.is_set():
                 self._count("kept", await keeper.keep())
-                await self._attempt(teller.tell, "told")
-                await self._prune(pool)
                 await self._look(lookout)
         finally:
+            # Nobody measures it now: what it was would say that all is done.
+            self._metrics.letters_lag.set(math.nan)
             await kafka.stop_consumer(consumer)
+
+    async def _tells(self, pool: asyncpg.Pool[Any]) -> None:
+        """Tell of rows and forget old ones. Neither waits for the topic to be read."""
+        teller = Teller(pool, self._settings.bootstrap(), self._topic)
+        try:
+            while not self._stop.is_set():
+                told = await self._attempt(teller.tell, "told")
+                await self._prune(pool)
+                if told is None:
+                    await pause(self._stop, REJOIN_SECONDS)
+                elif told < TOLD_AT_ONCE:
+                    await pause(self._stop, TELL_EVERY_SECONDS)
+        finally:
+            await teller.close()
 
     async def _prune(self, pool: asyncpg.Pool[Any]) -> None:
         if time.monotonic() - self._pruned_at < PRUNE_SECONDS:
@@ -260,7 +241,8 @@ class Letterbox:
                 return await letters.prune(db, self._kept, PRUNED_AT_ONCE)
 
         # A full portion means that there are more: they go in the next rounds, between letters.
-        if await self._attempt(some, "pruned") < PRUNED_AT_ONCE:
+        pruned = await self._attempt(some, "pruned")
+        if pruned is not None and pruned < PRUNED_AT_ONCE:
             self._pruned_at = time.monotonic()
 
     async def _look(self, lookout: Lookout) -> None:
@@ -273,12 +255,17 @@ class Letterbox:
             self._metrics.letters_lag.set(math.nan)
             log.warning("lag of dead letters not measured", error=type(error).__name__)
 
-    async def _attempt(self, work: Callable[[], Awaitable[int]], outcome: str) -> int:
+    async def _attempt(self, work: Callable[[], Awaitable[int]], outcome: str) -> int | None:
+        """How many it was; None where it failed."""
         try:
             done = await work()
         except (KafkaError, *DATABASE_ERRORS) as error:
             self._failed(error)
-            return 0
+            return None
+        except Exception:
+            log.exception("dead letters wait", outcome=outcome)
+            self._count("failed", 1)
+            return None
         self._count(outcome, done)
         return done
 

@@ -16,13 +16,16 @@ from aiokafka.admin import AIOKafkaAdminClient
 from typer.testing import CliRunner
 
 from pathline import cli
+from pathline.commands import replaying
+from pathline.commands.replaying import Choice, Verdict
+from pathline.contracts.letters import Letter, encode
 from pathline.kit.kafka import Topics
-from pathline.storage import keys, letters
+from pathline.storage import keys, letters, sources
 from pathline.storage.keys import Policy
 from pathline.storage.letters import DeadLetter
 from tests.conftest import Stack
 from tests.support.collector import add_demo_keys, environment, is_ready, metric, post, running, viewed
-from tests.support.letters import Stitcher, read, rows
+from tests.support.letters import Stitcher, put, read, rows
 from tests.support.records import record, until
 
 pytestmark = pytest.mark.integration
@@ -250,3 +253,63 @@ async def test_what_is_accepted_by_now_is_replayed_by_its_code_and_the_rest_says
     assert again.status == 1 and again.err == "0 replayed, 1 not\n"
     await place.settle()
     assert await pool.fetchval("SELECT count(*) FROM touchpoint WHERE source = 'shop'") == 120
+
+
+async def test_what_becomes_a_letter_again_while_it_is_replayed_is_not_met_again(
+    monkeypatch: pytest.MonkeyPatch, env: dict[str, str], topics: Topics, pool: asyncpg.Pool[Any]
+) -> None:
+    for name, setting in env.items():
+        monkeypatch.setenv(name, setting)
+    count = 2 * replaying.AT_ONCE + 20
+    value = record({"event": "Product Viewed", "userId": "ann"}, message_id="again", source="shop")
+    made = iter(range(10 * count))
+
+    async def refused(how_many: int) -> None:
+        async with pool.acquire() as db, db.transaction():
+            left = [DeadLetter(0, next(made), "too_much", "m", b"k", value, "[]", "shop") for _ in range(how_many)]
+            await letters.write(db, topics.touchpoints, "stitcher", left)
+
+    send = replaying.Post.send
+
+    async def refused_again(post: replaying.Post, good: Any) -> None:
+        # A stitcher that is as quick as it can be, and takes none of them.
+        await send(post, good)
+        await refused(len(good))
+
+    monkeypatch.setattr(replaying.Post, "send", refused_again)
+    await refused(count)
+    told: list[Verdict] = []
+    tally = await replaying.run(Choice([], "too_much", None, None), check=False, tell=told.append)
+    assert tally == (count, 0) and len({verdict.id for verdict in told}) == len(told) == count
+    left = await pool.fetch("SELECT id FROM dead_letter WHERE replayed_at IS NULL")
+    assert len(left) == count and not {row["id"] for row in left} & {verdict.id for verdict in told}
+
+
+async def test_what_a_source_of_webhooks_sent_is_replayed_by_its_name_while_the_source_is_in_use(
+    place: Place, stack: Stack, topics: Topics
+) -> None:
+    async with place.pool.acquire() as db:
+        await sources.create(db, name="shop-eu", provider="shopify", secret="s" * 32, namespace="eu")
+    # As a collector left it that did not know the event, with another of a source that nobody knows.
+    received = datetime.now(UTC) - timedelta(hours=3)
+    for source in ("webhook:shop-eu", "webhook:gone", "shop-eu"):
+        call = {"type": "track", "event": "Product Viewed", "userId": "ann", "messageId": f"hook {source}"}
+        letter = Letter(
+            stage="collector", code="missing_event", message="m", topic=topics.touchpoints, source=source, namespace="eu",
+            received_at=received,
+        )  # fmt: skip
+        await put(stack.bootstrap, topics.dead_letters, orjson.dumps(call), encode(letter), source.encode())
+    found = {row["source"]: row["id"] for row in await rows(place.pool, 3)}
+    sent = await place.run("replay", "--source", "webhook:shop-eu")
+    assert (sent.status, sent.out) == (0, f"{found['webhook:shop-eu']} replayed\n")
+    for source in ("webhook:gone", "shop-eu"):
+        refused = await place.run("replay", "--source", source)
+        assert refused.status == 1 and "[unknown_key]" in refused.out
+    await place.settle()
+    (stored,) = await place.stored("hook webhook:shop-eu")
+    assert (stored["source"], stored["received_at"]) == ("webhook:shop-eu", received)
+    assert not await place.stored("hook webhook:gone") and not await place.stored("hook shop-eu")
+    async with place.pool.acquire() as db:
+        await db.execute("UPDATE webhook_source SET revoked_at = now() WHERE name = 'shop-eu'")
+    revoked = await place.run("replay", found["webhook:shop-eu"])
+    assert revoked.status == 1 and "[unknown_key]" in revoked.out

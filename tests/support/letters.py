@@ -6,6 +6,8 @@ import asyncio
 from typing import Any
 
 import asyncpg
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
 from pathline.contracts import letters
 from pathline.contracts.letters import Headers, Letter
@@ -51,6 +53,17 @@ async def put(bootstrap: str, topic: str, value: bytes, headers: Headers, key: b
         await producer.send_and_wait(topic, value, key=key, headers=list(headers))
     finally:
         await producer.stop()
+
+
+async def take_larger(bootstrap: str, topic: str, count: int) -> None:
+    """Have the topic take records of so many bytes."""
+    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
+    await admin.start()
+    try:
+        resource = ConfigResource(ConfigResourceType.TOPIC, topic, configs={"max.message.bytes": str(count)})
+        await admin.alter_configs([resource])
+    finally:
+        await admin.close()
 
 
 async def rows(pool: asyncpg.Pool[Any], count: int, where: str = "true", *args: object) -> list[Any]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
+import msgspec
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -64,6 +66,11 @@ def test_a_letter_that_becomes_one_again_keeps_what_was_said_of_it_before() -> N
     assert (read.stage, read.offset, list(read.headers)) == ("scorer", 1, first)
 
 
+def test_who_found_it_is_kept_as_it_was_said_though_only_a_newer_version_knows_them() -> None:
+    newer = msgspec.structs.replace(LETTER, stage="reader")
+    assert decode(TOPIC, newer.key, newer.value, encode(newer)) == newer
+
+
 def test_what_does_not_say_where_it_lies_lies_nowhere_else() -> None:
     somewhere = (letters.TOPIC, b"t")
     partition, far = (letters.PARTITION, b"1"), (letters.OFFSET, b"9" * 19)
@@ -80,7 +87,7 @@ def test_whatever_lies_on_the_topic_is_read_and_can_be_written_to_postgresql(
     texts = (letter.stage, letter.code, letter.message, letter.topic, letter.source or "", letter.namespace or "")
     for text in texts:
         assert "\0" not in text and len(text) <= letters.TEXT_MAX and text.encode() is not None
-    assert letter.stage in letters.STAGES
+    assert letter.stage
     assert (letter.partition is None) == (letter.offset is None)
     assert (letter.partition or 0) < 2**31 and (letter.offset or 0) < 2**63 and (letter.size or 0) < 2**63
     assert letter.value == value
@@ -105,4 +112,19 @@ def test_what_stood_around_a_call_goes_with_it() -> None:
     assert around_of(around.to_headers()) == around
     assert letters.others([TRACE, *around.to_headers()]) == [TRACE]
     assert around_of(Around().to_headers()) == Around()
+    without = Around("track", context_size=70_000)
+    assert around_of(without.to_headers()) == without
     assert Around().to_headers() == []
+
+
+@pytest.mark.parametrize("said", [b"", b"-1", b"many", None])
+def test_a_context_that_is_not_there_is_not_there_whatever_its_size_is_said_to_be(said: bytes | None) -> None:
+    assert around_of([(letters.CONTEXT_SIZE, said)]).context_size == 0
+
+
+def test_headers_that_somebody_wrote_into_the_table_by_hand_are_no_fault() -> None:
+    assert headers_from_json('[["a",{"base64":"\u00e9"}],["b",{"base64":"x"}],["c",{}]]') == [
+        ("a", b""),
+        ("b", b""),
+        ("c", b""),
+    ]
