@@ -108,7 +108,7 @@ async def _log(bootstrap: str, topic: str, ids: set[str]) -> list[tuple[int, str
     return found
 
 
-async def test_a_partition_without_a_leader_holds_up_nobody_elses(
+async def test_a_partition_without_a_leader_holds_up_nobody_elses_and_a_full_disk_puts_all_off(
     stack: Stack, trial: Trial, make: Make, topic_prefix: str
 ) -> None:
     await _add_key(trial)
@@ -124,50 +124,50 @@ async def test_a_partition_without_a_leader_holds_up_nobody_elses(
             hit = {int(message_id.split("/")[0]) for partition, message_id in log if partition in gone}
             assert 0 < len(gone) < PARTITIONS and 0 < len(hit) < USERS
             broker.pull()
-
-            async def noticed() -> bool:
-                statuses = await senders.all()
-                return all(statuses[user] == 503 for user in hit)
-
-            await until(noticed, 60)
-            for _ in range(5):
-                statuses = await senders.all()
-                assert {user for user, status in statuses.items() if status == 503} == hit
+            await _only_theirs_are_put_off(senders, hit)
             assert await is_ready(http), "a balancer would take it away from the others, too"
             assert await metric(http, "pathline_ingest_stuck_partitions") <= len(gone)
-            await own.kill("kafka")
+            try:
+                await _all_are_put_off(own, senders, http)
+            finally:
+                # A broker that lost its last disk ends; `up` and every other keeper starts it anew.
+                await own.kill("kafka")
             broker.put_back()
             await own.start("kafka")
             await senders.until_taken()
+            await until(lambda: is_ready(http))
         found = await _log(own.bootstrap, topic, senders.all_acked)
     assert max(Counter(message_id for _, message_id in found).values()) == 1
 
 
-async def test_kafkas_disk_is_full(stack: Stack, trial: Trial, make: Make) -> None:
-    await _add_key(trial)
-    ingest = await make("ingest", PATHLINE_ACK_SECONDS="1").start()
-    async with _client(ingest) as http:
-        senders = Senders(http, trial)
-        await senders.until_taken()
-        broker = psutil.Process(stack.children["kafka"].pid)
-        _, most = broker.rlimit(psutil.RLIMIT_FSIZE)
-        broker.rlimit(psutil.RLIMIT_FSIZE, (LEAST_BYTES, most))
-        try:
-            assert set((await senders.all()).values()) == {503}
+async def _only_theirs_are_put_off(senders: Senders, hit: set[int]) -> None:
+    async def noticed() -> bool:
+        statuses = await senders.all()
+        return all(statuses[user] == 503 for user in hit)
 
-            async def told() -> bool:
-                return not await is_ready(http)
+    async def only_theirs() -> bool:
+        statuses = await senders.all()
+        assert all(statuses[user] == 503 for user in hit)
+        return {user for user, status in statuses.items() if status == 503} == hit
 
-            await until(told)
-            assert set((await senders.all()).values()) == {503}
-        finally:
-            # A broker that lost its only disk ends; `up` and every other keeper starts it anew.
-            await stack.kill("kafka")
-            await stack.start("kafka")
-        await senders.until_taken()
-        await until(lambda: is_ready(http))
-    found = await _log(stack.bootstrap, trial.topics.touchpoints, senders.all_acked)
-    assert max(Counter(message_id for _, message_id in found).values()) == 1
+    await until(noticed, 60)
+    # On a busy machine another's call may take too long once; where one waited for theirs it would always.
+    for _ in range(3):
+        await until(only_theirs)
+
+
+async def _all_are_put_off(own: Stack, senders: Senders, http: httpx.AsyncClient) -> None:
+    """Because nothing can be appended any more, as on a full disk."""
+    running = psutil.Process(own.children["kafka"].pid)
+    _, most = running.rlimit(psutil.RLIMIT_FSIZE)
+    running.rlimit(psutil.RLIMIT_FSIZE, (LEAST_BYTES, most))
+    assert set((await senders.all()).values()) == {503}
+
+    async def told() -> bool:
+        return not await is_ready(http)
+
+    await until(told)
+    assert set((await senders.all()).values()) == {503}
 
 
 @pytest.mark.parametrize("without", [None, "dedupe"])
@@ -179,12 +179,12 @@ async def test_lost_answers_double_nothing(without: str | None, stack: Stack, tr
         await asyncio.gather(ingest.start(), make("stitcher", without=without).start())
         async with _client(ingest) as http:
             senders = Senders(http, trial)
-            await senders.until_taken()
-            for _ in range(3):
+            await asyncio.gather(*map(senders.insist, range(USERS)))
+            for _ in range(2):
                 proxy.lose_answers = 6
                 tries = await asyncio.gather(*map(senders.insist, range(USERS)))
                 assert max(tries) > 1, "the answer was waited for no longer than is set"
-        assert proxy.lost == 18
+        assert proxy.lost == 12
     found = await _log(stack.bootstrap, trial.topics.touchpoints, senders.all_acked)
     assert len(found) > len({message_id for _, message_id in found}), "the log has some twice"
     await trial.stitched()
