@@ -5,7 +5,7 @@ import inspect
 import re
 import secrets
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, NamedTuple
 
 import msgspec
@@ -141,14 +141,15 @@ def set_policy(name: OldName, *, options: Options) -> None:
 
 @app.command("list")
 def list_all() -> None:
-    """Every key; a browser's in full, since it is public, a server's by its first letters."""
-    table = new_table("name", "kind", "namespace", "key", "from", "made", "revoked", "policy")
+    """Every key; a browser's in full, since it is public, a server's by its first letters. Times are UTC."""
+    table = new_table("name", "kind", "namespace", "key", "old key until", "from", "made", "revoked", "policy")
     for key in with_database(store.list_all):
         table.add_row(
             key.name,
             key.kind,
             key.namespace,
-            key.key if key.kind == "browser" or key.loopback_only else f"{key.key[:8]}…",
+            key.key if key.kind == "browser" or key.key == key.name else f"{key.key[:8]}…",
+            f"{key.old_until:%Y-%m-%d %H:%M}" if key.old_until and not key.revoked_at else "-",
             "this machine" if key.loopback_only else "anywhere",
             f"{key.created_at:%Y-%m-%d %H:%M}",
             f"{key.revoked_at:%Y-%m-%d %H:%M}" if key.revoked_at else "-",
@@ -158,13 +159,23 @@ def list_all() -> None:
 
 
 @app.command()
-def rotate(name: OldName, *, hours: Hours = 24) -> None:
+def rotate(
+    name: OldName,
+    *,
+    hours: Hours = 24,
+    at_once: Annotated[bool, typer.Option("--at-once", help="End the secret before the last rotation now.")] = False,
+) -> None:
     """Give a key a new secret and print it. What it sends is the same sender's, so nothing is counted twice."""
 
     async def change(db: Any) -> str | None:
         key: WriteKey | None = await store.find(db, name)
         if key is None:
             return None
+        if not at_once and key.old_until is not None and key.old_until > datetime.now(UTC):
+            until = f"{key.old_until:%Y-%m-%d %H:%M} UTC"
+            message = f"the secret before the last rotation is promised until {until}; --at-once ends it now"
+            typer.echo(f"pathline: {message} [rotation_under_way]", err=True)
+            raise typer.Exit(1)
         new = _secret(key.kind)
         return new if await store.rotate(db, name, key=new, overlap=timedelta(hours=hours)) else None
 

@@ -23,8 +23,9 @@ def check_names(name: str, namespace: str) -> None:
 
 
 def refuse_taken(kind: str, name: str) -> NoReturn:
-    """End: there is one of this name."""
-    typer.echo(f"pathline: there is a {kind} named {name} already [name_taken]", err=True)
+    """End: there is one of this name, or was."""
+    message = f"there is a {kind} named {name} already, or was one: the name of a revoked one stays taken"
+    typer.echo(f"pathline: {message} [name_taken]", err=True)
     raise typer.Exit(1)
 
 

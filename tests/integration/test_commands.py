@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 
 import asyncpg
 import pytest
@@ -122,7 +123,12 @@ def test_a_key_s_secret_is_rotated(run: Run) -> None:
     old = run("keys", "create", "till", "--kind", "server").stdout.strip()
     new = run("keys", "rotate", "till", "--for", "1").stdout.strip()
     assert new.startswith("pls_") and new != old
-    assert new[:8] in run("keys", "list").stdout
+    listed = run("keys", "list").stdout
+    assert new[:8] in listed and new not in listed and f"{datetime.now(UTC):%Y-%m}" in listed.split(new[:8])[1]
+    # The first secret was promised for an hour: another rotation would end it.
+    again = run("keys", "rotate", "till")
+    assert again.exit_code == 1 and "[rotation_under_way]" in again.stderr
+    assert run("keys", "rotate", "till", "--at-once").stdout.startswith("pls_")
     gone = run("keys", "rotate", "nobody")
     assert gone.exit_code == 1 and "[not_found]" in gone.stderr
 
