@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import AsyncIterator
 from typing import Any
 from urllib.parse import urlencode
 
@@ -41,24 +40,6 @@ EVENT = {
     "id": "c1",
     "data": {"userId": "ann", "order_id": "7"},
 }
-
-
-@pytest.fixture
-async def collector(
-    monkeypatch: pytest.MonkeyPatch, stack: Stack, database: str, topic_prefix: str, topics: Topics, pool: asyncpg.Pool
-) -> AsyncIterator[httpx.AsyncClient]:
-    await add_demo_keys(database)
-    async with running(monkeypatch, environment(stack.bootstrap, database, topic_prefix)) as client:
-        await until(lambda: is_ready(client))
-        yield client
-
-
-@pytest.fixture
-async def log(stack: Stack, topics: Topics) -> AsyncIterator[Log]:
-    consumer = make_consumer(stack.bootstrap, topics.touchpoints, client_id="test", auto_offset_reset="earliest")
-    await consumer.start()
-    yield Log(consumer)
-    await consumer.stop()
 
 
 async def stored(log: Log, count: int) -> list[Touchpoint]:

@@ -15,33 +15,11 @@ import pytest
 
 from pathline.contracts import accepted
 from pathline.contracts.reading import to_touchpoint
-from pathline.kit.kafka import Topics, make_consumer
 from pathline.storage import keys
-from tests.conftest import Stack
-from tests.support.collector import Log, add_demo_keys, environment, is_ready, metric, post, running, viewed
+from tests.support.collector import Log, metric, post, viewed
 from tests.support.records import until
 
 pytestmark = pytest.mark.integration
-
-
-@pytest.fixture
-async def collector(
-    monkeypatch: pytest.MonkeyPatch, stack: Stack, database: str, topic_prefix: str, topics: Topics, pool: asyncpg.Pool
-) -> AsyncIterator[httpx.AsyncClient]:
-    """A collector in this process, ready, and a client of it."""
-    await add_demo_keys(database)
-    env = environment(stack.bootstrap, database, topic_prefix)
-    async with running(monkeypatch, env) as client:
-        await until(lambda: is_ready(client))
-        yield client
-
-
-@pytest.fixture
-async def log(stack: Stack, topics: Topics) -> AsyncIterator[Log]:
-    consumer = make_consumer(stack.bootstrap, topics.touchpoints, client_id="test", auto_offset_reset="earliest")
-    await consumer.start()
-    yield Log(consumer)
-    await consumer.stop()
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,6 @@ import gzip
 import itertools
 import os
 import signal
-from collections.abc import AsyncIterator
 from datetime import timedelta
 from typing import Any
 
@@ -16,7 +15,7 @@ import httpx
 import pytest
 
 from pathline.contracts import accepted
-from pathline.kit.kafka import Topics, make_consumer
+from pathline.kit.kafka import Topics
 from pathline.storage import keys
 from pathline.storage.keys import Kind, Policy
 from tests.conftest import Stack
@@ -26,24 +25,6 @@ from tests.support.records import until
 pytestmark = pytest.mark.integration
 
 SHOP = {"origin": "https://shop.example"}
-
-
-@pytest.fixture
-async def collector(
-    monkeypatch: pytest.MonkeyPatch, stack: Stack, database: str, topics: Topics, topic_prefix: str
-) -> AsyncIterator[httpx.AsyncClient]:
-    await add_demo_keys(database)
-    async with running(monkeypatch, environment(stack.bootstrap, database, topic_prefix)) as client:
-        await until(lambda: is_ready(client))
-        yield client
-
-
-@pytest.fixture
-async def log(stack: Stack, topics: Topics) -> AsyncIterator[Log]:
-    consumer = make_consumer(stack.bootstrap, topics.touchpoints, client_id="test", auto_offset_reset="earliest")
-    await consumer.start()
-    yield Log(consumer)
-    await consumer.stop()
 
 
 class Key:

@@ -32,22 +32,6 @@ from tests.support.records import produce, record, until
 pytestmark = pytest.mark.integration
 
 
-@pytest.fixture
-def environment(monkeypatch: pytest.MonkeyPatch, stack: Stack, database: str, topic_prefix: str) -> None:
-    monkeypatch.setenv("PATHLINE_KAFKA", stack.bootstrap)
-    monkeypatch.setenv("PATHLINE_DATABASE_URL", database)
-    monkeypatch.setenv("PATHLINE_TOPIC_PREFIX", topic_prefix)
-    monkeypatch.setenv("PATHLINE_STITCHER", "127.0.0.1:0")
-    monkeypatch.setenv("PATHLINE_TICK_MS", "50")
-
-
-@pytest.fixture
-async def stitcher(environment: None, topics: Topics) -> AsyncIterator[Stitcher]:
-    running = Stitcher()
-    yield running
-    await running.end()
-
-
 @asynccontextmanager
 async def _letterbox(topics: Topics) -> AsyncIterator[StitcherMetrics]:
     """A letterbox alone, running, and what it measures."""
@@ -111,7 +95,7 @@ async def test_what_others_put_on_the_topic_is_a_row_even_if_nobody_knows_what_i
 
 
 async def test_what_a_stitcher_left_untold_when_it_was_killed_is_told_by_the_next(
-    environment: None, pool: asyncpg.Pool[Any], stack: Stack, topics: Topics
+    stitcher_settings: None, pool: asyncpg.Pool[Any], stack: Stack, topics: Topics
 ) -> None:
     await _write(pool, topics.touchpoints, range(250))
     running, peer = Stitcher(), Stitcher()
@@ -127,7 +111,7 @@ async def test_what_a_stitcher_left_untold_when_it_was_killed_is_told_by_the_nex
 
 
 async def test_who_dies_between_telling_and_noting_it_tells_twice_and_there_is_one_row(
-    environment: None, pool: asyncpg.Pool[Any], stack: Stack, topics: Topics, monkeypatch: pytest.MonkeyPatch
+    stitcher_settings: None, pool: asyncpg.Pool[Any], stack: Stack, topics: Topics, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     note = store.told
     died: list[bool] = []
@@ -153,7 +137,7 @@ async def test_who_dies_between_telling_and_noting_it_tells_twice_and_there_is_o
 
 
 async def test_letters_that_are_too_old_go_and_the_others_stay(
-    environment: None, pool: asyncpg.Pool[Any], topics: Topics, monkeypatch: pytest.MonkeyPatch
+    stitcher_settings: None, pool: asyncpg.Pool[Any], topics: Topics, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PATHLINE_DEAD_LETTERS_KEPT_DAYS", "2")
     await _write(pool, topics.touchpoints, range(6))
@@ -174,7 +158,7 @@ async def test_letters_that_are_too_old_go_and_the_others_stay(
 
 
 async def test_where_the_topic_was_made_anew_rows_are_told_and_forgotten_and_the_runbook_has_it_read_again(
-    environment: None, pool: asyncpg.Pool[Any], stack: Stack, topics: Topics, monkeypatch: pytest.MonkeyPatch
+    stitcher_settings: None, pool: asyncpg.Pool[Any], stack: Stack, topics: Topics, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(letterbox, "REFUSED_SECONDS", 0.2)
     monkeypatch.setattr(letterbox, "PRUNE_SECONDS", 0.2)
@@ -225,7 +209,7 @@ async def test_where_the_topic_was_made_anew_rows_are_told_and_forgotten_and_the
 
 
 async def test_a_row_larger_than_the_topic_takes_is_told_cut_and_holds_up_no_other(
-    environment: None, pool: asyncpg.Pool[Any], stack: Stack, topics: Topics
+    stitcher_settings: None, pool: asyncpg.Pool[Any], stack: Stack, topics: Topics
 ) -> None:
     large, headed = b"x" * 1_048_400, '[["h","%s"]]' % ("y" * 1_048_400)
     written = [DeadLetter(0, offset, "unreadable_record", "m", b"k", b"v%d" % offset, "[]") for offset in range(2, 21)]
@@ -255,7 +239,7 @@ async def test_a_row_larger_than_the_topic_takes_is_told_cut_and_holds_up_no_oth
 
 
 async def test_a_larger_row_is_told_whole_where_the_topic_takes_it(
-    environment: None, pool: asyncpg.Pool[Any], stack: Stack, topics: Topics
+    stitcher_settings: None, pool: asyncpg.Pool[Any], stack: Stack, topics: Topics
 ) -> None:
     # Larger than a producer sends unless it is told to.
     await letters.take_larger(stack.bootstrap, topics.dead_letters, 3_000_000)
@@ -269,7 +253,7 @@ async def test_a_larger_row_is_told_whole_where_the_topic_takes_it(
 
 
 async def test_one_that_cannot_be_read_is_kept_with_its_bytes_and_the_others_with_all_they_say(
-    environment: None, pool: asyncpg.Pool[Any], stack: Stack, topics: Topics, monkeypatch: pytest.MonkeyPatch
+    stitcher_settings: None, pool: asyncpg.Pool[Any], stack: Stack, topics: Topics, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fails_once(topic: str, key: bytes | None, value: bytes | None, headers: Any) -> Letter:
         if value == b"fault":
@@ -290,7 +274,7 @@ async def test_one_that_cannot_be_read_is_kept_with_its_bytes_and_the_others_wit
 
 
 async def test_rows_that_are_too_much_for_their_time_are_told_in_smaller_portions(
-    environment: None, pool: asyncpg.Pool[Any], topics: Topics, monkeypatch: pytest.MonkeyPatch
+    stitcher_settings: None, pool: asyncpg.Pool[Any], topics: Topics, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     put, most = Teller._put, 7
 

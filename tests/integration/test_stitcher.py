@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -24,6 +23,7 @@ from services.stitcher import app
 from services.stitcher.hints import HintPublisher
 from services.stitcher.metrics import StitcherMetrics
 from tests.conftest import Stack
+from tests.support.letters import Stitcher
 from tests.support.records import produce, record, until
 
 pytestmark = pytest.mark.integration
@@ -37,34 +37,6 @@ def user(name: str) -> Any:
 
 def order(number: str) -> Any:
     return name_id("default", "order", number)
-
-
-class Stitcher:
-    """A stitcher running in this process."""
-
-    def __init__(self) -> None:
-        self.stop = asyncio.Event()
-        self.task = asyncio.create_task(app.main(self.stop))
-
-    async def end(self) -> None:
-        self.stop.set()
-        await self.task
-
-
-@pytest.fixture
-def environment(monkeypatch: pytest.MonkeyPatch, stack: Stack, database: str, topic_prefix: str) -> None:
-    monkeypatch.setenv("PATHLINE_KAFKA", stack.bootstrap)
-    monkeypatch.setenv("PATHLINE_DATABASE_URL", database)
-    monkeypatch.setenv("PATHLINE_TOPIC_PREFIX", topic_prefix)
-    monkeypatch.setenv("PATHLINE_STITCHER", "127.0.0.1:0")
-    monkeypatch.setenv("PATHLINE_TICK_MS", "50")
-
-
-@pytest.fixture
-async def stitcher(environment: None, topics: Topics) -> AsyncIterator[Stitcher]:
-    running = Stitcher()
-    yield running
-    await running.end()
 
 
 @pytest.fixture
@@ -187,7 +159,7 @@ async def test_what_the_database_refuses_does_not_hold_up_the_others(
 
 
 async def test_two_stitchers_share_one_customer_without_loss(
-    environment: None, pool: asyncpg.Pool, stack: Stack, topics: Topics
+    stitcher_settings: None, pool: asyncpg.Pool, stack: Stack, topics: Topics
 ) -> None:
     values = [
         record(
@@ -324,7 +296,7 @@ async def test_a_partition_that_nobody_reads_holds_through_back(
 
 
 async def test_a_batch_waits_until_its_hints_are_sent(
-    environment: None, pool: asyncpg.Pool, send: Any, topics: Topics, monkeypatch: pytest.MonkeyPatch
+    stitcher_settings: None, pool: asyncpg.Pool, send: Any, topics: Topics, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made: list[StitcherMetrics] = []
     kafka_is_back = asyncio.Event()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -37,25 +36,18 @@ BODIES: dict[str, tuple[Any, dict[str, str]]] = {
 
 
 @pytest.fixture
-async def collector(
-    monkeypatch: pytest.MonkeyPatch, stack: Stack, database: str, topic_prefix: str, topics: Topics, pool: asyncpg.Pool
-) -> AsyncIterator[httpx.AsyncClient]:
-    """A collector in this process, ready, with a source of each provider."""
+async def one_of_each(pool: asyncpg.Pool) -> None:
+    """A source of each provider."""
     await pool.execute("TRUNCATE webhook_source")
     async with pool.acquire() as db:
         for name in PROVIDERS:
             await sources.create(db, name=name, provider=name, secret=SECRET[name], namespace="eu")
-    async with running(monkeypatch, environment(stack.bootstrap, database, topic_prefix)) as client:
-        await until(lambda: is_ready(client))
-        yield client
 
 
 @pytest.fixture
-async def log(stack: Stack, topics: Topics) -> AsyncIterator[Log]:
-    consumer = make_consumer(stack.bootstrap, topics.touchpoints, client_id="test", auto_offset_reset="earliest")
-    await consumer.start()
-    yield Log(consumer)
-    await consumer.stop()
+async def collector(one_of_each: None, collector: httpx.AsyncClient) -> httpx.AsyncClient:
+    """The collector, which knows these."""
+    return collector
 
 
 async def deliver(
