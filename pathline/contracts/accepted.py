@@ -88,7 +88,7 @@ class _Common(msgspec.Struct, omit_defaults=True, gc=False):
     privacy_signal: bool = False
 
 
-_encoder = msgspec.json.Encoder()
+_encode = encode_text = msgspec.json.Encoder().encode
 _decoder = msgspec.json.Decoder(Accepted)
 _versions = msgspec.json.Decoder(_Versioned)
 
@@ -175,10 +175,10 @@ class Envelope:
         shared: bytes | None = None,
     ) -> None:
         """Take what they share; `shared` is a JSON object, checked by then."""
-        common = _encoder.encode(_Common(VERSION, source, namespace, trusted, received_at, historical, privacy_signal))
+        common = _encode(_Common(VERSION, source, namespace, trusted, received_at, historical, privacy_signal))
         self._start = common[:-1]
         self._received_at = received_at
-        self._then = _encoder.encode(received_at)
+        self._then = _encode(received_at)
         self._to_call = b',"call":' if shared is None else b',"shared":%b,"call":' % shared
         self._clamped = b',"clamped":true' + self._to_call
         self._by_library: dict[str, bytes] = {}
@@ -187,14 +187,25 @@ class Envelope:
         self, call: bytes, library: str, occurred_at: datetime, message_id: str, *, clamped: bool = False
     ) -> bytes:
         """The value of a record. `call` is a JSON object, checked by then, that stays as it was sent."""
-        # Most calls of servers give no time of their own: it is encoded once with the receipt's.
-        when = self._then if occurred_at is self._received_at else _encoder.encode(occurred_at)
-        start = self._by_library.get(library) or self._start_for(library)
+        said = _encode(message_id)
+        if occurred_at is self._received_at and not clamped:
+            # Most calls of servers give no time of their own: what comes before their ids is the same.
+            start = self._by_library.get(library) or self._start_for(library)
+            return b"".join((start, said, self._to_call, call, b"}"))
         to_call = self._clamped if clamped else self._to_call
-        return b"".join((start, when, b',"message_id":', _encoder.encode(message_id), to_call, call, b"}"))
+        start = self._start_at(library, _encode(occurred_at))
+        return b"".join((start, said, to_call, call, b"}"))
+
+    def usual(self, library: str) -> tuple[bytes, bytes]:
+        """What comes before the id and the call of most of a sender's calls, and what comes between these."""
+        return self._by_library.get(library) or self._start_for(library), self._to_call
 
     def _start_for(self, library: str) -> bytes:
-        """What comes before the time, for a kind of sender: there are four, kept for the calls that follow."""
-        start = b'%b,"library":%b,"occurred_at":' % (self._start, _encoder.encode(library))
+        """What comes before the id of a call of no other time: four kinds send, kept for those that follow."""
+        start = self._start_at(library, self._then)
         self._by_library[library] = start
         return start
+
+    def _start_at(self, library: str, when: bytes) -> bytes:
+        """What comes before the id of a call of this time."""
+        return b'%b,"library":%b,"occurred_at":%b,"message_id":' % (self._start, _encode(library), when)

@@ -77,17 +77,19 @@ def usable(value: object) -> str | None:
     Numbers are written as text; a NUL becomes U+FFFD (PostgreSQL stores none), the text is put
     into NFC so that one name has one spelling.
     """
-    if type(value) is int:
-        value = str(value)
     if type(value) is not str:
-        return None
+        if type(value) is not int:
+            return None
+        value = str(value)
     text = value.strip()
     if not text.isascii():
         text = unicodedata.normalize("NFC", text).encode("utf-8", "replace").decode()
     if "\0" in text:
         text = text.replace("\0", "�")
-    bare = text.strip(_QUOTES).strip().casefold()
-    if bare in REFUSED_VALUES or not bare.strip("0"):
+    bare = text.strip(_QUOTES)
+    if bare is not text:
+        bare = bare.strip()
+    if bare.casefold() in REFUSED_VALUES or (bare[0] == "0" and not bare.strip("0")):
         return None
     return text if len(text) <= _SURELY_SHORT or len(text.encode()) <= MAX_VALUE_BYTES else None
 

@@ -214,7 +214,8 @@ def record(raw: bytes, item: Item, kind: Any, receipt: Receipt) -> Record | Refu
         named = _named(item, kind, receipt.namespace, around, report=report)
         if named is None:
             return _NO_SUBJECT
-    when = _when(item, receipt)
+    untold = item.timestamp is None and item.original_timestamp is None and item.sent_at is None
+    when = (receipt.untimed or untimed(receipt)) if untold else _when(item, receipt)
     if type(when) is Refused:
         return when
     message_id = item.message_id
@@ -246,10 +247,8 @@ def _other_id(raw: bytes, given: object, kind: str) -> str | Refused:
 
 
 def _when(item: Item, receipt: Receipt) -> When | Refused:
-    """When it happened by the clock that counts."""
+    """When it happened by the clock that counts, of a call that tells some time."""
     told = item.timestamp if item.timestamp is not None else item.original_timestamp
-    if told is None and item.sent_at is None:
-        return receipt.untimed or _untimed(receipt)
     try:
         sent_at = receipt.sent_at if item.sent_at is None else clock.parse(item.sent_at)
         if told is None:
@@ -264,7 +263,7 @@ def _when(item: Item, receipt: Receipt) -> When | Refused:
     return _FAR_TIME
 
 
-def _untimed(receipt: Receipt) -> When:
+def untimed(receipt: Receipt) -> When:
     """The times of a call that tells none."""
     receipt.untimed = When(receipt.received_at, clamped=False, sent_at=receipt.sent_at)
     return receipt.untimed
@@ -327,6 +326,13 @@ def _track(item: Item, receipt: Receipt) -> bool | Refused:
         return BAD_EVENT
     demands = _demands(event) if len(event) <= EVENT_NAME_MAX else _demanded(event)
     return False if demands is _NO_DEMANDS else _met(demands, event, item.properties or NOTHING, receipt)
+
+
+def asks_nothing(event: object, receipt: Receipt) -> bool:
+    """Whether a track of this event may be sent with this key, and needs nothing for it."""
+    # The longest are left to those who look closer.
+    known = type(event) is str and 0 < len(event) <= EVENT_NAME_MAX and receipt.events is None
+    return known and _demands(event) is _NO_DEMANDS
 
 
 def _met(demands: Demands, event: str, properties: Fields, receipt: Receipt) -> bool | Refused:

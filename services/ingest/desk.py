@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterable
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Final, NamedTuple
 
 from pathline.contracts.letters import Around
-from services.ingest import batches, calls, clock, passes
+from services.ingest import batches, calls, clock, passes, together
 from services.ingest.answers import ALL_STORED, Answer, refuse
 from services.ingest.batches import BAD_TIME, Batch
 from services.ingest.body import TOO_LARGE, Body
@@ -166,8 +166,7 @@ class Desk:
         raws = list(map(bytes, batch.batch))
         items = calls.read_all(whole, raws, receipt.call_bytes_max)
         around = Around(None, common.sent_text, batch.is_historical(), common.shared, request.peer.private)
-        pairs = zip(raws, items, strict=True)
-        return self._put(pairs, receipt, request, int(now * 1_000), key, around), len(raws), now
+        return self._put(raws, items, receipt, request, int(now * 1_000), key, around), len(raws), now
 
     def misread(self, request: Request, refused: Refused) -> Answer:
         """The answer to what cannot be taken apart. Of a key that is known it costs as much as a call."""
@@ -199,13 +198,14 @@ class Desk:
         if refused is not None:
             return refuse(refused)
         receipt, now = self._receipt(key, request, historical=False, common=_Common(sent_at))
-        pairs = [
-            (call, calls.read(call, receipt.call_bytes_max)) if isinstance(call, bytes) else (sent, call)
-            for call, sent in translated.calls
-        ]
+        raws = [call if isinstance(call, bytes) else sent for call, sent in translated.calls]
+        items = [
+            calls.read(call, receipt.call_bytes_max) if isinstance(call, bytes) else call
+            for call, _ in translated.calls
+        ]  # fmt: skip
         sent_text = translated.sent_at if isinstance(translated.sent_at, str) else None
         around = Around(None, sent_text, privacy_signal=request.peer.private)
-        put = self._put(pairs, receipt, request, int(now * 1_000), key, around)
+        put = self._put(raws, items, receipt, request, int(now * 1_000), key, around)
         if translated.alone and put.rejected:
             kept = await written(put.letters)
             return refuse(Refused(put.rejected[0].code, put.rejected[0].message) if kept or not keeping else _NO_ACK)
@@ -229,7 +229,8 @@ class Desk:
 
     def _put(
         self,
-        pairs: Iterable[tuple[bytes, Item | Refused]],
+        raws: Sequence[bytes],
+        items: Sequence[Item | Refused],
         receipt: Receipt,
         request: Request,
         timestamp_ms: int,
@@ -241,12 +242,11 @@ class Desk:
         refused: list[tuple[bytes, Refused]] = []
         records: list[Record] = []
         clamped, stuck = 0, False
-        for index, (raw, item) in enumerate(pairs):
-            record = item if type(item) is Refused else calls.record(raw, item, item.type, receipt)
+        for index, record in enumerate(together.records(raws, items, receipt)):
             if type(record) is Refused:
                 rejected.append(Rejected(index, record.code, record.message))
                 self._metrics.touchpoints.labels(record.code).inc()
-                refused.append((raw, record))
+                refused.append((raws[index], record))
                 continue
             records.append(record)
             clamped += record.when.clamped

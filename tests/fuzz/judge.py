@@ -16,7 +16,7 @@ from pathline.contracts import accepted
 from pathline.contracts.reading import to_touchpoint
 from pathline.domain.touchpoint import Touchpoint
 from pathline.domain.vocabulary import CALL_TYPES
-from services.ingest import batches, calls
+from services.ingest import batches, calls, together
 from services.ingest.body import TOO_LARGE, inflate
 from services.ingest.calls import Item, Receipt, Record
 from services.ingest.codes import CODES, Refused
@@ -103,8 +103,12 @@ def _batch(raw: bytes, *, trusted: bool) -> Iterator[Record | Refused]:
     if list(items) != [calls.read(one, CALL_BYTES_MAX) for one in each]:
         reason = "a batch is read in two ways"
         raise FaultError(reason)
-    for one, item in zip(each, items, strict=True):
-        yield _recorded(one, item, received)
+    made = together.records(each, items, received)
+    alone = [_recorded(one, item, received) for one, item in zip(each, items, strict=True)]
+    if made != alone:
+        reason = "a batch is recorded in two ways"
+        raise FaultError(reason)
+    yield from alone
 
 
 def _recorded(raw: bytes, item: Item | Refused, received: Receipt) -> Record | Refused:
