@@ -28,6 +28,8 @@ pytestmark = [pytest.mark.chaos, pytest.mark.timeout(240)]
 PARTITIONS = 4
 USERS = 24
 """Enough that each partition has some."""
+ACK_SECONDS = "3"
+"""Thirty times what an ack takes, for the calls that must not be held up, on a machine with much else to do."""
 LEAST_BYTES = 1
 """A file may be as long as this and no longer: whatever the broker appends to a log fails as on a full disk."""
 
@@ -115,7 +117,7 @@ async def test_a_partition_without_a_leader_holds_up_nobody_elses_and_a_full_dis
     topic = kafka.topics(topic_prefix).touchpoints
     async with two_disks(stack) as (own, broker):
         await ensure_topics(own.bootstrap, prefix=topic_prefix, partitions=PARTITIONS, replicas=1)
-        ingest = await make("ingest", PATHLINE_KAFKA=own.bootstrap, PATHLINE_ACK_SECONDS="1").start()
+        ingest = await make("ingest", PATHLINE_KAFKA=own.bootstrap, PATHLINE_ACK_SECONDS=ACK_SECONDS).start()
         async with _client(ingest) as http:
             senders = Senders(http, trial)
             await senders.until_taken()
@@ -145,15 +147,10 @@ async def _only_theirs_are_put_off(senders: Senders, hit: set[int]) -> None:
         statuses = await senders.all()
         return all(statuses[user] == 503 for user in hit)
 
-    async def only_theirs() -> bool:
-        statuses = await senders.all()
-        assert all(statuses[user] == 503 for user in hit)
-        return {user for user, status in statuses.items() if status == 503} == hit
-
     await until(noticed, 60)
-    # On a busy machine another's call may take too long once; where one waited for theirs it would always.
-    for _ in range(3):
-        await until(only_theirs)
+    for _ in range(4):
+        statuses = await senders.all()
+        assert {user for user, status in statuses.items() if status == 503} == hit
 
 
 async def _all_are_put_off(own: Stack, senders: Senders, http: httpx.AsyncClient) -> None:
