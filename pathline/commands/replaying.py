@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any, Final, NamedTuple, Self
 
 import asyncpg
-from aiokafka.errors import KafkaTimeoutError
+from aiokafka.errors import KafkaError, KafkaTimeoutError
 
 from pathline.commands.database import CONNECT_SECONDS
 from pathline.contracts import accepted, hint
@@ -131,11 +132,21 @@ class Post:
         self._producer = make_producer(bootstrap, client_id="pathline-replay")
 
     async def __aenter__(self) -> Self:
-        await self._producer.start()
+        try:
+            await self._producer.start()
+        except BaseException:
+            await self._stop()
+            raise
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        await self._producer.stop()
+        await self._stop()
+
+    async def _stop(self) -> None:
+        """Close the producer, in bounded time: where Kafka stands still it would wait for what it never sends."""
+        with suppress(KafkaError, OSError, TimeoutError):
+            async with asyncio.timeout(kafka.CLOSE_SECONDS):
+                await self._producer.stop()
 
     async def send(self, good: Sequence[tuple[int, Sendable]]) -> None:
         """Send these letters, by their ids. Who is stopped before the note sends again: it counts once all the same.

@@ -14,7 +14,7 @@ from pathline.storage import sources as store
 SECRET_MAX = 512
 """Characters of a secret; providers make them of 24 to 88."""
 SHOWN_OF_SECRET = 4
-"""First letters that the list shows, of a secret that is at least twice as long."""
+"""Last letters that the list shows, of a secret of four times as many; the first may be a prefix of all."""
 
 Name = Annotated[str, typer.Argument(help="The last part of its address, /v1/webhooks/NAME: shop, courier-de.")]
 OldName = Annotated[str, typer.Argument(help="The source's name, as `pathline sources list` shows it.")]
@@ -34,7 +34,9 @@ def register(parent: typer.Typer) -> None:
 def create(
     name: Name,
     *,
-    provider: Annotated[str, typer.Option(help="Who sends: shopify, stripe, aftership, easypost, shippo, …")],
+    provider: Annotated[
+        str, typer.Option(help="Who sends: shopify, stripe, aftership, easypost, shippo, woocommerce or standard.")
+    ],
     secret: Secret,
     namespace: Namespace = "default",
 ) -> None:
@@ -54,7 +56,7 @@ def create(
 
 @app.command("list")
 def list_all() -> None:
-    """Every source; its secret by the first letters."""
+    """Every source; its secret by the last letters."""
     table = new_table("name", "provider", "namespace", "secret", "old secret until", "made", "revoked")
     for source in with_database(store.list_all):
         table.add_row(
@@ -118,4 +120,4 @@ def _secret(given: str, provider: str) -> str:
 def _shown(secret: str) -> str:
     if not secret:
         return "-"
-    return f"{secret[:SHOWN_OF_SECRET]}…" if len(secret) >= 2 * SHOWN_OF_SECRET else "…"
+    return f"…{secret[-SHOWN_OF_SECRET:]}" if len(secret) >= 4 * SHOWN_OF_SECRET else "…"

@@ -327,7 +327,7 @@ class BoundedProtocol(HttpToolsProtocol):
             self._end_behind_answers()
             return
         self.transport.write(refusal.raw())
-        self._door.on_refusal(refusal.status)
+        self._door.on_refusal(refusal.status, refusal.code)
         self.transport.write_eof()
         self.loop.call_later(LINGER_SECONDS, self.transport.close)
 

@@ -41,7 +41,7 @@ class Limits(NamedTuple):
     know of them yet, so it cannot count them."""
 
 
-def _count_nothing(_status: HTTPStatus) -> None:
+def _count_nothing(_status: HTTPStatus, _code: str) -> None:
     pass
 
 
@@ -51,10 +51,10 @@ class Door:
     def __init__(
         self,
         limits: Limits | None = None,
-        on_refusal: Callable[[HTTPStatus], None] = _count_nothing,
+        on_refusal: Callable[[HTTPStatus, str], None] = _count_nothing,
         short_cuts: ShortCuts | None = None,
     ) -> None:
-        """Hold connections to `limits`; `on_refusal` hears the status of each that is turned away with an answer.
+        """Hold connections to `limits`; `on_refusal` hears status and code of each that is turned away with an answer.
 
         A POST to a path of `short_cuts` is answered there, and not by the ASGI app, where all of it comes at once.
         """

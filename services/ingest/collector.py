@@ -71,7 +71,7 @@ class Collector:
             return
         if method not in route.methods:
             answer = refuse(_NO_METHOD)
-            self._metrics.answered(route.name, answer.status)
+            self._metrics.answered(route.name, answer.status, answer.code)
             allowed = (b"allow", ", ".join((*route.methods, "OPTIONS")).encode())
             reply = answers.reply_as(answer, answer.status, answer.content, (answers.JSON, allowed), origin)
             await send_reply(reply, send)
@@ -110,7 +110,7 @@ class Collector:
             answer, asked = refuse(_BROKEN), None
         finally:
             body.release()
-        self._metrics.answered(route.name, answer.status)
+        self._metrics.answered(route.name, answer.status, answer.code)
         origin = headers.get(b"origin")
         if route.dialect is None or route.dialect.show is None:
             return answers.reply(answer, origin)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from http import HTTPStatus
 from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from services.ingest import routes
-from services.ingest.codes import CALL_CODES
+from services.ingest.codes import CALL_CODES, CODES
 from services.ingest.providers import PROVIDERS
 
 ACCEPTED: Final = "accepted"
@@ -42,6 +43,13 @@ class IngestMetrics:
             ["route", "status"],
             registry=registry,
         )
+        refused = Counter(
+            "pathline_ingest_refused",
+            "Requests that were refused as a whole, by the code they were answered with.",
+            ["code"],
+            registry=registry,
+        )
+        self._refused = {code: refused.labels(code) for code in CODES}
         self.acked_seconds = Histogram(
             "pathline_ingest_acked_seconds",
             "Seconds from the last byte of a request to Kafka's ack of all its calls.",
@@ -110,8 +118,11 @@ class IngestMetrics:
         self.accepted = self.touchpoints.labels(ACCEPTED)
         self.unstored = self.touchpoints.labels(UNSTORED)
 
-    def answered(self, route: str, status: int) -> None:
-        """Count an answer."""
+    def answered(self, route: str, status: int, code: str | None = None) -> None:
+        """Count an answer; `code` where it refuses the request."""
+        # A webhook's delivery with nothing good in it has a code, and is answered with 200.
+        if code is not None and status != HTTPStatus.OK:
+            self._refused[code].inc()
         child = self._answers.get((route, status)) or self._answers["other", 500]
         child.inc()
 

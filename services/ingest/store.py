@@ -98,7 +98,10 @@ class Store:
     async def _connect(self, producer: Any) -> Any:
         async with asyncio.timeout(START_SECONDS):
             await producer.start()
-            # Asked for together with the other, and not waited for.
+            # Both are tracked by name. A start on a young cluster may have asked for all topics: found among those, the
+            # topic would not be asked for again, and the next answer would seem to say that it is gone.
+            producer.client.add_topic(self.topic)
+            # Not waited for.
             producer.client.add_topic(self._letters_topic)
             return await producer.partitions_for(self.topic)
 

@@ -51,7 +51,7 @@ def test_a_source_is_made_listed_rotated_and_revoked(run: Run, database: str) ->
     again = run("sources", "create", "shop", "--provider", "stripe", "--secret", "whsec_other")
     assert again.exit_code == 1 and "[name_taken]" in again.stderr
     listed = run("sources", "list").stdout
-    assert "shps…" in listed and "shpss" not in listed and "eu" in listed
+    assert "…6789" in listed and "shpss" not in listed and "56789" not in listed and "eu" in listed
     rotated = run("sources", "rotate", "shop", "--secret", "shpss_new_new_new", "--for", "2")
     assert rotated.exit_code == 0
     row = active(database)["shop"]
@@ -85,6 +85,7 @@ def test_a_source_of_each_provider_with_its_secret_from_standard_input(run: Run,
         ("shop1", "--provider", "shopify", "--secret", "a\nb"),
         ("shop1", "--provider", "shopify", "--secret", "x" * 513),
         ("shop1", "--provider", "standard", "--secret", "no base64!"),
+        ("shop1", "--provider", "stripe", "--secret", "sk_test_0123456789"),
         ("shop1", "--provider", "shopify", "--secret", "x", "--namespace", "E U"),
         ("shop1", "--provider", "shopify"),
     ],
@@ -94,6 +95,11 @@ def test_what_cannot_be_a_source_is_refused(run: Run, database: str, arguments: 
     assert refused.exit_code == 2
     assert "x" * 513 not in refused.output
     assert "shop1" not in active(database)
+
+
+def test_help_names_every_provider(run: Run) -> None:
+    told = run("sources", "create", "--help").output
+    assert [provider for provider in PROVIDERS if provider not in told] == []
 
 
 def test_a_secret_that_cannot_be_is_no_rotation(run: Run, database: str) -> None:

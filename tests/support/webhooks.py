@@ -70,8 +70,8 @@ SIGN: dict[str, Callable[[bytes, str, datetime], dict[str, str]]] = {
 }
 """The headers that carry the signature of a body."""
 
-SECRET = {name: STANDARD_SECRET if name == "standard" else f"{name}-sécret-1" for name in SIGN}
-OTHER = {name: "whsec_" + "A" * 32 if name == "standard" else f"{name}-secret-2" for name in SIGN}
+SECRET = {name: f"{name}-sécret-1" for name in SIGN} | {"standard": STANDARD_SECRET, "stripe": "whsec_sécret-one"}
+OTHER = {name: f"{name}-secret-2" for name in SIGN} | {"standard": "whsec_" + "A" * 32, "stripe": "whsec_secret-two"}
 
 
 def body(told: Any) -> bytes:

@@ -155,9 +155,16 @@ class View:
         """What is at stake."""
         tells = self.story.order.state if self.kind in {"parcel", "case"} and self.story.order else self.state
         sum_told = amount(tells.value("total")) if tells.value("value") is None else amount(tells.value("value"))
+        currency = tells.value("currency")
+        if sum_told is None:
+            # Who pays for a checkout of which no sum was told says with the payment what it is of.
+            paid = ((fact.value or {}) for fact in reversed(tells.marks.get("payments", ())))
+            sum_told, currency = next(
+                ((told, one.get("currency")) for one in paid if (told := amount(one.get("amount"))) is not None),
+                (None, None),
+            )
         if sum_told is None:
             return None
-        currency = tells.value("currency")
         known = isinstance(currency, str) and currency.isascii() and currency.isalpha() and len(currency) == CODE_LENGTH
         return Money(f"{sum_told:f}", currency.upper() if known else None)
 

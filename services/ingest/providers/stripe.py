@@ -283,4 +283,9 @@ def _who(found: Fields) -> Person:
     return person(found, USER_ID, TRAITS, COUNTRY)
 
 
-PROVIDER: Final = Provider("stripe", of_time_and_body(b"stripe-signature"), translate)
+def secret_flaw(secret: str) -> str | None:
+    """Why a text can be no secret of an endpoint: an API key (`sk_…`) signs nothing."""
+    return None if secret.startswith("whsec_") else "the endpoint's signing secret, which begins with whsec_"
+
+
+PROVIDER: Final = Provider("stripe", of_time_and_body(b"stripe-signature"), translate, secret_flaw)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import socket
 from datetime import UTC, datetime
 from typing import Any
 
 import orjson
 import pytest
+from aiokafka.errors import KafkaConnectionError
 
-from pathline.commands.replaying import Judge, Sendable
+from pathline.commands.replaying import Judge, Post, Sendable
 from pathline.contracts.letters import Around, headers_to_json
 from pathline.kit import kafka
 from pathline.storage.keys import WriteKey
@@ -54,3 +56,17 @@ def test_what_a_stage_found_that_this_version_does_not_know_waits_for_one_that_d
     assert isinstance(JUDGE.judge(known), Sendable)
     refused = JUDGE.judge(known._replace(stage=stage))
     assert isinstance(refused, Refused) and refused.code == "unexplained"
+
+
+async def test_a_producer_that_finds_no_kafka_is_closed() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))  # and nobody listens
+        await _finds_none(taken.getsockname()[1])
+
+
+async def _finds_none(port: int) -> None:
+    post = Post(None, f"127.0.0.1:{port}")
+    with pytest.raises(KafkaConnectionError):
+        async with post:
+            pytest.fail("nobody listens there")
+    assert post._producer._closed

@@ -7,6 +7,7 @@ from pathline.commands.settings import all_settings
 from pathline.embedded.home import FREE_BYTES_MIN
 from pathline.embedded.processes import LOG_BYTES_MAX
 from pathline.embedded.trouble import Code
+from pathline.storage import migrate
 from pathline.supervisor.backoff import LONGEST_SECONDS
 
 PAGE = (Path(__file__).parents[3] / "docs" / "running.md").read_text(encoding="utf-8")
@@ -28,3 +29,7 @@ def test_its_numbers_are_the_code_s() -> None:
     assert f"past {LOG_BYTES_MAX // 1_048_576} MB" in PAGE
     assert f"{FREE_BYTES_MIN // 1_048_576} MB are wanted" in PAGE
     assert f"at most {LONGEST_SECONDS:g} seconds" in PAGE
+
+
+def test_its_version_of_the_database_is_the_newest() -> None:
+    assert re.findall(r"database: at version (\d+)", PAGE) == [migrate.head()]

@@ -171,6 +171,16 @@ class TestPaymentFailed:
         assert (before.severity, before.why) == ("warning", (first,))
         assert (after.severity, after.why, after.id, after.episode) == ("high", (first, second), before.id, 1)
 
+    def test_of_a_checkout_without_a_sum_the_payment_says_what_is_at_stake(self, desk: Desk) -> None:
+        desk.tell("Payment Failed", at(), {"amount": "80", "currency": "USD"}, checkout="c", user="u")
+        desk.tell("Payment Failed", at(minutes=1), {"amount": "129.90", "currency": "eur"}, checkout="c", user="u")
+        desk.tell("Payment Failed", at(minutes=2), {"amount": "much"}, checkout="c", user="u")
+        (alert,) = desk.episodes("payment_failed", "checkout", "c")
+        assert (alert.amount, alert.currency) == ("129.90", "EUR")
+        desk.tell("Checkout Started", at(minutes=3), {"value": "140.00", "currency": "GBP"}, checkout="c", user="u")
+        (alert,) = desk.episodes("payment_failed", "checkout", "c")
+        assert (alert.amount, alert.currency) == ("140.00", "GBP")
+
     def test_is_high_when_nothing_succeeded_in_a_quarter_of_an_hour(self, desk: Desk) -> None:
         desk.tell("Payment Failed", at(), order="o")
         desk.sleep_until(at(minutes=15))

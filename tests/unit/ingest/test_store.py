@@ -104,3 +104,20 @@ async def test_without_its_topic_it_says_so_and_takes_another_producer(unauthori
     async with asyncio.timeout(30):
         await store._watch(SimpleNamespace(client=client, partitions_for=waited_for), asyncio.Event())
     assert why in store._health.reasons["kafka"]
+
+
+async def test_both_topics_are_tracked_also_where_all_were_asked_for_before() -> None:
+    store, _ = await store_and_lanes(None)
+    tracked: list[str] = []
+
+    async def nothing() -> None:
+        pass
+
+    async def known_already(_topic: str) -> set[int]:
+        return {0}
+
+    known = SimpleNamespace(
+        start=nothing, client=SimpleNamespace(add_topic=tracked.append), partitions_for=known_already
+    )
+    assert await store._connect(known) == {0}
+    assert tracked == ["t", "letters"]

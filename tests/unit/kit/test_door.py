@@ -90,7 +90,7 @@ class Server:
 async def _serving(limits: Limits | None = None) -> AsyncIterator[Server]:
     server = Server(None)
     if limits is not None:
-        server.door = Door(limits, lambda status: server.statuses.append(int(status)))
+        server.door = Door(limits, lambda status, _code: server.statuses.append(int(status)))
     stop, started = asyncio.Event(), asyncio.Event()
     app = Starlette(
         routes=[
