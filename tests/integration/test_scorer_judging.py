@@ -38,7 +38,7 @@ async def empty(transactions: Transactions) -> int:
 
 async def test_a_deadline_waits_until_what_was_received_before_it_is_read(pool: asyncpg.Pool[Any]) -> None:
     topic = "held"
-    due = NOW - timedelta(seconds=10)
+    due = datetime.now(UTC) - timedelta(seconds=10)
     order = placed("held", due)
     await read_through(pool, topic, due - timedelta(seconds=1))
     transactions = scorer(pool, topic)
@@ -62,8 +62,9 @@ async def test_a_deadline_waits_until_what_was_received_before_it_is_read(pool: 
 
 async def test_a_stopped_reader_holds_a_deadline_for_five_minutes_and_no_longer(pool: asyncpg.Pool[Any]) -> None:
     topic = "blind"
-    await read_through(pool, topic, NOW - timedelta(hours=1))
-    recent, old = placed("recent", NOW - timedelta(minutes=1)), placed("old", NOW - timedelta(minutes=6))
+    now = datetime.now(UTC)
+    await read_through(pool, topic, now - timedelta(hours=1))
+    recent, old = placed("recent", now - timedelta(minutes=1)), placed("old", now - timedelta(minutes=6))
     transactions = scorer(pool, topic)
     await judge(pool, transactions, [recent, old])
     await empty(transactions)
