@@ -33,7 +33,7 @@ def again(
         if isinstance(read, Refused):
             return read
         shared, context = read
-    item = calls.read(raw, min(call_bytes_max, key.call_bytes_max or call_bytes_max) - len(shared or b""))
+    item = calls.read(raw, key.call_bytes(call_bytes_max, shared))
     if isinstance(item, Refused):
         return item
     # A batch says so for its calls; a single call for itself.

@@ -29,6 +29,7 @@ from services.ingest.metrics import IngestMetrics
 from services.ingest.passes import Pass, Peer
 from services.ingest.routes import ROUTES, SDK_METRICS, WEBHOOK, Route, route_of, source_named
 from services.ingest.settings import IngestSettings
+from services.ingest.sources import Source
 from services.ingest.store import Store
 from services.ingest.webhooks import Webhooks
 
@@ -94,7 +95,9 @@ class Collector:
         Raises:
             GoneError: the sender went away before all of it was received.
         """
-        shown = self._of_source(scope) if route is WEBHOOK else self._shown(scope, headers)
+        found = self._source(scope) if route is WEBHOOK else self._shown(scope, headers)
+        # A webhook shows no key: its calls are taken under its source's.
+        shown = found.key if isinstance(found, Source) else found
         own_most = self._unkeyed_bytes_max if isinstance(shown, Refused) else shown.body_bytes_max
         body = Body(self._held, min(own_most or self._body_bytes_max, self._body_bytes_max))
         try:
@@ -184,15 +187,15 @@ class Collector:
         return await self._desk.take_translated(request, translated)
 
     async def _delivered(self, request: Request, scope: Scope, headers: HeaderMap) -> Answer:
-        source = self._keyring.sources.named(source_named(scope["path"]), fresh=self._keyring.fresh)
+        # Looked for once more: it may have been revoked while the body came in.
+        source = self._source(scope)
         if isinstance(source, Refused):
             return refuse(source)
         return await self._webhooks.take(source, request, headers, scope["query_string"])
 
-    def _of_source(self, scope: Scope) -> Pass | Refused:
-        """What the calls of a webhook's source are taken under."""
-        source = self._keyring.sources.named(source_named(scope["path"]), fresh=self._keyring.fresh)
-        return source if isinstance(source, Refused) else source.key
+    def _source(self, scope: Scope) -> Source | Refused:
+        """The source of webhooks whose address this is."""
+        return self._keyring.sources.named(source_named(scope["path"]), fresh=self._keyring.fresh)
 
     def _shown(self, scope: Scope, headers: HeaderMap) -> Pass | Refused:
         """The key by header or query; MISSING where the content must say."""

@@ -134,6 +134,10 @@ class Pass:
         if rate == _rate(key.policy):
             self.bucket = bucket
 
+    def call_bytes(self, most: int, shared: bytes | None) -> int:
+        """Bytes that a call may have, of `most` by the collector, beside the context that it shares with its batch."""
+        return min(most, self.call_bytes_max or most) - len(shared or b"")
+
     def bars(self, peer: Peer) -> Refused | None:
         """Why it may not be used by this peer, whatever is sent."""
         if self.loopback_only and not peer.local:

@@ -66,7 +66,7 @@ def receipt_of(
         namespace,
         key.trusted,
         received_at,
-        min(call_bytes_max, key.call_bytes_max or call_bytes_max) - len(shared or b""),
+        key.call_bytes(call_bytes_max, shared),
         sender_of(context.get("library")) or ("server" if key.trusted else "web"),
         sent_at,
         context,
