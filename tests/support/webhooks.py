@@ -21,6 +21,7 @@ from services.ingest.providers import PROVIDERS, Delivery, Translation
 
 PAYLOADS = Path(__file__).parents[1] / "unit" / "ingest" / "providers" / "payloads"
 NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
+SCANNED, CREATED, REPORTED = "Shipment Scanned", "Shipment Created", "Shipment Reported"
 STANDARD_SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 """Of the specification's own example."""
 
@@ -124,3 +125,9 @@ def _touchpoint(call: bytes) -> Touchpoint:
     record = ingest_calls.take(call, receipt)
     assert isinstance(record, Record), (record, call)
     return to_touchpoint(accepted.decode(record.value))
+
+
+def statuses(listed: list[dict[str, Any]]) -> list[str | None]:
+    """The statuses of all but what only says of which order a parcel is, or when it is expected."""
+    scans = (call for call in listed if call["event"] != CREATED and not call["messageId"].startswith("estimate/"))
+    return [call["properties"].get("status") for call in scans]
