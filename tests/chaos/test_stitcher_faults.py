@@ -116,15 +116,19 @@ async def test_two_that_both_believe_a_partition_theirs_exclude_each_other(trial
 
 
 async def test_without_the_fence_the_checker_finds_that_the_overtaken_one_wrote(trial: Trial, make: Make) -> None:
-    programs = [make("stitcher", without="fence,peers", **SMALL_BATCHES) for _ in range(2)]
-    await asyncio.gather(*(program.start() for program in programs))
+    overtaken, peer = (make("stitcher", without="fence,peers", **SMALL_BATCHES) for _ in range(2))
+    await asyncio.gather(overtaken.start(), peer.start())
+    # Both stand at the beginning; one of them sleeps there while the other reads all.
+    overtaken.freeze()
     await trial.send(list(crowd(2_000, customers=200, seed=6)))
+    await trial.stitched()
+    overtaken.thaw()
 
-    async def one_wrote_over_the_other() -> bool:
+    async def it_wrote_over_the_other() -> bool:
         return bool(await trial.value("SELECT count(*) > 0 FROM fence_moved_back"))
 
-    await until(one_wrote_over_the_other, 60)
-    for program in programs:
+    await until(it_wrote_over_the_other, 60)
+    for program in (overtaken, peer):
         program.kill()
     report = await trial.report()
     assert any("moved back" in finding for finding in report.findings), report.table
