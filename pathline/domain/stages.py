@@ -1,7 +1,9 @@
-"""The stages of a journey: which touchpoints enter which. A business writes its own file."""
+"""The stages of a journey: which touchpoints enter which, and what is wanted there. A business writes its own file."""
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 import msgspec
@@ -9,6 +11,9 @@ import msgspec
 from pathline.domain.touchpoint import Touchpoint
 
 MAX_STAGES: Final = 20
+
+MAX_ACTIONS: Final = 50
+"""Desired actions of all stages together; each that is done is a fact of a purchase or a person."""
 
 
 class StageError(ValueError):
@@ -32,8 +37,15 @@ class Condition(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             (not self.event or (touchpoint.type == "track" and touchpoint.event in self.event))
             and (not self.type or touchpoint.type in self.type)
             and (not self.channel or touchpoint.channel in self.channel)
-            and all(str(touchpoint.properties.get(name)) in values for name, values in self.where.items())
+            and all(_text(touchpoint.properties.get(name)) in values for name, values in self.where.items())
         )
+
+
+class Action(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Something the business wants done at a stage. It is completed by the first touchpoint of which a part holds."""
+
+    name: str
+    done: tuple[Condition, ...]
 
 
 class Stage(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -41,6 +53,7 @@ class Stage(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     name: str
     enter: tuple[Condition, ...]
+    actions: tuple[Action, ...] = ()
 
 
 class StageFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -48,6 +61,28 @@ class StageFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     stages: tuple[Stage, ...]
     moments_of_truth: tuple[Condition, ...] = ()
+
+
+class _Index:
+    """Conditions with what each leads to, by the events they name: most concern no touchpoint of another event."""
+
+    def __init__(self, conditions: Iterable[tuple[str, Condition]]) -> None:
+        by_event: dict[str, list[tuple[str, Condition]]] = {}
+        others = []
+        for leads_to, condition in conditions:
+            if condition.event:
+                for event in condition.event:
+                    by_event.setdefault(event, []).append((leads_to, condition))
+            else:
+                others.append((leads_to, condition))
+        self._others = tuple(others)
+        self._by_event = {event: (*named, *others) for event, named in by_event.items()}
+
+    def concerning(self, touchpoint: Touchpoint) -> tuple[tuple[str, Condition], ...]:
+        """Those that may hold: the ones that name its event, in the order of the file, then those that name none."""
+        if touchpoint.type != "track":
+            return self._others
+        return self._by_event.get(touchpoint.event, self._others)
 
 
 class Stages:
@@ -59,16 +94,20 @@ class Stages:
         if not self.names or len(self.names) > MAX_STAGES or len(set(self.names)) != len(self.names):
             message = f"1 to {MAX_STAGES} stages with different names are needed, not {list(self.names)}"
             raise StageError(message)
-        self._by_event: dict[str, list[tuple[str, Condition]]] = {}
-        self._others: list[tuple[str, Condition]] = []
-        for stage in file.stages:
-            for condition in stage.enter:
-                if condition.event:
-                    for event in condition.event:
-                        self._by_event.setdefault(event, []).append((stage.name, condition))
-                else:
-                    self._others.append((stage.name, condition))
-        self._moments = file.moments_of_truth
+        self.actions: Mapping[str, tuple[str, ...]] = {
+            stage.name: tuple(action.name for action in stage.actions) for stage in file.stages
+        }
+        """What is wanted at each stage. A name is of one action, so that a fact can be named after it."""
+        named = [name for names in self.actions.values() for name in names]
+        if len(named) > MAX_ACTIONS or len(set(named)) != len(named):
+            message = f"at most {MAX_ACTIONS} actions with different names are taken, not {named}"
+            raise StageError(message)
+        self.identity = identity_of(file)
+        self._stages = _Index((stage.name, condition) for stage in file.stages for condition in stage.enter)
+        self._moments = _Index(("", condition) for condition in file.moments_of_truth)
+        self._actions = _Index(
+            (action.name, condition) for stage in file.stages for action in stage.actions for condition in action.done
+        )
 
     @classmethod
     def from_builtins(cls, data: Any) -> Stages:
@@ -85,9 +124,60 @@ class Stages:
     def place(self, touchpoint: Touchpoint) -> tuple[str | None, bool]:
         """The stage the touchpoint enters, and whether it is a moment of truth."""
         stage = None
-        named = self._by_event.get(touchpoint.event, ()) if touchpoint.type == "track" else ()
-        for name, condition in (*named, *self._others):
+        for name, condition in self._stages.concerning(touchpoint):
             if condition.holds(touchpoint):
                 stage = name
                 break
-        return stage, any(condition.holds(touchpoint) for condition in self._moments)
+        moments = self._moments.concerning(touchpoint)
+        return stage, bool(moments) and any(condition.holds(touchpoint) for _, condition in moments)
+
+    def completed(self, touchpoint: Touchpoint) -> Iterable[str]:
+        """The desired actions that the touchpoint is the doing of."""
+        concerning = self._actions.concerning(touchpoint)
+        return {name for name, condition in concerning if condition.holds(touchpoint)} if concerning else ()
+
+
+def identity_of(file: StageFile) -> str:
+    """What tells one stage file from another by what it does: 32 hexadecimal digits.
+
+    Comments, the layout and the order in which the events or conditions of one stage are written do not count; the
+    order of the stages does. Fields at their default do not either, so that a later version that knows more of them
+    gives an old file the identity it had.
+    """
+    told = {
+        "stages": [
+            {
+                "name": stage.name,
+                "enter": _canonical(stage.enter),
+                **({"actions": {a.name: _canonical(a.done) for a in stage.actions}} if stage.actions else {}),
+            }
+            for stage in file.stages
+        ],
+        "moments_of_truth": _canonical(file.moments_of_truth),
+    }
+    return hashlib.sha256(msgspec.json.encode(told, order="deterministic")).hexdigest()[:32]
+
+
+def _canonical(conditions: Iterable[Condition]) -> list[str]:
+    """Conditions in an order of their own. Any of them is enough, as is any value of one."""
+    return sorted({msgspec.json.encode(_sorted(condition), order="deterministic").decode() for condition in conditions})
+
+
+def _sorted(condition: Condition) -> dict[str, Any]:
+    parts: dict[str, Any] = {
+        name: sorted(set(values))
+        for name, values in (("event", condition.event), ("type", condition.type), ("channel", condition.channel))
+        if values
+    }
+    if condition.where:
+        parts["where"] = {name: sorted(set(values)) for name, values in condition.where.items()}
+    return parts
+
+
+def _text(value: object) -> str | None:
+    """A property as a file writes it; what is not there, and what is no scalar, is like nothing."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return str(value) if isinstance(value, int | float) else None
