@@ -71,10 +71,10 @@ class Kin:
         here = one
         for _ in range(MAX_STEPS):
             person = self.people.get(here)
-            if person is None or person.pointer is None:
+            if person is None or (parent := person.above) is None:
                 break
             above[here] = person
-            here = person.pointer.best.target
+            here = parent
         tills = {key for person in above.values() if (key := person.till_key) is not None and self._is_till(key)}
         top = root_of(one, above, tills, {})
         return min(self.joined(top)) if top in self._joined else top

@@ -1,7 +1,7 @@
 """From an identifier to its customer: a customer is everything under one root.
 
 No row stores its root. It is climbed to, at most five steps: each parent is stronger than its
-child, and user_ids joined by an alias answer for each other.
+child, and user_ids joined by an alias or an operator answer for each other.
 """
 
 from __future__ import annotations
@@ -26,22 +26,44 @@ Till = tuple[UUID, bool]
 """A parent with too many mailboxes, and whether by servers' word (True) or browsers'."""
 
 
+class Word(msgspec.Struct, frozen=True, gc=False):
+    """An operator's word about an identifier. It outranks all that touchpoints propose, until it is taken back."""
+
+    parent: UUID | None
+    """A stronger identifier; None: it has no parent, and no alias of a user_id holds."""
+    act: int
+    """The act of the history that said so."""
+
+
 class Person(msgspec.Struct, frozen=True, gc=False):
-    """An identifier of a person and its pointer."""
+    """An identifier of a person, its pointer, and what an operator says in its place."""
 
     identifier: Identifier
     pointer: Pointer | None = None
+    word: Word | None = None
 
     @property
     def till_key(self) -> Till | None:
-        """The count that could void its link, or None where there is no link that could be void."""
+        """The count that could void the link that touchpoints propose, or None where there is none that could be void.
+
+        An operator's word changes no count: when it is taken back, all is as if it had never been said.
+        """
         if self.pointer is None or self.identifier.kind not in MAILBOX_KINDS:
             return None
         best = self.pointer.best
         return best.target, best.rank[1] == 0
 
+    @property
+    def above(self) -> UUID | None:
+        """The parent it has, whether or not that one is a till."""
+        if self.word is not None:
+            return self.word.parent
+        return None if self.pointer is None else self.pointer.best.target
+
     def parent(self, tills: Collection[Till]) -> UUID | None:
-        """The parent it has, unless that one is a till."""
+        """The parent it has, unless that one is a till; an operator may give it to a till all the same."""
+        if self.word is not None:
+            return self.word.parent
         if self.pointer is None or self.till_key in tills:
             return None
         return self.pointer.best.target
