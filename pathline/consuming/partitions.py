@@ -11,7 +11,7 @@ from aiokafka.errors import UnknownTopicOrPartitionError
 
 from pathline.kit.logging import get_logger
 from pathline.storage import fences
-from pathline.storage.fences import Advance, OtherClusterError
+from pathline.storage.fences import Advance, Held, OtherClusterError
 
 if TYPE_CHECKING:
     from pathline.storage.connection import Db
@@ -104,13 +104,28 @@ class Partitions:
             return []
         async with self._pool.acquire() as db:
             await self.cover(db)
-            taken = {tp: await fences.take(db, self.topic, tp.partition, self._cluster_id) for tp in missing}
+            taken = {tp: await self._take(db, tp.partition) for tp in missing}
         await self._check_offsets({tp: held.next_offset for tp, held in taken.items()})
         for tp, held in taken.items():
             self._consumer.seek(tp, held.next_offset)
             self.owned[tp.partition] = Ownership(held.epoch, held.next_offset, told=held.hints is None)
-            log.info("partition taken", partition=tp.partition, epoch=held.epoch, next_offset=held.next_offset)
+            log.info(
+                "partition taken",
+                topic=tp.topic,
+                partition=tp.partition,
+                epoch=held.epoch,
+                next_offset=held.next_offset,
+            )
         return [held.hints for held in taken.values() if held.hints is not None]
+
+    async def _take(self, db: Db, partition: int) -> Held:
+        """Take a partition, whatever its former owner has in hand: that is rolled back, and read again by us."""
+        try:
+            return await fences.take(db, self.topic, partition, self._cluster_id)
+        except asyncpg.LockNotAvailableError:
+            ended = await fences.end_holder(db, self.topic, partition)
+            log.warning("ended a session that kept a partition locked", partition=partition, processes=ended)
+            return await fences.take(db, self.topic, partition, self._cluster_id)
 
     async def _check_offsets(self, taken: Mapping[TopicPartition, int]) -> None:
         """Refuse a topic that is not the one we read before; say it when Kafka dropped what was not read yet.

@@ -22,6 +22,10 @@ log = get_logger(__name__)
 RETRY_LEAST_SECONDS: Final = 0.05
 RETRY_MOST_SECONDS: Final = 3.0
 
+LOCK_WAIT_MS: Final = 4_000
+"""How long a consumer's transaction waits for a row. Who sleeps with it locked is found by whoever takes the partitions
+over, and that must not wait long behind a batch: a sleeper's session, this, and a second for taking are under 15 s."""
+
 CONFLICTS: Final = (
     asyncpg.DeadlockDetectedError,
     asyncpg.SerializationError,
@@ -72,6 +76,8 @@ class Persistence:
                     if violations == UNIQUE_TRIES:
                         log.warning("rows are there already, however often it is tried", table=error.table_name)
                         raise
+                if isinstance(error, asyncpg.LockNotAvailableError):
+                    log.warning("rows are locked by another transaction, trying again", seconds=pause)
                 if not conflict:
                     self._health.set(self._part, f"{type(error).__name__}: {error}"[:200])
                     log.warning("database failed, trying again", error=type(error).__name__, seconds=pause)

@@ -31,6 +31,7 @@ async def create_pool(
     max_size: int = 10,
     application_name: str,
     statement_timeout_ms: int = STATEMENT_TIMEOUT_MS,
+    lock_timeout_ms: int = LOCK_TIMEOUT_MS,
     idle_in_transaction_timeout_ms: int = IDLE_IN_TRANSACTION_TIMEOUT_MS,
 ) -> asyncpg.Pool:
     """A pool, connected. UUIDs are `uuid.UUID`; json and jsonb pass as `str`; times are aware and in UTC.
@@ -46,7 +47,7 @@ async def create_pool(
             "application_name": application_name,
             "timezone": "UTC",
             "statement_timeout": str(statement_timeout_ms),
-            "lock_timeout": str(LOCK_TIMEOUT_MS),
+            "lock_timeout": str(lock_timeout_ms),
             "idle_in_transaction_session_timeout": str(idle_in_transaction_timeout_ms),
         },
     )

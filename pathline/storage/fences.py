@@ -8,12 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
 if TYPE_CHECKING:
     from pathline.storage.connection import Db
+
+
+TAKE_WAIT_MS: Final = 1_000
+"""How long the transaction of whoever had a partition before is waited for. It is overtaken, and rolls back anyway."""
+
+END_WAIT_MS: Final = 1_000
+"""How long a session that was ended may take to give its locks back."""
 
 
 class FenceLostError(Exception):
@@ -74,23 +81,47 @@ async def cover(db: Db, topic: str, partitions: Collection[int], cluster_id: str
 
 
 async def take(db: Db, topic: str, partition: int, cluster_id: str) -> Held:
-    """Take a partition: from now on its former owner can't advance it.
+    """Take a partition: from now on its former owner can't advance it. Begins a transaction of its own.
 
     Raises:
         OtherClusterError: the row was made with another Kafka cluster.
+        asyncpg.LockNotAvailableError: its former owner has a transaction open that does not end: see `end_holder`.
     """
     await cover(db, topic, [partition], cluster_id)
-    row = await db.fetchrow(
-        "UPDATE fence SET epoch = epoch + 1 WHERE topic = $1 AND partition = $2 AND cluster_id = $3"
-        " RETURNING epoch, next_offset, hints",
-        topic,
-        partition,
-        cluster_id,
-    )
+    async with db.transaction():
+        await db.execute(f"SET LOCAL lock_timeout = {TAKE_WAIT_MS}")
+        row = await db.fetchrow(
+            "UPDATE fence SET epoch = epoch + 1 WHERE topic = $1 AND partition = $2 AND cluster_id = $3"
+            " RETURNING epoch, next_offset, hints",
+            topic,
+            partition,
+            cluster_id,
+        )
     if row is None:
         message = f"{topic}/{partition} was read from another Kafka cluster than {cluster_id}"
         raise OtherClusterError(message)
     return Held(row["epoch"], row["next_offset"], row["hints"])
+
+
+async def end_holder(db: Db, topic: str, partition: int) -> list[int]:
+    """End the session that holds a partition's row; returns its process ids in PostgreSQL, mostly one.
+
+    `idle_in_transaction_session_timeout` frees a lock whose owner sleeps between two statements. For one that fell
+    asleep in the middle of a message, as in a COPY, PostgreSQL waits as long as the connection stands: no time-out of
+    a statement or a transaction interrupts that, and the peer that takes over would wait for ever.
+
+    Raises:
+        asyncpg.InsufficientPrivilegeError: the session is another user's.
+    """
+    rows = await db.fetch(
+        "SELECT l.pid, pg_terminate_backend(l.pid, $3) FROM fence f"
+        " JOIN pg_locks l ON l.locktype = 'transactionid' AND l.transactionid = f.xmax AND l.granted"
+        " WHERE f.topic = $1 AND f.partition = $2 AND l.pid <> pg_backend_pid()",
+        topic,
+        partition,
+        END_WAIT_MS,
+    )
+    return [row["pid"] for row in rows]
 
 
 async def cluster_ids(db: Db) -> list[str]:

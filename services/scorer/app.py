@@ -19,7 +19,7 @@ from starlette.applications import Starlette
 from pathline.consuming.lookout import UNANSWERED, Lookout
 from pathline.consuming.partitions import NO_PARTITION, Partitions
 from pathline.consuming.patience import insist, pause
-from pathline.consuming.persistence import Persistence
+from pathline.consuming.persistence import LOCK_WAIT_MS, Persistence
 from pathline.contracts import detector_files
 from pathline.kit import draining, kafka, lifecycle, logging
 from pathline.kit.database import close_pool, create_pool
@@ -64,7 +64,10 @@ async def main(stop: asyncio.Event) -> None:
         stack.callback(stop.set)
         pool = await insist(
             lambda: create_pool(
-                settings.dsn(), max_size=settings.scorer_connections, application_name="pathline scorer"
+                settings.dsn(),
+                max_size=settings.scorer_connections,
+                application_name="pathline scorer",
+                lock_timeout_ms=LOCK_WAIT_MS,
             ),
             health,
             "database",

@@ -18,7 +18,7 @@ from pathline.config import STAGES_FILE
 from pathline.consuming.lookout import UNANSWERED, Lookout
 from pathline.consuming.partitions import NO_PARTITION, Partitions
 from pathline.consuming.patience import insist, pause
-from pathline.consuming.persistence import Persistence
+from pathline.consuming.persistence import LOCK_WAIT_MS, Persistence
 from pathline.contracts.accepted import NewerRecordError
 from pathline.domain.stages import Stages
 from pathline.kit import draining, kafka, lifecycle, logging
@@ -76,7 +76,10 @@ async def main(stop: asyncio.Event) -> None:
         stack.callback(stop.set)
         pool = await insist(
             lambda: create_pool(
-                settings.dsn(), max_size=settings.stitcher_connections, application_name="pathline stitcher"
+                settings.dsn(),
+                max_size=settings.stitcher_connections,
+                application_name="pathline stitcher",
+                lock_timeout_ms=LOCK_WAIT_MS,
             ),
             health,
             "database",

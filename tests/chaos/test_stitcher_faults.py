@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import asyncio
 import sys
+import time
 from collections.abc import Sequence
 
 import pytest
 
 from tests.chaos.conftest import Make
 from tests.chaos.trial import Trial
+from tests.conftest import say
 from tests.support.checker import Report
 from tests.support.crowd import crowd
 from tests.support.programs import Program
@@ -102,6 +104,26 @@ async def test_a_stitcher_frozen_while_a_peer_takes_over_writes_nothing_when_it_
     batches = {"PATHLINE_STITCHER_BATCH": "50"}
     report = await _freeze_and_thaw(trial, make("stitcher", **batches), make("stitcher", **batches))
     assert report.findings == []
+
+
+async def test_one_that_sleeps_in_the_middle_of_a_message_with_its_rows_locked_is_taken_over(
+    trial: Trial, make: Make, pytestconfig: pytest.Config
+) -> None:
+    sleeper = make("stitcher", without="awake", **SMALL_BATCHES)
+    peer = await make("stitcher", **SMALL_BATCHES).start()
+    await sleeper.start()
+    await trial.send(list(crowd(2_000, customers=200, seed=3)))
+    await sleeper.asleep()
+    started = time.monotonic()
+    await trial.stitched()
+    say(pytestconfig, "Takeover", f"{time.monotonic() - started:.1f} s from falling asleep to a peer having read all\n")
+    assert peer.running
+    sleeper.thaw()
+    await sleeper.ready()
+    await trial.send(list(crowd(100, customers=200, seed=5)))
+    await trial.stitched()
+    report = await trial.report()
+    assert report.findings == [], report.table
 
 
 async def test_two_that_both_believe_a_partition_theirs_exclude_each_other(trial: Trial, make: Make) -> None:

@@ -7,9 +7,11 @@ the one function that is it, and the checker must then find what goes wrong.
 from __future__ import annotations
 
 import importlib
+import itertools
 import os
+import signal
 import sys
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from datetime import datetime
 from typing import Any
 
@@ -83,6 +85,28 @@ def peers() -> None:
     kafka.make_consumer = alone  # type: ignore[assignment]
 
 
+SLEEPS_AFTER = 3
+"""Transactions that one who will fall asleep ends well."""
+
+
+def awake() -> None:
+    """A fault, no safeguard: it stops in the middle of a message to the database, with all its rows locked."""
+    advance, done = fences.advance, itertools.count(1)
+
+    async def half_a_message() -> AsyncIterator[tuple[int]]:
+        yield (1,)
+        os.kill(os.getpid(), signal.SIGSTOP)
+        yield (2,)
+
+    async def asleep(db: Any, topic: str, moves: Any) -> None:
+        if topic.endswith(".touchpoints.v1") and next(done) == SLEEPS_AFTER:
+            await db.execute("CREATE TEMP TABLE half (number int)")
+            await db.copy_records_to_table("half", records=half_a_message())
+        await advance(db, topic, moves)
+
+    fences.advance = asleep
+
+
 SAFEGUARDS: dict[str, Callable[[], None]] = {
     "dedupe": dedupe,
     "fence": fence,
@@ -90,6 +114,7 @@ SAFEGUARDS: dict[str, Callable[[], None]] = {
     "cause_key": cause_key,
     "through": through,
     "peers": peers,
+    "awake": awake,
 }
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Self
 
 import httpx
+import psutil
 
 from pathline.embedded import ports
 from pathline.kit.settings import split_address
@@ -115,6 +116,15 @@ class Program:
     def thaw(self) -> None:
         """Let it go on."""
         self._signal(signal.SIGCONT)
+
+    async def asleep(self) -> None:
+        """Wait until it stands still."""
+        process = psutil.Process(self.pid)
+
+        async def stopped() -> bool:
+            return process.status() == psutil.STATUS_STOPPED
+
+        await until(stopped, START_SECONDS)
 
     async def end(self) -> int:
         """Ask it to end; returns its exit status."""
