@@ -54,7 +54,7 @@ LATEST_FACTS: Final = frozenset(
     {
         "promised", "zone", "ship_by", "estimated", "total", "currency", "delivery_method", "payment_method", "carrier",
         "redirected", "active", "value", "next_attempt", "topic", "channel", "closed", "reason", "outcome",
-        "name", "segments", "status",
+        "name", "segments", "status", "sentiment", "customer_type", "switched_from",
     }
 )  # fmt: skip
 """Facts of which the last telling, by the time it tells of, counts."""
@@ -62,12 +62,16 @@ LATEST_FACTS: Final = frozenset(
 MARKS: Final = frozenset(
     {
         "promises", "cancellations", "refunds", "scans", "payments", "steps", "replies", "surveys", "accounts",
+        "redirects",
     }
 )  # fmt: skip
 """Bounded sets: the MAX_MARKS newest of what was told."""
 
 STAGE_PREFIX: Final = "stage."
-"""`stage.NAME` is the earliest touchpoint that entered the stage."""
+"""`stage.NAME` is the earliest touchpoint that entered the stage; its value is the channel."""
+
+ACTION_PREFIX: Final = "action."
+"""`action.NAME` is the earliest touchpoint that completed the desired action; its value is the channel."""
 
 
 def rule_of(name: str) -> Rule:
@@ -78,7 +82,7 @@ def rule_of(name: str) -> Rule:
     """
     if name in LATEST_FACTS:
         return Rule.LATEST
-    if name in EARLIEST_FACTS or name.startswith(STAGE_PREFIX):
+    if name in EARLIEST_FACTS or name.startswith((STAGE_PREFIX, ACTION_PREFIX)):
         return Rule.EARLIEST
     raise KeyError(name)
 

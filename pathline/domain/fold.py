@@ -14,7 +14,7 @@ import msgspec
 
 from pathline.domain import bonds
 from pathline.domain.bonds import Bond, Pointer
-from pathline.domain.facts import STAGE_PREFIX, State
+from pathline.domain.facts import ACTION_PREFIX, STAGE_PREFIX, State
 from pathline.domain.identifiers import Identifier, person
 from pathline.domain.recording import fact_of, record
 from pathline.domain.stages import Stages
@@ -85,10 +85,15 @@ class Changes:
         self._link_things(touchpoint)
         record(touchpoint, self.states)
         if stage is not None:
-            staged = touchpoint.named("order") or (touchpoint.things[0] if touchpoint.things else subject)
-            self.states[staged].tell(STAGE_PREFIX + stage, fact_of(touchpoint))
+            self._staged(touchpoint, subject).tell(STAGE_PREFIX + stage, fact_of(touchpoint, touchpoint.channel))
+        for action in self._stages.completed(touchpoint):
+            self._staged(touchpoint, subject).tell(ACTION_PREFIX + action, fact_of(touchpoint, touchpoint.channel))
         entities = tuple(t.id for t in touchpoint.things)
         self.stitched.append(Stitched(touchpoint, subject.id, entities, stage, moment))
+
+    def _staged(self, touchpoint: Touchpoint, subject: Identifier) -> State:
+        """What is in a stage: the purchase, where the touchpoint names one, else the person."""
+        return self.states[touchpoint.named("order") or (touchpoint.things[0] if touchpoint.things else subject)]
 
     def _count(self, touchpoint: Touchpoint, subject: Identifier) -> None:
         state = self.states[subject]

@@ -44,7 +44,7 @@ _CASE: Final = ("case",)
 _INVOICE: Final = ("invoice",)
 _DISPUTE: Final = ("dispute",)
 _ASKED: Final = ("case", "order", PERSON)
-_MONEY: Final = ("amount", "currency", "code", "decline_code")
+_MONEY: Final = ("amount", "currency", "code", "decline_code", "attempt")
 
 _PROMISE: Final = (
     Told(_ORDER, ("promised", "promised_first"), "promised_at"),
@@ -78,7 +78,7 @@ RECORDING: Final[dict[str, tuple[Told | Marked, ...]]] = {
         *_ESTIMATE,
     ),
     "Shipment Reported": _ESTIMATE,
-    "Shipment Redirected": (Told(_PARCEL, ("redirected",), "to"),),
+    "Shipment Redirected": (Told(_PARCEL, ("redirected",), "to"), Marked(_PARCEL, "redirects", ("to",))),
     "Payment Failed": (Marked(_PAID, "payments", _MONEY, {"outcome": "failed"}),),
     "Payment Succeeded": (Marked(_PAID, "payments", _MONEY, {"outcome": "succeeded"}),),
     "Invoice Payment Failed": (
@@ -86,7 +86,12 @@ RECORDING: Final[dict[str, tuple[Told | Marked, ...]]] = {
         Told(_INVOICE, ("next_attempt",), "next_attempt_at"),
     ),
     "Invoice Paid": (Marked(_INVOICE, "payments", _MONEY, {"outcome": "succeeded"}),),
-    "Dispute Opened": (Told(_DISPUTE, ("opened",)), Told(_DISPUTE, ("reason",), "reason")),
+    "Dispute Opened": (
+        Told(_DISPUTE, ("opened",)),
+        Told(_DISPUTE, ("reason",), "reason"),
+        Told(_DISPUTE, ("total",), "amount"),
+        Told(_DISPUTE, ("currency",), "currency"),
+    ),
     "Dispute Closed": (Told(_DISPUTE, ("closed",)), Told(_DISPUTE, ("outcome",), "outcome")),
     "Return Requested": (Told(_ORDER, ("return_requested",), "reason"),),
     "Checkout Started": (
@@ -102,6 +107,7 @@ RECORDING: Final[dict[str, tuple[Told | Marked, ...]]] = {
         Told(_CASE, ("channel",), "channel"),
         Told(_CASE, ("topic",), "topic"),
         Told(_CASE, ("person_wanted",), "wants_person"),
+        Told(_CASE, ("sentiment",), "sentiment"),
     ),
     "Contact Replied": (Marked(_CASE, "replies", ("by",)),),
     "Contact Accepted": (Told(_CASE, ("accepted",)),),
@@ -207,9 +213,16 @@ def _record_person(touchpoint: Touchpoint, state: State) -> None:
             listed = segments if isinstance(segments, list) else [segments]
             texts = sorted({str(scalar(s)) for s in listed[:MAX_SEGMENTS]})
             state.tell("segments", fact_of(touchpoint, texts))
+        for trait in PERSONAL:
+            told = scalar(traits.get(trait))
+            if told:
+                state.tell(trait, fact_of(touchpoint, told))
     if touchpoint.account is not None:
         state.mark("accounts", fact_of(touchpoint, {"account": touchpoint.account}))
 
 
 MAX_SEGMENTS: Final = 20
 """Segments kept of a person."""
+
+PERSONAL: Final = ("customer_type", "switched_from")
+"""Traits that are facts by their own name: `consumer` or `business`, and the competitor that a customer comes from."""

@@ -61,13 +61,22 @@ PROPERTIES: dict[str, tuple[Any, ...]] = {
     "survey": ("nps", "csat"),
     "score": (2, 9),
     "scale": (10, 5),
+    "attempt": (1, 2),
+    "sentiment": ("angry", "calm"),
 }
 
-TRAITS: tuple[dict[str, Any], ...] = ({}, {"name": "Ann"}, {"name": "Bob", "segments": ["vip"]})
+TRAITS: tuple[dict[str, Any], ...] = (
+    {},
+    {"name": "Ann"},
+    {"name": "Bob", "segments": ["vip"]},
+    {"customer_type": "business"},
+    {"switched_from": "Other Shop"},
+)
 
 EVENTS = (
     *VOCABULARY,
     *("Checkout Step Viewed", "Checkout Step Completed", "Product Viewed", "Products Searched", "Cart Viewed"),
+    "Product Added",
     *("Coupon Denied", "Email Opened", "Error Shown", "Rage Clicked", "Dead Clicked", "Page Reloaded", "Visit Ended"),
     *("Shipment Weighed", "Something Else"),
 )

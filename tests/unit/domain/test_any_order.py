@@ -10,6 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pathline.domain.facts import (
+    ACTION_PREFIX,
     EARLIEST_FACTS,
     LATEST_FACTS,
     MARKS,
@@ -116,7 +117,7 @@ def one_of_each() -> list[Touchpoint]:
                             len(log), event=event, people=people, things=named, properties=properties, seconds=len(log)
                         )
                     )
-    traits = {"name": "Ann", "segments": ["vip"]}
+    traits = {"name": "Ann", "segments": ["vip"], "customer_type": "business", "switched_from": "Other Shop"}
     return [
         *log,
         touchpoint(len(log), type="identify", people=people, traits=traits, account="acme"),
@@ -128,7 +129,8 @@ def test_every_fact_and_every_stage_is_told_by_some_touchpoint_and_every_field_f
     states = list(stitched([one_of_each()]).states.values())
     told = {name for state in states for name in (*state.facts, *state.marks)}
     stages = {STAGE_PREFIX + stage for stage in STAGES.names}
-    assert (EARLIEST_FACTS | LATEST_FACTS | MARKS | stages) - told == set()
+    actions = {ACTION_PREFIX + action for named in STAGES.actions.values() for action in named}
+    assert (EARLIEST_FACTS | LATEST_FACTS | MARKS | stages | actions) - told == set()
     unit = State()
     for field in State.__struct_fields__:
         assert any(getattr(state, field) != getattr(unit, field) for state in states), field

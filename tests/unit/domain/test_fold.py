@@ -66,11 +66,25 @@ def test_every_weaker_identifier_proposes_the_strongest_as_its_parent() -> None:
 def test_a_stage_is_entered_by_the_order_else_by_the_first_thing_else_by_the_person() -> None:
     stage = "stage.fulfilment"
     scan = touchpoint(1, event="Shipment Scanned", things={"parcel": "1"})
-    assert fold(scan).states[PARCEL].facts[stage] == Fact(scan.occurred_at, "m1")
+    assert fold(scan).states[PARCEL].facts[stage] == Fact(scan.occurred_at, "m1", scan.channel)
     both = fold(touchpoint(1, event="Shipment Scanned", things={"parcel": "1", "order": "1"}))
     assert stage in both.states[ORDER].facts and stage not in both.states[PARCEL].facts
     page = fold(touchpoint(1, type="page", people={"user_id": "ann"}))
     assert "stage.awareness" in page.states[ANN].facts
+
+
+def test_an_action_is_completed_by_what_is_in_the_stage_and_once() -> None:
+    first, again = (
+        touchpoint(n, event="Survey Answered", people={"user_id": "ann"}, things={"order": "1"}, seconds=n)
+        for n in (1, 2)
+    )
+    facts = fold(again, first).states[ORDER].facts
+    assert facts["action.gave an opinion"] == Fact(first.occurred_at, "m1", first.channel)
+    other = fold(touchpoint(1, event="Product Added", people={"user_id": "ann"}))
+    assert "action.put into the cart" in other.states[ANN].facts
+    scan: dict[str, Any] = {"event": "Shipment Scanned", "things": {"parcel": "1"}}
+    assert "action.received" not in fold(touchpoint(1, **scan, properties={"status": "delayed"})).states[PARCEL].facts
+    assert "action.received" in fold(touchpoint(1, **scan, properties={"status": "delivered"})).states[PARCEL].facts
 
 
 def test_history_is_dated_by_its_receipt_in_every_fact_it_tells_and_in_no_other() -> None:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pathline.domain.facts import MAX_MARKS, MAX_TEXT, Fact, Rule, State, rule_of
+from pathline.domain.facts import ACTION_PREFIX, MAX_MARKS, MAX_TEXT, STAGE_PREFIX, Fact, Rule, State, rule_of
 from pathline.domain.identifiers import THING_KINDS
 from pathline.domain.recording import MAX_SEGMENTS, RECORDING, scalar
 from tests.support.world import PERSON_VALUES, PROPERTIES, THING_VALUES, stitched, touchpoint
@@ -17,6 +17,7 @@ THINGS = {kind: values[0] for kind, values in THING_VALUES.items()}
 PEOPLE = {kind: values[0] for kind, values in PERSON_VALUES.items()}
 EVERY_PROPERTY = {name: values[0] for name, values in PROPERTIES.items()}
 
+PLACED = (STAGE_PREFIX, ACTION_PREFIX)
 PROMISE = {"promised", "promised_first", "promises", "zone"}
 MONEY = {"total", "currency"}
 
@@ -32,18 +33,18 @@ TELLS: dict[str, dict[str, set[str]]] = {
     "Shipment Created": {"order": PROMISE, "parcel": {"created", "carrier", "estimated", "estimated_first"}},
     "Shipment Scanned": {"parcel": {"status", "scans", "carrier", "estimated", "estimated_first"}},
     "Shipment Reported": {"parcel": {"carrier", "estimated", "estimated_first"}},
-    "Shipment Redirected": {"parcel": {"redirected"}},
+    "Shipment Redirected": {"parcel": {"redirected", "redirects"}},
     "Payment Failed": {"checkout": {"payments"}},
     "Payment Succeeded": {"checkout": {"payments"}},
     "Invoice Payment Failed": {"invoice": {"payments", "next_attempt"}},
     "Invoice Paid": {"invoice": {"payments"}},
-    "Dispute Opened": {"dispute": {"opened", "reason"}},
+    "Dispute Opened": {"dispute": {"opened", "reason"} | MONEY},
     "Dispute Closed": {"dispute": {"closed", "outcome"}},
     "Return Requested": {"order": {"return_requested"}},
     "Checkout Started": {"checkout": {"started", "value"} | MONEY},
     "Checkout Step Viewed": {"checkout": {"steps"}},
     "Checkout Step Completed": {"checkout": {"steps"}},
-    "Contact Opened": {"case": {"opened", "channel", "topic", "person_wanted"}},
+    "Contact Opened": {"case": {"opened", "channel", "topic", "person_wanted", "sentiment"}},
     "Contact Replied": {"case": {"replies"}},
     "Contact Accepted": {"case": {"accepted"}},
     "Contact Closed": {"case": {"closed", "outcome"}},
@@ -58,7 +59,7 @@ def told_by(event: str, things: dict[str, str], **properties: Any) -> dict[str, 
     world = stitched([[one]])
     kinds = {one: name.kind for one, name in (world.people | world.things).items()}
     for at, state in world.states.items():
-        names = {name for name in (*state.facts, *state.marks) if not name.startswith("stage.") and name != "active"}
+        names = {name for name in (*state.facts, *state.marks) if not name.startswith(PLACED) and name != "active"}
         if names:
             told.setdefault("person" if kinds[at] in PEOPLE else kinds[at], set()).update(names)
     return told
@@ -127,7 +128,7 @@ def test_any_touchpoint_that_names_a_checkout_keeps_it_active() -> None:
 
 def test_a_page_of_an_events_name_tells_nothing() -> None:
     page = touchpoint(1, type="page", event="Order Completed", people=PEOPLE, properties=EVERY_PROPERTY)
-    assert all(name.startswith("stage.") for s in stitched([[page]]).states.values() for name in s.facts)
+    assert all(name.startswith(PLACED) for s in stitched([[page]]).states.values() for name in s.facts)
 
 
 def person_state(*traits: dict[str, Any], account: str | None = None) -> State:
@@ -169,6 +170,30 @@ def test_a_person_has_the_name_that_traits_tell(traits: dict[str, Any], name: st
 )
 def test_segments_are_a_bounded_sorted_set(traits: dict[str, Any], segments: list[str] | None) -> None:
     assert person_state(traits).value("segments") == segments
+
+
+@pytest.mark.parametrize(
+    ("traits", "told"),
+    [
+        ({"customer_type": "business"}, {"customer_type": "business"}),
+        ({"switched_from": "Other Shop", "customer_type": ""}, {"switched_from": "Other Shop"}),
+        ({"switched_from": ["Other Shop"], "company": "acme"}, {}),
+        ({"switched_from": "x" * 999}, {"switched_from": "x" * MAX_TEXT}),
+    ],
+)
+def test_what_kind_of_customer_it_is_is_told_by_traits(traits: dict[str, Any], told: dict[str, str]) -> None:
+    state = person_state(traits)
+    assert {name: state.value(name) for name in ("customer_type", "switched_from") if name in state.facts} == told
+
+
+def test_every_redirect_is_kept_and_the_last_counts() -> None:
+    log = [
+        touchpoint(n, event="Shipment Redirected", things={"parcel": "p"}, seconds=n, properties={"to": to})
+        for n, to in enumerate(("neighbour", "locker"))
+    ]
+    (parcel,) = stitched([log]).entities().values()
+    assert parcel.state.value("redirected") == "locker"
+    assert [mark.value for mark in parcel.state.marks["redirects"]] == [{"to": "neighbour"}, {"to": "locker"}]
 
 
 def test_what_was_told_last_of_a_person_counts_and_accounts_add_up() -> None:
@@ -223,7 +248,7 @@ def test_a_fact_keeps_scalars_only_and_short_ones(value: Any) -> None:
 
 
 def test_every_fact_that_is_told_has_a_rule() -> None:
-    marks = {"cancellations", "payments", "promises", "refunds", "replies", "scans", "steps", "surveys"}
+    marks = {"cancellations", "payments", "promises", "redirects", "refunds", "replies", "scans", "steps", "surveys"}
     for kinds in TELLS.values():
         for kind, names in kinds.items():
             assert kind in THING_KINDS
