@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import Any, Final
 
@@ -18,6 +19,9 @@ from pathline.storage.tables import metadata
 
 ADVISORY_LOCK: Final = 0x9A7B11E
 """Key of the lock under which migrations run, so that two that start together do not race."""
+
+TURN_SECONDS: Final = 0.1
+"""How often it is asked whether whoever migrates is done."""
 
 LOCK_TIMEOUT: Final = "5s"
 """A migration that can't get a lock in this time fails, rather than queue every statement behind it."""
@@ -85,7 +89,7 @@ def _compare(connection: Connection) -> list[Any]:
 
 
 def _upgrade(connection: Connection) -> None:
-    connection.execute(text("SELECT pg_advisory_lock(:key)"), {"key": ADVISORY_LOCK})
+    _wait_for_turn(connection)
     connection.execute(text(f"SET lock_timeout = '{LOCK_TIMEOUT}'"))
     connection.commit()
     try:
@@ -97,6 +101,13 @@ def _upgrade(connection: Connection) -> None:
         connection.rollback()
         connection.execute(text("SELECT pg_advisory_unlock(:key)"), {"key": ADVISORY_LOCK})
         connection.commit()
+
+
+def _wait_for_turn(connection: Connection) -> None:
+    """Take the lock, asking again and again: CREATE INDEX CONCURRENTLY of the holder waits for statements that wait."""
+    while not connection.execute(text("SELECT pg_try_advisory_lock(:key)"), {"key": ADVISORY_LOCK}).scalar():
+        connection.commit()
+        time.sleep(TURN_SECONDS)
 
 
 def _async_url(dsn: str) -> str:

@@ -22,17 +22,16 @@ from pathline.consuming.persistence import LOCK_WAIT_MS, Persistence
 from pathline.contracts.accepted import NewerRecordError
 from pathline.domain.stages import Stages
 from pathline.kit import draining, kafka, lifecycle, logging
-from pathline.kit.database import DATABASE_ERRORS, close_pool, create_pool
+from pathline.kit.database import close_pool, create_pool
 from pathline.kit.health import Health, health_routes
 from pathline.kit.producer import LastingProducer
-from pathline.storage import fences
-from pathline.storage import partitions as days
 from pathline.storage.fences import FenceLostError, OtherClusterError
 from pathline.storage.stitching import NewerStateError
 from services.stitcher.hints import HintPublisher
 from services.stitcher.letterbox import Letterbox
 from services.stitcher.metrics import StitcherMetrics
 from services.stitcher.settings import StitcherSettings
+from services.stitcher.upkeep import Upkeep
 from services.stitcher.worker import Worker
 
 if TYPE_CHECKING:
@@ -44,7 +43,6 @@ log = logging.get_logger(__name__)
 REJOIN_PAUSE_SECONDS: Final = 1.0
 DRAIN_SECONDS: Final = 6
 """How long what is in hand may take at the end, where the database or Kafka does not answer."""
-MAINTENANCE_SECONDS: Final = 3_600
 
 
 class StalledError(Exception):
@@ -145,7 +143,7 @@ async def _one_life(
         )  # fmt: skip
         ended = asyncio.Event()
         ticking = asyncio.create_task(_tick(worker, Lookout(partitions, pool, health), settings, metrics, ended))
-        maintaining = asyncio.create_task(_maintain(pool, ended))
+        maintaining = asyncio.create_task(Upkeep(pool, settings, metrics).run(ended))
         working = asyncio.create_task(worker.run(stop))
         await asyncio.wait({ticking, working}, return_when=asyncio.FIRST_COMPLETED)
         ended.set()
@@ -196,13 +194,3 @@ async def _tick(
         elif time.monotonic() - worker.progressed_at > settings.stall_seconds:
             message = f"{seen.ours} records wait and none was stitched for {settings.stall_seconds} s"
             raise StalledError(message)
-
-
-async def _maintain(pool: asyncpg.Pool[Any], ended: asyncio.Event) -> None:
-    while not ended.is_set():
-        try:
-            async with pool.acquire() as db:
-                await days.ensure(db, await fences.clock(db))
-        except DATABASE_ERRORS as error:
-            log.warning("partitions not made", error=type(error).__name__)
-        await pause(ended, MAINTENANCE_SECONDS)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -33,8 +34,10 @@ class Batch(msgspec.Struct):
     size: int
 
 
-def collect(records: Records) -> Batch:
+def collect(records: Records, since: datetime | None = None) -> Batch:
     """Decode the records of a poll, each on its own: what can't be read is a dead letter and stops nobody.
+
+    What was received before `since` is one, too: it is forgotten by now whether it was counted.
 
     Raises:
         NewerRecordError: a newer version wrote one of them. For that one it is no dead letter, and must wait for it.
@@ -50,6 +53,9 @@ def collect(records: Records) -> Batch:
             except (msgspec.DecodeError, Unreadable, ValueError) as error:
                 code = error.code if isinstance(error, Unreadable) else "unreadable_record"
                 batch.letters.append(dead_letter(record, code, str(error)))
+                continue
+            if since is not None and touchpoint.received_at < since:
+                batch.letters.append(dead_letter(record, "too_old", f"received before {since:%Y-%m-%d}"))
                 continue
             if touchpoint.id in batch.touchpoints:
                 continue

@@ -14,6 +14,10 @@ LETTERS: Final = ("told", "kept", "pruned", "failed")
 """What became of dead letters: the topic was told of a row, a row was made of what the topic told, a row was too old;
 and how often that failed and was put off."""
 
+PRUNED: Final = ("touchpoint_rest", "seen")
+UPKEEP: Final = ("weeks", "touchpoints", "seen")
+"""Partitions made ahead of time, old touchpoints dropped, old marks of what was counted deleted."""
+
 
 class StitcherMetrics:
     """The stitcher's metrics, on a registry that is given."""
@@ -54,11 +58,32 @@ class StitcherMetrics:
         self._lag = Gauge("pathline_consumer_lag", "Records not yet handled.", ["topic"], registry=registry)
         self.lag = self._lag.labels(topic)
         self.letters_lag = self._lag.labels(letters_topic)
+        self.weeks_ready = Gauge(
+            "pathline_touchpoint_weeks_ready",
+            "This week and next ones for which the touchpoint table has a partition.",
+            registry=registry,
+        )
+        self.weeks_dropped = Counter(
+            "pathline_touchpoint_weeks_dropped", "Weeks of touchpoints dropped, as old as is kept.", registry=registry
+        )
+        self.rows_pruned = Counter(
+            "pathline_rows_pruned", "Rows deleted, as old as is kept, by table.", ["table"], registry=registry
+        )
+        self.upkeep_failures = Counter(
+            "pathline_upkeep_failures",
+            "Steps of the upkeep of the tables that were put off, by step.",
+            ["step"],
+            registry=registry,
+        )
         self.letters = Counter(
             "pathline_dead_letters", "Dead letters, by what became of them.", ["outcome"], registry=registry
         )
         for lag in (self.lag, self.letters_lag):
             lag.set(math.nan)  # Until it is measured: 0 would say that all is done.
+        for table in PRUNED:
+            self.rows_pruned.labels(table)
+        for step in UPKEEP:
+            self.upkeep_failures.labels(step)
         for outcome in LETTERS:
             self.letters.labels(outcome)
         for outcome in OUTCOMES:

@@ -7,6 +7,7 @@ from pathlib import Path
 from pydantic import Field
 
 from pathline.kit.settings import Settings
+from pathline.kit.topics import KEPT_DAYS
 
 
 class StitcherSettings(Settings):
@@ -38,6 +39,19 @@ class StitcherSettings(Settings):
         ge=1,
         le=29,
         description="Days for which dead letters are kept; under 30, so that an erased person is gone in a month.",
+    )
+    touchpoints_kept_days: int = Field(
+        default=400,
+        ge=35,
+        le=3_660,
+        description="Days for which touchpoints are kept after their receipt; then their week is dropped.",
+    )
+    seen_kept_days: int = Field(
+        default=35,
+        ge=KEPT_DAYS + 1,
+        le=400,
+        description="Days for which it is known which touchpoints were counted; one received before is refused as too"
+        " old. More than Kafka keeps the topic.",
     )
     stall_seconds: int = Field(
         default=60, ge=10, le=3_600, description="With records waiting and none stitched for so long, the process ends."

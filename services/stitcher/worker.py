@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 import asyncpg
@@ -101,7 +101,7 @@ class Worker:
 
     async def _read(self) -> tuple[Shares, Batch]:
         shares = await self._partitions.poll(POLL_MS, self._settings.stitcher_batch)
-        return shares, _decode(shares)
+        return shares, self._decode(shares)
 
     async def _finish(self, shares: Shares, batch: Batch) -> None:
         """Stitch these, however often it takes, down to the record that can't be."""
@@ -109,7 +109,7 @@ class Worker:
         if not ours:
             return
         if len(ours) < len(shares):
-            batch = _decode(ours)
+            batch = self._decode(ours)
         try:
             done = await self._persistence.run(self._stitch, ours, batch)
         except RevokedError:
@@ -121,7 +121,7 @@ class Worker:
                 return
             for half in halves(batch.records):
                 share = {p: (ours[p][0], records) for p, records in half.items()}
-                await self._finish(share, _decode(share))
+                await self._finish(share, self._decode(share))
         else:
             await self._send(done.hints)
             self._partitions.all_told()
@@ -185,6 +185,6 @@ class Worker:
             self._known.pop(next(iter(self._known)))
         self._metrics.known.set(len(self._known))
 
-
-def _decode(shares: Shares) -> Batch:
-    return collect({p: records for p, (_, records) in shares.items()})
+    def _decode(self, shares: Shares) -> Batch:
+        since = datetime.now(UTC) - timedelta(days=self._settings.seen_kept_days)
+        return collect({p: records for p, (_, records) in shares.items()}, since)
