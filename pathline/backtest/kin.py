@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from bisect import bisect_left, insort
 from collections import Counter, deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from itertools import islice
 from uuid import UUID
 
 from pathline.domain import bonds
@@ -84,8 +85,8 @@ class Kin:
         found = dict.fromkeys(sorted(self.joined(root)))
         level = list(found)
         for _ in PERSON_KINDS:
-            children = (child for parent in level for child in self._first_children(parent))
-            level = [child for child in children if child not in found and not self._is_void(child)][:MAX_STRANDS]
+            children = (child for parent in level for child in self._own_children(parent))
+            level = [child for child in children if child not in found][:MAX_STRANDS]
             found |= dict.fromkeys(level)
         known = [one for one in found if one in self.people]
         return sorted(known, key=lambda one: (one != root, STRENGTH[self.people[one].identifier.kind]))[:MAX_STRANDS]
@@ -101,6 +102,11 @@ class Kin:
 
     def _first_children(self, parent: UUID) -> list[UUID]:
         return [child for _, _, child in self._children.get(parent, [])[:MAX_STRANDS]]
+
+    def _own_children(self, parent: UUID) -> Iterator[UUID]:
+        """Those whose link is not void: a till's thousands of mailboxes must not crowd out what is the till's own."""
+        children = (child for _, _, child in self._children.get(parent, []))
+        return islice((child for child in children if not self._is_void(child)), MAX_STRANDS)
 
     def _is_void(self, one: UUID) -> bool:
         key = self.people[one].till_key

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from pathline.storage.connection import Db
 
 _MAILBOX_STRENGTHS = [STRENGTH[kind] for kind in MAILBOX_KINDS]
+_MAILBOXES = ", ".join(map(str, _MAILBOX_STRENGTHS))
+"""Written into the statements, as their index has it: a parameter would not be known to be these."""
 
 _UP = """
 WITH RECURSIVE up AS (
@@ -30,17 +32,17 @@ WITH RECURSIVE up AS (
 SELECT i.id, i.namespace, i.kind, i.value, i.pointer FROM up JOIN identifier i ON i.id = up.id
 """
 
-# A till keeps thousands; the limit keeps the count as cheap as the limit is small.
-_TILLS = """
+# A till keeps thousands; the limit keeps the count as cheap as the limit is small, with the index of mailboxes.
+_TILLS = f"""
 SELECT t.parent_id, t.trusted
 FROM unnest($1::uuid[], $2::boolean[]) AS t (parent_id, trusted)
 WHERE (
     SELECT count(*) FROM (
         SELECT 1 FROM identifier i
-        WHERE i.parent_id = t.parent_id AND i.strength = ANY($3::smallint[]) AND i.parent_trusted = t.trusted
-        LIMIT $4
+        WHERE i.parent_id = t.parent_id AND i.strength IN ({_MAILBOXES}) AND i.parent_trusted = t.trusted
+        LIMIT $3
     ) AS kept
-) >= $4
+) >= $3
 """
 
 _JOINED = """
@@ -52,12 +54,21 @@ WITH RECURSIVE joined AS (
 SELECT j.a, j.b FROM joined JOIN user_join j ON j.a = joined.id
 """
 
-_CHILDREN = """
+_PROPOSED = """
+    SELECT i.id, i.namespace, i.kind, i.value, i.pointer, i.strength, i.parent_at FROM identifier i
+    WHERE i.parent_id = p.id
+"""
+
+# Mailboxes apart, by either kind of key: a till's thousands must not crowd out what is the till's own.
+_CHILDREN = f"""
 SELECT c.id, c.namespace, c.kind, c.value, c.pointer
 FROM unnest($1::uuid[]) AS p (id)
 CROSS JOIN LATERAL (
-    SELECT id, namespace, kind, value, pointer, strength, parent_at FROM identifier i
-    WHERE i.parent_id = p.id ORDER BY strength, parent_at DESC LIMIT $2
+    ({_PROPOSED} AND i.strength IN ({_MAILBOXES}) AND i.parent_trusted LIMIT $3)
+  UNION ALL
+    ({_PROPOSED} AND i.strength IN ({_MAILBOXES}) AND NOT i.parent_trusted LIMIT $3)
+  UNION ALL
+    ({_PROPOSED} AND i.strength > {max(_MAILBOX_STRENGTHS)} ORDER BY i.strength, i.parent_at DESC LIMIT $2)
 ) AS c
 ORDER BY c.strength, c.parent_at DESC, c.id
 """
@@ -82,7 +93,7 @@ async def tills(db: Db, people: Iterable[Person]) -> set[Till]:
     keys = sorted({p.till_key for p in people if p.till_key is not None})
     if not keys:
         return set()
-    rows = await db.fetch(_TILLS, [k[0] for k in keys], [k[1] for k in keys], _MAILBOX_STRENGTHS, MAILBOX_LIMIT + 1)
+    rows = await db.fetch(_TILLS, [k[0] for k in keys], [k[1] for k in keys], MAILBOX_LIMIT + 1)
     return {(row["parent_id"], row["trusted"]) for row in rows}
 
 
@@ -114,7 +125,7 @@ async def family(db: Db, root: UUID) -> Family:
     for _ in PERSON_KINDS:
         if not level:
             break
-        rows = await db.fetch(_CHILDREN, level, MAX_STRANDS + MAILBOX_LIMIT + 1)
+        rows = await db.fetch(_CHILDREN, level, MAX_STRANDS, MAILBOX_LIMIT + 1)
         children = {row["id"]: _person(row) for row in rows if row["id"] not in people}
         void = await tills(db, children.values())
         below = {one: child for one, child in children.items() if child.parent(void) is not None}

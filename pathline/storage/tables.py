@@ -127,6 +127,12 @@ identifier = Table(
         text("parent_at DESC"),
         postgresql_where=text("parent_id IS NOT NULL"),
     ),
+    Index(
+        "identifier_mailbox",
+        "parent_id",
+        "parent_trusted",
+        postgresql_where=text("parent_id IS NOT NULL AND strength IN (1, 2)"),
+    ),
 )
 
 user_join = Table(
