@@ -11,7 +11,7 @@ import msgspec
 from pathline.domain import identifiers
 from pathline.domain.bonds import MAILBOX_KINDS, MAILBOX_LIMIT
 from pathline.domain.identifiers import PERSON_KINDS, STRENGTH, Identifier
-from pathline.domain.people import MAX_JOINED, MAX_STRANDS, Person, Till, representatives, root_of
+from pathline.domain.people import MAX_JOINED, MAX_STRANDS, Person, Till, Word, representatives, root_of
 from pathline.storage import codec
 
 if TYPE_CHECKING:
@@ -23,13 +23,18 @@ _MAILBOX_STRENGTHS = [STRENGTH[kind] for kind in MAILBOX_KINDS]
 _MAILBOXES = ", ".join(map(str, _MAILBOX_STRENGTHS))
 """Written into the statements, as their index has it: a parameter would not be known to be these."""
 
-_UP = """
+# What an operator says of an identifier stands in the place of what touchpoints propose. There are few such rows.
+_SAID = "l.child_id IS NOT NULL AS said, l.parent_id AS said_parent_id, l.act_id"
+
+_UP = f"""
 WITH RECURSIVE up AS (
-    SELECT id, parent_id FROM identifier WHERE id = ANY($1::uuid[])
+    SELECT id FROM unnest($1::uuid[]) AS t (id)
   UNION
-    SELECT i.id, i.parent_id FROM up JOIN identifier i ON i.id = up.parent_id
+    SELECT CASE WHEN l.child_id IS NULL THEN i.parent_id ELSE l.parent_id END
+    FROM up JOIN identifier i ON i.id = up.id LEFT JOIN operator_link l ON l.child_id = i.id
 )
-SELECT i.id, i.namespace, i.kind, i.value, i.pointer FROM up JOIN identifier i ON i.id = up.id
+SELECT i.id, i.namespace, i.kind, i.value, i.pointer, {_SAID}
+FROM up JOIN identifier i ON i.id = up.id LEFT JOIN operator_link l ON l.child_id = i.id
 """
 
 # A till keeps thousands; the limit keeps the count as cheap as the limit is small, with the index of mailboxes.
@@ -45,32 +50,56 @@ WHERE (
 ) >= $3
 """
 
-_JOINED = """
+# A pair that an alias names holds unless an operator has cut one of the two off; one that an operator names holds.
+_PAIRS = """
+    SELECT j.a, j.b FROM user_join j WHERE joined.id IN (j.a, j.b)
+        AND NOT EXISTS (SELECT 1 FROM operator_link l WHERE l.child_id IN (j.a, j.b))
+  UNION ALL
+    SELECT o.a, o.b FROM operator_join o WHERE joined.id IN (o.a, o.b)
+"""
+
+_JOINED = f"""
 WITH RECURSIVE joined AS (
     SELECT id FROM unnest($1::uuid[]) AS t (id)
   UNION
-    SELECT CASE WHEN j.a = joined.id THEN j.b ELSE j.a END FROM joined JOIN user_join j ON joined.id IN (j.a, j.b)
+    SELECT CASE WHEN j.a = joined.id THEN j.b ELSE j.a END FROM joined CROSS JOIN LATERAL ({_PAIRS}) AS j
 )
-SELECT j.a, j.b FROM joined JOIN user_join j ON j.a = joined.id
+SELECT DISTINCT j.a, j.b FROM joined CROSS JOIN LATERAL ({_PAIRS}) AS j
 """
 
 _PROPOSED = """
     SELECT i.id, i.namespace, i.kind, i.value, i.pointer, i.strength, i.parent_at FROM identifier i
-    WHERE i.parent_id = p.id
+    WHERE i.parent_id = p.id AND NOT EXISTS (SELECT 1 FROM operator_link o WHERE o.child_id = i.id)
 """
 
 # Mailboxes apart, by either kind of key: a till's thousands must not crowd out what is the till's own.
 _CHILDREN = f"""
-SELECT c.id, c.namespace, c.kind, c.value, c.pointer
-FROM unnest($1::uuid[]) AS p (id)
-CROSS JOIN LATERAL (
-    ({_PROPOSED} AND i.strength IN ({_MAILBOXES}) AND i.parent_trusted LIMIT $3)
+SELECT c.id, c.namespace, c.kind, c.value, c.pointer, {_SAID}
+FROM (
+    SELECT f.* FROM unnest($1::uuid[]) AS p (id)
+    CROSS JOIN LATERAL (
+        ({_PROPOSED} AND i.strength IN ({_MAILBOXES}) AND i.parent_trusted LIMIT $3)
+      UNION ALL
+        ({_PROPOSED} AND i.strength IN ({_MAILBOXES}) AND NOT i.parent_trusted LIMIT $3)
+      UNION ALL
+        (
+            {_PROPOSED} AND i.strength > {max(_MAILBOX_STRENGTHS)}
+            ORDER BY i.strength, i.parent_at DESC LIMIT $2
+        )
+    ) AS f
   UNION ALL
-    ({_PROPOSED} AND i.strength IN ({_MAILBOXES}) AND NOT i.parent_trusted LIMIT $3)
-  UNION ALL
-    ({_PROPOSED} AND i.strength > {max(_MAILBOX_STRENGTHS)} ORDER BY i.strength, i.parent_at DESC LIMIT $2)
-) AS c
+    (
+        SELECT i.id, i.namespace, i.kind, i.value, i.pointer, i.strength, i.parent_at
+        FROM operator_link o JOIN identifier i ON i.id = o.child_id
+        WHERE o.parent_id = ANY($1::uuid[]) ORDER BY i.strength, i.parent_at DESC, i.id LIMIT $2
+    )
+) AS c LEFT JOIN operator_link l ON l.child_id = c.id
 ORDER BY c.strength, c.parent_at DESC, c.id
+"""
+
+_KNOWN = f"""
+SELECT i.id, i.namespace, i.kind, i.value, i.pointer, {_SAID}
+FROM identifier i LEFT JOIN operator_link l ON l.child_id = i.id WHERE i.id = ANY($1::uuid[])
 """
 
 
@@ -85,7 +114,13 @@ class Family(msgspec.Struct, frozen=True):
 
 
 def _person(row: Record) -> Person:
-    return Person(Identifier(row["namespace"], row["kind"], row["value"]), codec.pointer(row["pointer"]))
+    word = Word(row["said_parent_id"], row["act_id"]) if row["said"] else None
+    return Person(Identifier(row["namespace"], row["kind"], row["value"]), codec.pointer(row["pointer"]), word)
+
+
+async def load(db: Db, ids: Iterable[UUID]) -> dict[UUID, Person]:
+    """These identifiers, those that were met."""
+    return {row["id"]: _person(row) for row in await db.fetch(_KNOWN, list(ids))}
 
 
 async def tills(db: Db, people: Iterable[Person]) -> set[Till]:
@@ -105,22 +140,32 @@ async def joined(db: Db, ids: Iterable[UUID]) -> dict[UUID, UUID]:
 
 async def roots_of(db: Db, ids: Iterable[UUID]) -> dict[UUID, UUID]:
     """The customer id of each of these identifiers. One that nobody knows is its own."""
+    tops, users = await _climb(db, ids)
+    same = await joined(db, users) if users else {}
+    return {one: same.get(top, top) for one, top in tops.items()}
+
+
+async def tops_of(db: Db, ids: Iterable[UUID]) -> dict[UUID, UUID]:
+    """The identifier that each of these climbs to, be that one user_id of several that are joined."""
+    tops, _ = await _climb(db, ids)
+    return tops
+
+
+async def _climb(db: Db, ids: Iterable[UUID]) -> tuple[dict[UUID, UUID], list[UUID]]:
     wanted = list(set(ids))
     if not wanted:
-        return {}
+        return {}, []
     people = {row["id"]: _person(row) for row in await db.fetch(_UP, wanted)}
     void = await tills(db, people.values())
     users = [one for one, person in people.items() if person.identifier.kind == "user_id"]
-    same = await joined(db, users) if users else {}
-    return {one: root_of(one, people, void, same) for one in wanted}
+    return {one: root_of(one, people, void, {}) for one in wanted}, users
 
 
 async def family(db: Db, root: UUID) -> Family:
     """Everything under a root, at most MAX_STRANDS identifiers."""
     same = await joined(db, [root])
     level = [one for one, first in same.items() if first == root] or [root]
-    rows = await db.fetch("SELECT id, namespace, kind, value, pointer FROM identifier WHERE id = ANY($1)", level)
-    people = {row["id"]: _person(row) for row in sorted(rows, key=lambda row: (row["id"] != root, row["id"]))}
+    people = dict(sorted((await load(db, level)).items(), key=lambda item: (item[0] != root, item[0])))
     truncated = False
     for _ in PERSON_KINDS:
         if not level:

@@ -36,14 +36,16 @@ SELECT s.id, i.namespace, i.kind, i.value, s.state, s.fold_version
 FROM strand s JOIN identifier i ON i.id = s.id WHERE s.id = ANY($1::uuid[])
 """
 
-# A superset on purpose, links to tills included: judging what did not change is harmless.
+# A superset on purpose, links to tills and links that an operator cut included: judging what is the same is harmless.
 # Nothing that was never judged can change its mind.
 _NEIGHBOURS: Final = """
 WITH RECURSIVE down (id, depth) AS (
     SELECT id, 0 FROM unnest($1::uuid[]) AS r (id)
   UNION
     SELECT c.id, down.depth + 1 FROM down CROSS JOIN LATERAL (
-        SELECT i.id FROM identifier i WHERE i.parent_id = down.id ORDER BY i.strength, i.parent_at DESC LIMIT $2
+        (SELECT i.id FROM identifier i WHERE i.parent_id = down.id ORDER BY i.strength, i.parent_at DESC LIMIT $2)
+      UNION ALL
+        (SELECT l.child_id FROM operator_link l WHERE l.parent_id = down.id LIMIT $2)
     ) AS c
     WHERE down.depth < $4
 ), owned AS (
