@@ -229,7 +229,7 @@ async def test_user_ids_in_a_ring_of_aliases_are_one_customer(pool: Pool) -> Non
 
 
 async def test_an_alias_of_a_browser_joins_no_two_user_ids(pool: Pool) -> None:
-    """The collector refuses one (browser_may_not); what a record says all the same counts for nothing."""
+    """The collector refuses one (needs_server_key); what a record says all the same counts for nothing."""
     found = await every_order(
         pool,
         [

@@ -154,7 +154,7 @@ async def look(pool: asyncpg.Pool[Any], namespace: str, topic: str) -> Found:
         for root, members in groups.items():
             owned = {entity.id for entity in await entities.owned_by(db, members)}
             assert owned == {one for one, owner in owners.items() if owner == root}, "owners and owned differ"
-        letters = await db.fetch("SELECT code FROM dead_letter WHERE topic = $1 ORDER BY code", topic)
+        letters = await db.fetch("SELECT DISTINCT code FROM dead_letter WHERE topic = $1 ORDER BY code", topic)
     named = {root: frozenset(values[one] for one in members) for root, members in groups.items()}
     owned_by = {row["id"]: owners[row["id"]] for row in things}
     return Found(
