@@ -77,6 +77,7 @@ seen = Table(
     metadata,
     Column("id", Uuid, primary_key=True),
     Column("received_at", _TIME, nullable=False),
+    Index("seen_received", "received_at", postgresql_using="brin"),
     postgresql_partition_by="HASH (id)",
 )
 """Touchpoints that were counted. Hash-partitioned, so that a client's retry with another time still meets itself."""
