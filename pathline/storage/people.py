@@ -187,6 +187,12 @@ def _strongest_then_newest(item: tuple[UUID, Person], root: UUID) -> tuple[Any, 
     return (one != root, STRENGTH[person.identifier.kind], linked, one)
 
 
+async def cut_off(db: Db, users: Iterable[UUID]) -> list[UUID]:
+    """Those of these user_ids that an operator has cut off: no alias of theirs holds."""
+    rows = await db.fetch("SELECT child_id FROM operator_link WHERE child_id = ANY($1::uuid[])", list(users))
+    return [row["child_id"] for row in rows]
+
+
 async def namespaces(db: Db) -> list[str]:
     """The namespaces that write keys give, `default` first."""
     rows = await db.fetch("SELECT DISTINCT namespace FROM write_key")
