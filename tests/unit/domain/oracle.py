@@ -21,6 +21,12 @@ class Oracle:
     def __init__(self, log: Sequence[Touchpoint], mailbox_limit: int = 50) -> None:
         self.log = sorted({t.id: t for t in log}.values(), key=lambda t: (t.occurred_at, t.source, t.message_id))
         self.mailbox_limit = mailbox_limit
+        self._proposals = self._all_proposals()
+        self._told_of: dict[Name, list[int]] = {}
+        """Places in the log of those that name a thing."""
+        for place, t in enumerate(self.log):
+            for x in t.things:
+                self._told_of.setdefault((x.kind, x.value), []).append(place)
 
     @staticmethod
     def _people(t: Touchpoint) -> list[Name]:
@@ -29,20 +35,30 @@ class Oracle:
 
     def parent_proposals(self, child: Name) -> list[tuple[Touchpoint, Name]]:
         """Who says what of this identifier, the best first."""
-        found = []
+        return self._proposals.get(child, [])
+
+    def _all_proposals(self) -> dict[Name, list[tuple[Touchpoint, Name]]]:
+        found: dict[Name, list[tuple[Touchpoint, Name]]] = {}
         for t in self.log:
             names = self._people(t)
             weaker = names[1:]
             if t.type == "alias" and names and names[0][0] == "user_id" and t.previous_id:
                 weaker = [*weaker, ("anonymous_id", t.previous_id)]
-            if child in weaker:
-                found.append((t, names[0]))
-        return sorted(found, key=lambda f: (KINDS.index(f[1][0]), not f[0].trusted))
+            for child in weaker:
+                found.setdefault(child, []).append((t, names[0]))
+        for listed in found.values():
+            listed.sort(key=lambda f: (KINDS.index(f[1][0]), not f[0].trusted))
+        return found
 
     def kept_parent(self, child: Name) -> tuple[Name, bool] | None:
         """The parent it keeps, and whether a server said so."""
         proposals = self.parent_proposals(child)
         return (proposals[0][1], proposals[0][0].trusted) if proposals else None
+
+    def runner_up(self, child: Name) -> Name | None:
+        """The parent that is next when whoever said the one it keeps is forgotten."""
+        proposals = self.parent_proposals(child)
+        return next((parent for _, parent in proposals if parent != proposals[0][1]), None)
 
     def everyone(self) -> set[Name]:
         """Every identifier that was met."""
@@ -74,11 +90,20 @@ class Oracle:
                     groups[member] = groups[a]
         return {n: frozenset(group) for n, group in groups.items()}
 
+    def strands(self, customer: frozenset[Name], limit: int) -> list[tuple[int, float]]:
+        """Strength and moment of the identifiers that the customer's journey joins: strongest first, then newest."""
+        listed = []
+        for name in customer:
+            proposals = self.parent_proposals(name)
+            listed.append((KINDS.index(name[0]), -proposals[0][0].occurred_at.timestamp() if proposals else 0.0))
+        return sorted(listed)[:limit]
+
     def _claims(self, thing: Name) -> list[tuple[tuple[Any, ...], Name, bool]]:
         found = []
-        for place, t in enumerate(self.log):
+        for place in self._told_of.get(thing, []):
+            t = self.log[place]
             names = self._people(t)
-            if names and thing in [(x.kind, x.value) for x in t.things]:
+            if names:
                 made = t.makes == thing[0]
                 rank = (not made, not t.trusted, names[0][0] not in KINDS[:3], place)
                 found.append((rank, names[0], made))
@@ -92,10 +117,10 @@ class Oracle:
         if thing[0] == "order" or opened:
             return own
         named_with = []
-        for place, t in enumerate(self.log):
-            things = [(x.kind, x.value) for x in t.things]
-            orders = [x for x in things if x[0] == "order"]
-            if thing in things and orders:
+        for place in self._told_of.get(thing, []):
+            t = self.log[place]
+            orders = [(x.kind, x.value) for x in t.things if x.kind == "order"]
+            if orders:
                 named_with.append(((not t.trusted, place), orders[0]))
         if named_with:
             of_order = self._claims(min(named_with)[1])
