@@ -9,7 +9,18 @@ import typer
 from pathline.commands import service, trouble
 from pathline.embedded.trouble import Code
 
-COMMANDS = ("platform", "service", "keys", "sources", "dead_letters", "importing", "backtest", "demo", "bench")
+COMMANDS = (
+    "platform",
+    "service",
+    "keys",
+    "sources",
+    "dead_letters",
+    "importing",
+    "stages",
+    "backtest",
+    "demo",
+    "bench",
+)
 """The modules of `pathline.commands`; each adds its own to the program."""
 QUICK: Mapping[str, Sequence[str]] = {
     "service": tuple(service.SERVICES),

@@ -19,7 +19,7 @@ from pathline.backtest.calls import NEVER, Accept, Bad, Refusal, TooManyLinesErr
 from pathline.backtest.report import Episode, Row
 from pathline.backtest.run import LINES_MOST, Outcome, run
 from pathline.commands.trouble import about_file
-from pathline.contracts import detector_files
+from pathline.contracts import detector_files, yaml_files
 from pathline.contracts.accepted import Envelope
 from pathline.domain.detectors.rules import DetectorError
 from pathline.domain.judging import Stumble
@@ -66,7 +66,7 @@ def backtest(
     lines_most: Annotated[int, typer.Option(min=1, help="Lines held in memory, at most.")] = LINES_MOST,
 ) -> None:
     """Run files of history through the detectors, each touchpoint at its own time: no servers, nobody is alerted."""
-    if STANDARD in files and overrides == detector_files.STANDARD_INPUT:
+    if STANDARD in files and overrides == yaml_files.STANDARD_INPUT:
         message = "standard input holds either the calls or the thresholds"
         raise typer.BadParameter(message, param_hint="--overrides")
     zone = ZoneInfo(Settings.load().zone)

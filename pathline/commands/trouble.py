@@ -7,6 +7,7 @@ import asyncpg
 from aiokafka.errors import KafkaError
 from pydantic import ValidationError
 
+from pathline.domain.stages import StageError
 from pathline.embedded.trouble import Code, TroubleError
 from pathline.kit.lifecycle import AddressTakenError
 from pathline.kit.settings import NoDatabaseError
@@ -16,6 +17,7 @@ EXPECTED = (
     ValidationError,
     NoDatabaseError,
     AddressTakenError,
+    StageError,
     KafkaError,
     asyncpg.PostgresError,
     asyncpg.InterfaceError,
@@ -33,7 +35,7 @@ def explain(problem: BaseException) -> TroubleError:
     match problem:
         case ValidationError():
             said = Code.BAD_SETTING, "; ".join(_setting(problem))
-        case NoDatabaseError():
+        case NoDatabaseError() | StageError():
             said = Code.BAD_SETTING, str(problem)
         case AddressTakenError():
             said = Code.PORT_IN_USE, f"{problem}."

@@ -2,25 +2,18 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterable
-from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, Final
 
-import yaml
-
+from pathline.contracts import yaml_files
 from pathline.domain.detectors import checks
 from pathline.domain.detectors.compiled import Detectors
 from pathline.domain.detectors.rules import DetectorError, DetectorFile, Override
 
 BUILT_IN: Final = Path(__file__).parent.parent / "config" / "detectors"
 
-STANDARD_INPUT: Final = Path("-")
-
 MAX_FILES: Final = 500
-MAX_BYTES: Final = 65_536
-"""Size of one file."""
 
 
 def load(folder: Path | None = None, overrides: Path | None = None) -> Detectors:
@@ -73,14 +66,8 @@ def _paths(folder: Path) -> Iterable[Path]:
 
 def _yaml(path: Path) -> Any:
     try:
-        with nullcontext(sys.stdin.buffer) if path == STANDARD_INPUT else path.open("rb") as file:
-            data = file.read(MAX_BYTES + 1)
-        if len(data) > MAX_BYTES:
-            raise DetectorError(_where(path, f"larger than {MAX_BYTES} bytes"))
-        return yaml.safe_load(data.decode())
-    except OSError as error:
-        raise DetectorError(_where(path, error.strerror)) from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        return yaml_files.builtins_of(yaml_files.compose(path))
+    except yaml_files.FileError as error:
         raise DetectorError(_where(path, error)) from error
 
 

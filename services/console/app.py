@@ -8,7 +8,6 @@ from collections.abc import Coroutine
 from http import HTTPStatus
 from typing import Any, Final
 
-import yaml
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 from prometheus_client import CollectorRegistry
@@ -16,9 +15,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from pathline.config import STAGES_FILE
-from pathline.contracts import detector_files
-from pathline.domain.stages import Stages
+from pathline.contracts import detector_files, stage_files
 from pathline.kit import draining, kafka, lifecycle, logging
 from pathline.kit.door import KIBIBYTE, Door, Limits
 from pathline.kit.health import Health, health_routes
@@ -97,7 +94,6 @@ def make_context(settings: ConsoleSettings, metrics: ConsoleMetrics) -> Context:
         OSError: one of them cannot be read.
     """
     token = settings.token()
-    stages = yaml.safe_load((settings.stages or STAGES_FILE).read_text(encoding="utf-8"))
     return Context(
         settings=settings,
         database=Database(),
@@ -110,7 +106,7 @@ def make_context(settings: ConsoleSettings, metrics: ConsoleMetrics) -> Context:
             memory=settings.console_stream_memory,
         ),
         detectors=detector_files.load(settings.detectors),
-        stages=Stages.from_builtins(stages).names,
+        stages=stage_files.load(settings.stages),
         api_token=token,
         wall_seconds=time.time,
     )

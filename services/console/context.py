@@ -14,6 +14,7 @@ from starlette.requests import Request
 
 from pathline.consuming.patience import pause
 from pathline.domain.detectors.compiled import Detectors
+from pathline.domain.stages import Stages
 from pathline.kit.database import close_pool, create_pool
 from pathline.kit.health import Health
 from services.console.errors import ApiError
@@ -101,8 +102,7 @@ class Context(msgspec.Struct, frozen=True):
     sessions: Sessions
     hub: Hub
     detectors: Detectors
-    stages: tuple[str, ...]
-    """Names of the stages, in their order."""
+    stages: Stages
     api_token: str
     wall_seconds: Callable[[], float]
     """Unix time, for sessions; alerts go by the database's clock."""

@@ -50,7 +50,7 @@ async def _make(context: Context, begin: datetime, end: datetime, segment: str |
             within = {customer for customer, segments in told.items() if segment in segments}
             steps = [step for step in steps if step.customer in within]
             pains = [pain for pain in pains if pain.customer in within]
-    flows = funnel.flow(steps, pains, context.stages)
+    flows = funnel.flow(steps, pains, context.stages.names)
     return api.JourneyMap(
         from_=begin,
         to=end,

@@ -9,16 +9,15 @@ from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Any, Final
 
 import asyncpg
-import yaml
 from aiokafka.errors import KafkaError
 from prometheus_client import CollectorRegistry
 from starlette.applications import Starlette
 
-from pathline.config import STAGES_FILE
 from pathline.consuming.lookout import UNANSWERED, Lookout
 from pathline.consuming.partitions import NO_PARTITION, Partitions
 from pathline.consuming.patience import insist, pause
 from pathline.consuming.persistence import LOCK_WAIT_MS, Persistence
+from pathline.contracts import stage_files
 from pathline.contracts.accepted import NewerRecordError
 from pathline.domain.stages import Stages
 from pathline.kit import draining, kafka, lifecycle, logging
@@ -54,9 +53,8 @@ def read_stages(path: Path | None) -> Stages:
 
     Raises:
         StageError: the file cannot be used.
-        OSError: there is none.
     """
-    return Stages.from_builtins(yaml.safe_load((path or STAGES_FILE).read_text(encoding="utf-8")))
+    return stage_files.load(path)
 
 
 async def main(stop: asyncio.Event) -> None:

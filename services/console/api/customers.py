@@ -88,4 +88,4 @@ async def root_of(db: Db, customer_id: str) -> UUID:
 async def customer_out(context: Context, db: Db, whole: Whole) -> api.Customer:
     """The answer about a customer."""
     alive = await alerts.list_alerts(db, state=sorted(ALIVE), subjects=whole.alertable, limit=api.MAX_LIMIT)
-    return shapes.customer(whole, alive, context.stages, context.zone, await fences.clock(db))
+    return shapes.customer(whole, alive, context.stages.names, context.zone, await fences.clock(db))

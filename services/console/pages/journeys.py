@@ -64,9 +64,9 @@ async def journey(db: Db, context: Context, root: UUID) -> Journey:
     about = await alerts.list_alerts(db, subjects=whole.alertable, limit=MAX_PAST)
     alive = await alerts.list_alerts(db, state=sorted(ALIVE), subjects=whole.alertable, limit=api.MAX_LIMIT)
     told = await older(db, whole, None)
-    out = shapes.customer(whole, alive, context.stages, context.zone, now)
+    out = shapes.customer(whole, alive, context.stages.names, context.zone, now)
     return Journey(
-        whole, out, track(out, context.stages), await rows_of(db, alive[:MAX_ALIVE]), told,
+        whole, out, track(out, context.stages.names), await rows_of(db, alive[:MAX_ALIVE]), told,
         draw(told.rows, _marked(about, alive)), now,
     )  # fmt: skip
 
