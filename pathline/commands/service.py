@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import typer
 
-from pathline.kit import garbage, lifecycle
+from pathline.kit import lifecycle, memory
 
 SERVICES = {
     "ingest": "The collector: takes touchpoints over HTTP.",
@@ -27,7 +27,7 @@ def register(app: typer.Typer) -> None:
 def _command(name: str) -> Callable[[], None]:
     def command() -> None:
         main = importlib.import_module(MODULES.get(name, f"services.{name}.app")).main
-        garbage.calm()
+        memory.settle()
         lifecycle.run(main)
 
     return command

@@ -30,7 +30,7 @@ from prometheus_client import CollectorRegistry
 from starlette.types import ASGIApp
 from uvicorn.server import ServerState
 
-from pathline.kit import garbage
+from pathline.kit import memory
 from pathline.kit.door import Door
 from pathline.storage.keys import Policy, WriteKey
 from services.ingest.collector import Collector, HotRoutes
@@ -168,7 +168,7 @@ def _named(file: str, name: str) -> str:
 
 def main() -> None:
     """Print both."""
-    garbage.calm()
+    memory.settle()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         for batch in (1, BATCH):
             sys.stdout.write(f"calls a request: {batch}\n")
