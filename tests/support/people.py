@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from types import SimpleNamespace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import UUID, uuid4
 
 import asyncpg
@@ -23,6 +23,9 @@ from services.stitcher.batch import Batch, collect
 from services.stitcher.transaction import Stitch, stitch
 from tests.support.records import record
 from tests.support.world import STAGES
+
+if TYPE_CHECKING:
+    from pathline.storage.connection import Db
 
 BASE = datetime.now(UTC).replace(microsecond=0) - timedelta(days=1)
 ORDERS = 5
@@ -99,10 +102,19 @@ class Stitcher:
         move = Advance(self.partition, self._epoch, self._offset, self._offset + len(values))
         return collect({self.partition: records}), move
 
+    async def write(self, db: Db, batch: Batch, move: Advance) -> Stitch:
+        """What is done inside the transaction."""
+        return await stitch(db, self.topic, batch, [move], STAGES, self.known)
+
+    @property
+    def conflicts(self) -> int:
+        """How often the database broke a transaction off because of another one."""
+        return int(self.failures.labels("conflict")._value.get())
+
     async def _transact(self, batch: Batch, move: Advance) -> Stitch:
         try:
             async with self.pool.acquire() as db, db.transaction():
-                return await stitch(db, self.topic, batch, [move], STAGES, self.known)
+                return await self.write(db, batch, move)
         except BaseException:
             self.known.clear()
             raise
