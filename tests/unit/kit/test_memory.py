@@ -31,7 +31,9 @@ print(-(groups() - groups()))
 
 
 def _said(program: str, *arguments: str) -> str:
-    return subprocess.run([sys.executable, "-c", program, *arguments], capture_output=True, check=True, text=True).stdout
+    return subprocess.run(
+        [sys.executable, "-c", program, *arguments], capture_output=True, check=True, text=True
+    ).stdout
 
 
 def test_the_young_are_looked_at_less_often_and_what_was_there_not_again() -> None:
