@@ -11,6 +11,7 @@ from typing import Annotated, Any, Final, Literal
 
 import msgspec
 
+from pathline.contracts.words import KinHistory, MergeBody, SplitBody, TakeBackBody, WordOut
 from pathline.domain.risk import Band
 
 MAX_LIMIT: Final = 1_000
@@ -31,6 +32,16 @@ CODES: Final[dict[str, str]] = {
     "bad_reason": "`reason` is not one that an alert can be resolved with.",
     "bad_note": "`text` is missing, empty or too long.",
     "bad_assignee": "`assignee` is empty or too long.",
+    "identifier_not_found": "The identifier is not one of this customer's, or nobody was met under it.",
+    "bad_identifier": "`identifier` or `to` has no usable kind and value.",
+    "act_not_found": "There is no such act about this customer.",
+    "missing_reason": "`reason` is missing, empty or longer than 500 characters.",
+    "nothing_to_split": "All that this customer has hangs on that identifier.",
+    "parent_not_stronger": "An identifier is given to one of a stronger kind only.",
+    "merge_needs_stronger": "Both customers are known by the same kind of identifier alone, and it is not user_id.",
+    "other_namespace": "The two are of different namespaces, whose people are kept apart.",
+    "join_too_large": "More user_ids than one customer may have would be one.",
+    "not_in_force": "What the act said does not hold: a later act took its place.",
     "alert_resolved": "The alert is over; it takes only notes.",
     "alert_held": "Somebody else has the alert; `holder` says who.",
     "too_many_streams": "This process serves as many streams as it may.",
@@ -282,7 +293,7 @@ class AlertEvent(msgspec.Struct):
 
 _PUBLISHED: Final[tuple[type, ...]] = (
     Error, Customer, TouchpointPage, AlertOut, AlertPage, JourneyMap, AssignBody, SnoozeBody, ResolveBody, NoteBody,
-    TouchpointEvent, JourneyEvent, AlertEvent,
+    TouchpointEvent, JourneyEvent, AlertEvent, KinHistory, WordOut, SplitBody, MergeBody, TakeBackBody,
 )  # fmt: skip
 
 _REF: Final = "#/components/schemas/{name}"

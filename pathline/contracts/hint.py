@@ -32,6 +32,8 @@ class Hint(msgspec.Struct, omit_defaults=True, gc=False):
     """Things that have another claimant or order now, and the claimants and orders they left."""
     traceparent: str | None = None
     historical: bool = False
+    word: bool = False
+    """True where no touchpoint was stitched: an operator said who is whom, and `moved` are whom that concerns."""
 
 
 class HintBatch(msgspec.Struct, gc=False):

@@ -65,7 +65,7 @@ def _of_one(
     owners: Mapping[UUID, UUID],
 ) -> list[Event]:
     if isinstance(read, HintBatch):
-        return [*(_touchpoint(one, whose) for one in read.hints), *_journeys(read, whose)]
+        return [*(_touchpoint(one, whose) for one in read.hints if not one.word), *_journeys(read, whose)]
     alert = None if read is None else alerts.get(read.alert.id)
     if read is None or alert is None:
         return []

@@ -7,6 +7,8 @@ from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
+from pathline.domain.words import ACT_KINDS
+
 EVENTS: Final = ("touchpoint", "journey", "alert")
 DROPS: Final = ("slow", "too_many")
 MOVES: Final = ("acknowledge", "assign", "snooze", "resolve", "note")
@@ -31,6 +33,10 @@ class ConsoleMetrics:
         self.moves = Counter(
             "pathline_console_moves", "What people did to alerts, by outcome.", ["kind", "outcome"], registry=registry
         )
+        self.words = Counter(
+            "pathline_console_words", "What operators said of who is whom, by outcome.", ["kind", "outcome"],
+            registry=registry,
+        )  # fmt: skip
         self.streams = Gauge("pathline_console_streams", "Live streams open now.", registry=registry)
         self.sent = Counter(
             "pathline_console_stream_events", "Events put into live streams.", ["event"], registry=registry
@@ -53,6 +59,9 @@ class ConsoleMetrics:
         for move in MOVES:
             for outcome in OUTCOMES:
                 self.moves.labels(move, outcome)
+        for kind in ACT_KINDS:
+            for outcome in OUTCOMES:
+                self.words.labels(kind, outcome)
         for topic in topics:
             self.lag.labels(topic)
         for event in EVENTS:

@@ -26,6 +26,7 @@ from pathline.kit.health import Health, health_routes
 from pathline.kit.producer import LastingProducer
 from pathline.storage.fences import FenceLostError, OtherClusterError
 from pathline.storage.stitching import NewerStateError
+from services.stitcher.herald import Herald
 from services.stitcher.hints import HintPublisher
 from services.stitcher.letterbox import Letterbox
 from services.stitcher.metrics import StitcherMetrics
@@ -90,6 +91,7 @@ async def main(stop: asyncio.Event) -> None:
             return
         publisher = HintPublisher(producer, topics.journeys)
         tasks.create_task(Letterbox(settings, metrics, stop).run())
+        tasks.create_task(Herald(pool, settings.bootstrap(), topics.journeys, metrics, stop).run())
         work = _stitch(settings, pool, publisher, topics.touchpoints, stages, metrics, health, stop)
         await draining.drain(work, stop, seconds=DRAIN_SECONDS, cut=pool.terminate)
         await serving

@@ -10,6 +10,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 Outcome = Literal["stitched", "duplicate", "dead_letter"]
 OUTCOMES: Final[tuple[Outcome, ...]] = ("stitched", "duplicate", "dead_letter")
 FAILURES: Final = ("fence_lost", "conflict", "database", "kafka")
+ACTS: Final = ("told", "failed")
 LETTERS: Final = ("told", "kept", "pruned", "failed")
 """What became of dead letters: the topic was told of a row, a row was made of what the topic told, a row was too old;
 and how often that failed and was put off."""
@@ -78,6 +79,17 @@ class StitcherMetrics:
         self.letters = Counter(
             "pathline_dead_letters", "Dead letters, by what became of them.", ["outcome"], registry=registry
         )
+        self.acts = Counter(
+            "pathline_stitcher_acts_told",
+            "Operators' splits, merges and takings back of which the journeys topic was told, and failures to tell.",
+            ["outcome"],
+            registry=registry,
+        )
+        self.acts_waiting = Gauge(
+            "pathline_stitcher_acts_waiting", "Operators' acts that wait to be told, 100 at most.", registry=registry
+        )
+        for outcome in ACTS:
+            self.acts.labels(outcome)
         for lag in (self.lag, self.letters_lag):
             lag.set(math.nan)  # Until it is measured: 0 would say that all is done.
         for table in PRUNED:
