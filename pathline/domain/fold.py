@@ -7,6 +7,7 @@ stitcher, in a rebuild and in a backtest.
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Final
 from uuid import UUID
 
@@ -15,7 +16,7 @@ import msgspec
 from pathline.domain import bonds
 from pathline.domain.bonds import Bond, Pointer
 from pathline.domain.facts import ACTION_PREFIX, STAGE_PREFIX, State
-from pathline.domain.identifiers import Identifier, person
+from pathline.domain.identifiers import Identifier, name_id, person
 from pathline.domain.recording import fact_of, record
 from pathline.domain.stages import Stages
 from pathline.domain.touchpoint import Touchpoint
@@ -44,6 +45,17 @@ class Join(msgspec.Struct, frozen=True, gc=False):
     bond: Bond
 
 
+class Membership(msgspec.Struct, frozen=True, gc=False):
+    """An identifier belongs to an account: since when it is told of so, and whether a server has said so."""
+
+    since: datetime
+    trusted: bool
+
+    def join(self, other: Membership) -> Membership:
+        """Both as one. Commutative, associative and idempotent."""
+        return Membership(min(self.since, other.since), self.trusted or other.trusted)
+
+
 class _States(dict[Identifier, State]):
     """States by name; a missing one is made."""
 
@@ -65,6 +77,8 @@ class Changes:
         self.claims: dict[Identifier, Bond] = {}
         self.orders: dict[Identifier, Bond] = {}
         self.things: set[Identifier] = set()
+        self.members: dict[tuple[UUID, UUID], Membership] = {}
+        """Who belongs to which account, by (account, identifier)."""
         self.joins: dict[tuple[UUID, UUID], Join] = {}
         self.stitched: list[Stitched] = []
         self._stages = stages
@@ -83,6 +97,7 @@ class Changes:
         self._count(touchpoint, subject)
         self._link_people(touchpoint)
         self._link_things(touchpoint)
+        self._belong(touchpoint)
         record(touchpoint, self.states)
         if stage is not None:
             self._staged(touchpoint, subject).tell(STAGE_PREFIX + stage, fact_of(touchpoint, touchpoint.channel))
@@ -140,6 +155,14 @@ class Changes:
                 _least(self.claims, thing, bonds.claim(touchpoint, thing, claimant))
             if order is not None and thing.kind != "order":
                 _least(self.orders, thing, bonds.order_bond(touchpoint, order))
+
+    def _belong(self, touchpoint: Touchpoint) -> None:
+        if touchpoint.account is None or touchpoint.report or not touchpoint.people:
+            return
+        account = name_id(touchpoint.namespace, "account", touchpoint.account)
+        told = Membership(touchpoint.occurred_at, touchpoint.trusted)
+        held = self.members.get((account, touchpoint.people[0].id))
+        self.members[account, touchpoint.people[0].id] = told if held is None else held.join(told)
 
 
 def join_of(touchpoint: Touchpoint) -> Join | None:

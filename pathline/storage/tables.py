@@ -174,6 +174,18 @@ entity = Table(
     Index("entity_order", "order_id", postgresql_where=text("order_id IS NOT NULL")),
 )
 
+account_member = Table(
+    "account_member",
+    metadata,
+    Column("account_id", Uuid, primary_key=True),
+    Column("identifier_id", Uuid, primary_key=True),
+    Column("since", _TIME, nullable=False),
+    Column("trusted", Boolean, nullable=False),
+    Index("account_member_newest", "account_id", text("trusted DESC"), text("since DESC"), "identifier_id"),
+    Index("account_member_identifier", "identifier_id"),
+)
+"""Who belongs to which account: a strand, since when, and whether a server has said so."""
+
 dead_letter = Table(
     "dead_letter",
     metadata,

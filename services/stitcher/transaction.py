@@ -18,7 +18,7 @@ from pathline.domain.identifiers import touchpoint_id
 from pathline.domain.people import MAX_JOINED
 from pathline.domain.stages import Stages
 from pathline.domain.touchpoint import Touchpoint
-from pathline.storage import fences, people, stitching
+from pathline.storage import accounts, fences, people, stitching
 from pathline.storage import letters as dead_letters
 from pathline.storage.fences import Advance
 from pathline.storage.letters import DeadLetter
@@ -69,6 +69,8 @@ async def stitch(
     if changes.people:
         await _read_unknown(db, changes, known)
         moved += await stitching.write_people(db, changes.people, changes.parents, known)
+    if changes.members:
+        await accounts.write(db, changes.members)
     reowned = await _write_states(db, changes)
     if changes.stitched:
         await stitching.write_touchpoints(db, changes.stitched, batch.at)
