@@ -11,6 +11,7 @@ from typing import Annotated, Any, Final, Literal
 
 import msgspec
 
+from pathline.contracts.account import Account
 from pathline.contracts.words import KinHistory, MergeBody, SplitBody, TakeBackBody, WordOut
 from pathline.domain.risk import Band
 
@@ -24,6 +25,7 @@ CODES: Final[dict[str, str]] = {
     "method_not_allowed": "The address does not take this method.",
     "customer_not_found": "Nobody is known by that id or name, or nobody owns that thing yet.",
     "alert_not_found": "There is no such alert.",
+    "account_not_found": "Nobody is known to belong to an account of that name.",
     "bad_parameter": "A query parameter cannot be used; the message names it.",
     "bad_cursor": "The cursor is not one that an answer gave.",
     "bad_body": "The body is not a JSON object with the fields the call takes.",
@@ -293,7 +295,7 @@ class AlertEvent(msgspec.Struct):
 
 _PUBLISHED: Final[tuple[type, ...]] = (
     Error, Customer, TouchpointPage, AlertOut, AlertPage, JourneyMap, AssignBody, SnoozeBody, ResolveBody, NoteBody,
-    TouchpointEvent, JourneyEvent, AlertEvent, KinHistory, WordOut, SplitBody, MergeBody, TakeBackBody,
+    TouchpointEvent, JourneyEvent, AlertEvent, KinHistory, WordOut, SplitBody, MergeBody, TakeBackBody, Account,
 )  # fmt: skip
 
 _REF: Final = "#/components/schemas/{name}"

@@ -17,6 +17,7 @@ STATUS: Final[dict[str, HTTPStatus]] = {
     "method_not_allowed": HTTPStatus.METHOD_NOT_ALLOWED,
     "customer_not_found": HTTPStatus.NOT_FOUND,
     "alert_not_found": HTTPStatus.NOT_FOUND,
+    "account_not_found": HTTPStatus.NOT_FOUND,
     "identifier_not_found": HTTPStatus.NOT_FOUND,
     "act_not_found": HTTPStatus.NOT_FOUND,
     "nothing_to_split": HTTPStatus.CONFLICT,

@@ -1,0 +1,63 @@
+"""`/accounts` over HTTP, against what a real stitcher made."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+
+import msgspec
+import pytest
+import pytest_asyncio
+
+from pathline.contracts.account import Account
+from tests.conftest import Stack
+from tests.support.console import Running, running, user
+from tests.support.records import record
+
+pytestmark = [pytest.mark.integration, pytest.mark.asyncio(loop_scope="module")]
+
+NOW = datetime.now(UTC).replace(microsecond=0)
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def here(stack: Stack, database: str) -> AsyncIterator[Running]:
+    async with running(stack, database) as one, one.console():
+        yield one
+
+
+async def test_the_people_of_a_business_are_seen_together(here: Running) -> None:
+    await here.send(
+        record({"type": "group", "userId": "ann", "groupId": "a/c me"}, message_id="1", at=NOW - timedelta(hours=2)),
+        record({"type": "identify", "userId": "ann", "traits": {"name": "Ann"}}, message_id="2"),
+        record({"type": "group", "userId": "ann-2", "groupId": "a/c me"}, message_id="3", at=NOW - timedelta(hours=3)),
+        record({"type": "alias", "userId": "ann", "previousId": "ann-2"}, message_id="4"),
+        record({"type": "group", "userId": "bob", "groupId": "a/c me"}, message_id="5", at=NOW, trusted=False),
+    )
+    found = msgspec.convert(await here.get("/accounts/lookup", value="a/c me"), Account)
+    assert (found.account, found.truncated, len(found.members)) == ("a/c me", False, 2)
+    ann, bob = found.members
+    # Two user_ids that are one customer are one member, since the earlier of them was.
+    assert ann.customer_id in {user("ann"), user("ann-2")} and ann.since == NOW - timedelta(hours=3)
+    assert (bob.customer_id, bob.kind, bob.value, bob.name, bob.since, bob.said_by) == (
+        user("bob"), "user_id", "bob", None, NOW, "browser",
+    )  # fmt: skip
+    assert ann.said_by == "server"
+    less = msgspec.convert(await here.get("/accounts/lookup", value="a/c me", limit="1"), Account)
+    assert less.truncated and [one.customer_id for one in less.members] == [ann.customer_id]
+
+
+@pytest.mark.parametrize(
+    ("query", "status", "code"),
+    [
+        ("value=nobody", 404, "account_not_found"),
+        ("value=null", 404, "account_not_found"),
+        ("value=", 404, "account_not_found"),
+        ("value=%00", 400, "bad_parameter"),
+        ("value=acme&limit=0", 400, "bad_parameter"),
+        (f"value={'x' * 1001}", 400, "bad_parameter"),
+        ("", 400, "bad_parameter"),
+    ],
+)
+async def test_a_bad_request_gets_its_code(here: Running, query: str, status: int, code: str) -> None:
+    answer = await here.client.get(f"/api/v1/accounts/lookup?{query}")
+    assert (answer.status_code, answer.json()["code"]) == (status, code)
