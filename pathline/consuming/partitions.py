@@ -54,6 +54,7 @@ class _Listener(ConsumerRebalanceListener):  # type: ignore[misc]
     def on_partitions_revoked(self, revoked: Sequence[TopicPartition]) -> None:
         for tp in revoked:
             self._partitions.owned.pop(tp.partition, None)
+        self._partitions.joined = False
 
     def on_partitions_assigned(self, _assigned: Sequence[TopicPartition]) -> None:
         """Errors raised here are swallowed, so partitions are taken in the loop."""
@@ -89,6 +90,11 @@ class Partitions:
     def missing(self) -> list[TopicPartition]:
         """What the group gave us and we have not taken yet."""
         return sorted(tp for tp in self._consumer.assignment() if tp.partition not in self.owned)
+
+    @property
+    def settled(self) -> bool:
+        """Whether the group has given us our part, and we have taken it."""
+        return self.joined and not self.missing
 
     async def take_assigned(self) -> list[bytes]:
         """Take the partitions that the group gave us since the last look, and go where the table says.

@@ -3,29 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-import math
-import time
-from collections.abc import Coroutine
 from contextlib import AsyncExitStack
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 from zoneinfo import ZoneInfo
 
 import asyncpg
-from aiokafka.errors import KafkaError
 from prometheus_client import CollectorRegistry
 from starlette.applications import Starlette
 
-from pathline.consuming.lookout import UNANSWERED, Lookout
+from pathline.consuming.life import Life, Membership, unless_refused
 from pathline.consuming.partitions import NO_PARTITION, Partitions
-from pathline.consuming.patience import insist, pause
+from pathline.consuming.patience import insist
 from pathline.consuming.persistence import LOCK_WAIT_MS, Persistence
 from pathline.contracts import detector_files
 from pathline.kit import draining, kafka, lifecycle, logging
 from pathline.kit.database import close_pool, create_pool
 from pathline.kit.health import Health, health_routes
-from pathline.storage.fences import FenceLostError, OtherClusterError
-from pathline.storage.stitching import NewerStateError
 from services.scorer import delivering, gauges
 from services.scorer.judgement import Judge
 from services.scorer.metrics import ScorerMetrics
@@ -39,15 +33,10 @@ if TYPE_CHECKING:
 
 log = logging.get_logger(__name__)
 
-REJOIN_PAUSE_SECONDS: Final = 1.0
 DRAIN_SECONDS: Final = 9
 """How long what is in hand may take at the end, where the database or Kafka does not answer."""
 TICK_SECONDS: Final = 0.5
 """How often the lag is measured."""
-
-
-class StalledError(Exception):
-    """Hints wait and none is judged: a client library has lost its way, and a fresh process will find it."""
 
 
 async def main(stop: asyncio.Event) -> None:
@@ -107,11 +96,10 @@ async def _score(
         transactions = Transactions(pool, judge, persistence, metrics, news)
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(_halt_with(stop, halt))
-            tasks.create_task(_unless_refused(keep_deadlines(settings, transactions, halt), health, halt))
+            tasks.create_task(unless_refused(keep_deadlines(settings, transactions, halt), health, halt))
             tasks.create_task(gauges.refresh(pool, metrics, halt))
-            while not halt.is_set():
-                life = _one_life(settings, pool, transactions, persistence, metrics, health, halt)
-                await _unless_refused(life, health, halt)
+            life = _life(settings, pool, transactions, persistence, metrics, health)
+            await unless_refused(life.run(halt), health, halt)
             await stop.wait()
 
 
@@ -120,80 +108,24 @@ async def _halt_with(stop: asyncio.Event, halt: asyncio.Event) -> None:
     halt.set()
 
 
-async def _unless_refused(work: Coroutine[Any, Any, None], health: Health, halt: asyncio.Event) -> None:
-    """Work until it ends. What was written by a newer version, or read from another Kafka, is left alone for good."""
-    try:
-        await work
-    except (NewerStateError, OtherClusterError) as refusal:
-        health.set("refused", str(refusal))
-        log.critical("stopped judging", reason=str(refusal))
-        halt.set()
-
-
-async def _one_life(
+def _life(
     settings: ScorerSettings,
     pool: asyncpg.Pool[Any],
     transactions: Transactions,
     persistence: Persistence,
     metrics: ScorerMetrics,
     health: Health,
-    halt: asyncio.Event,
-) -> None:
-    """Join the group, judge, leave it: until `halt`, or until a peer has taken what was ours."""
-    health.set("partitions", NO_PARTITION)
-    metrics.lag.set(math.nan)
-    consumer = kafka.make_consumer(
-        settings.bootstrap(),
+) -> Life:
+    def work(partitions: Partitions) -> Worker:
+        return Worker(settings, partitions, transactions, persistence, metrics, health)
+
+    membership = Membership(
+        bootstrap=settings.bootstrap(),
         client_id="pathline-scorer",
         group_id=f"{settings.topic_prefix}.scorer",
-        group_instance_id=settings.instance or None,
-        auto_offset_reset="earliest",
+        instance=settings.instance,
+        topic=kafka.topics(settings.topic_prefix).journeys,
+        tick_seconds=TICK_SECONDS,
+        stall_seconds=settings.stall_seconds,
     )
-    try:
-        cluster_id = await kafka.cluster_id(settings.bootstrap())
-        await consumer.start()
-        health.set("kafka", None)
-        partitions = Partitions(consumer, pool, kafka.topics(settings.topic_prefix).journeys, cluster_id)
-        worker = Worker(settings, partitions, transactions, persistence, metrics, health)
-        working = asyncio.create_task(worker.run(halt))
-        ticking = asyncio.create_task(_tick(worker, Lookout(partitions, pool, health), settings, metrics, health))
-        try:
-            await asyncio.wait({ticking, working}, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            ended = [task.result for task in (working, ticking) if task.done()]
-            working.cancel()
-            ticking.cancel()
-            await asyncio.gather(working, ticking, return_exceptions=True)
-        for result in ended:
-            result()
-    except FenceLostError as lost:
-        metrics.failures.labels("fence_lost").inc()
-        log.warning("a peer took a partition; joining the group anew", reason=str(lost))
-        await pause(halt, REJOIN_PAUSE_SECONDS)
-    except (KafkaError, OSError) as error:
-        metrics.failures.labels("kafka").inc()
-        health.set("kafka", f"{type(error).__name__}: {error}"[:200])
-        await pause(halt, REJOIN_PAUSE_SECONDS)
-    finally:
-        await kafka.stop_consumer(consumer)
-
-
-async def _tick(
-    worker: Worker, lookout: Lookout, settings: ScorerSettings, metrics: ScorerMetrics, health: Health
-) -> None:
-    """Measure the lag, and watch for a stall; while the database fails nobody can judge, and waiting is right."""
-    while True:
-        await asyncio.sleep(TICK_SECONDS)
-        try:
-            seen = await lookout.look()
-        except UNANSWERED as error:
-            log.warning("lag not measured", error=type(error).__name__)
-            metrics.lag.set(math.nan)
-            worker.progressed_at = time.monotonic()
-            continue
-        metrics.lag.set(seen.waiting)
-        if seen.ours == 0 or "database" in health.reasons:
-            worker.progressed_at = time.monotonic()
-        elif time.monotonic() - worker.progressed_at > settings.stall_seconds:
-            message = f"{seen.ours} records wait and none was judged for {settings.stall_seconds} s"
-            raise StalledError(message)
+    return Life(membership, pool, health=health, lag=metrics.lag, failures=metrics.failures, work=work)

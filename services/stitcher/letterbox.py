@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 import asyncpg
 from aiokafka.errors import KafkaError
 
-from pathline.consuming.lookout import UNANSWERED, Lookout
+from pathline.consuming.life import Life, Membership
 from pathline.consuming.partitions import Partitions
 from pathline.consuming.patience import insist, pause
 from pathline.contracts.letters import UNEXPLAINED, UNKNOWN, decode, headers_to_json
@@ -113,12 +113,20 @@ def _time(timestamp: int | None, now: datetime) -> datetime:
 class Keeper:
     """Keeps as rows what the topic tells."""
 
-    def __init__(self, pool: asyncpg.Pool[Any], partitions: Partitions) -> None:
-        """Read `partitions` of a consumer that is not subscribed yet."""
+    def __init__(self, pool: asyncpg.Pool[Any], partitions: Partitions, count: Callable[[int], None]) -> None:
+        """Read `partitions` of a consumer that is not subscribed yet, and tell `count` how many letters were new."""
         self._pool = pool
         self._partitions = partitions
+        self._count = count
+        self.progressed_at = time.monotonic()
 
-    async def keep(self) -> int:
+    async def run(self, stop: asyncio.Event) -> None:
+        """Keep until `stop`, or until something goes wrong, which is raised as `_keep` does."""
+        self._partitions.subscribe()
+        while not stop.is_set():
+            self._count(await self._keep())
+
+    async def _keep(self) -> int:
         """Keep what came since the last time, waiting a moment for it; how many of it are new.
 
         Raises:
@@ -139,6 +147,7 @@ class Keeper:
             new = await letters.keep(db, read)
             await fences.advance(db, self._partitions.topic, moves)
         self._partitions.done(shares)
+        self.progressed_at = time.monotonic()
         return new
 
 
@@ -152,7 +161,7 @@ class Letterbox:
         self._stop = stop
         self._topic = kafka.topics(settings.topic_prefix).dead_letters
         self._kept = timedelta(days=settings.dead_letters_kept_days)
-        self._looked_at = self._pruned_at = -math.inf
+        self._pruned_at = -math.inf
 
     async def run(self) -> None:
         """Live until `stop`. Whatever goes wrong is said, and tried again."""
@@ -175,10 +184,11 @@ class Letterbox:
 
     async def _keeps(self, pool: asyncpg.Pool[Any]) -> None:
         """Read the topic, life after life."""
+        life = self._life(pool)
         while not self._stop.is_set():
             seconds = REJOIN_SECONDS
             try:
-                await self._one_life(pool)
+                await life.once(self._stop)
             except FenceLostError as lost:
                 log.info("a peer keeps these dead letters now", reason=str(lost))
             except OtherClusterError as refusal:
@@ -194,29 +204,25 @@ class Letterbox:
                 self._count("failed", 1)
             await pause(self._stop, seconds)
 
-    async def _one_life(self, pool: asyncpg.Pool[Any]) -> None:
-        """Join the group, read, leave it."""
-        bootstrap, prefix = self._settings.bootstrap(), self._settings.topic_prefix
-        consumer = kafka.make_consumer(
-            bootstrap,
+    def _life(self, pool: asyncpg.Pool[Any]) -> Life:
+        # Its reasons are its own: the journeys of people do not wait for dead letters.
+        membership = Membership(
+            bootstrap=self._settings.bootstrap(),
             client_id="pathline-letters",
-            group_id=f"{prefix}.letters",
-            group_instance_id=self._settings.instance or None,
-            auto_offset_reset="earliest",
+            group_id=f"{self._settings.topic_prefix}.letters",
+            instance=self._settings.instance,
+            topic=self._topic,
+            tick_seconds=LOOK_SECONDS,
+            stall_seconds=self._settings.stall_seconds,
         )
-        try:
-            cluster_id = await kafka.cluster_id(bootstrap)
-            await consumer.start()
-            partitions = Partitions(consumer, pool, self._topic, cluster_id)
-            partitions.subscribe()
-            keeper, lookout = Keeper(pool, partitions), Lookout(partitions, pool, Health())
-            while not self._stop.is_set():
-                self._count("kept", await keeper.keep())
-                await self._look(lookout)
-        finally:
-            # Nobody measures it now: what it was would say that all is done.
-            self._metrics.letters_lag.set(math.nan)
-            await kafka.stop_consumer(consumer)
+        return Life(
+            membership,
+            pool,
+            health=Health(),
+            lag=self._metrics.letters_lag,
+            failures=self._metrics.failures,
+            work=lambda partitions: Keeper(pool, partitions, lambda new: self._count("kept", new)),
+        )
 
     async def _tells(self, pool: asyncpg.Pool[Any]) -> None:
         """Tell of rows and forget old ones. Neither waits for the topic to be read."""
@@ -244,16 +250,6 @@ class Letterbox:
         pruned = await self._attempt(some, "pruned")
         if pruned is not None and pruned < PRUNED_AT_ONCE:
             self._pruned_at = time.monotonic()
-
-    async def _look(self, lookout: Lookout) -> None:
-        if time.monotonic() - self._looked_at < LOOK_SECONDS:
-            return
-        self._looked_at = time.monotonic()
-        try:
-            self._metrics.letters_lag.set((await lookout.look()).waiting)
-        except UNANSWERED as error:
-            self._metrics.letters_lag.set(math.nan)
-            log.warning("lag of dead letters not measured", error=type(error).__name__)
 
     async def _attempt(self, work: Callable[[], Awaitable[int]], outcome: str) -> int | None:
         """How many it was; None where it failed."""
