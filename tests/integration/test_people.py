@@ -95,7 +95,7 @@ async def test_a_till_whose_user_id_is_on_every_receipt_keeps_no_mailbox(pool: P
     found = await every_order(pool, [*map(receipt, range(MAILBOX_LIMIT + 1)), *tablet])
     boxes = [f"{n}@example.com" for n in range(MAILBOX_LIMIT + 1)]
     assert found.customers == groups("till tablet0 tablet1 tablet2", *boxes)
-    # The act named the till first, so that the orders are the till's, until the buyer's own touchpoint makes them.
+    # The receipt names the till before the mailbox: the order is the till's.
     assert found.owner("order o1") == {"till", "tablet0", "tablet1", "tablet2"}
 
 
