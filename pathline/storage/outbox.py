@@ -27,6 +27,9 @@ TAKEN_AWAY: Final = "the endpoint was taken away"
 MAX_ERROR: Final = 500
 """Characters kept of why a delivery failed."""
 
+PRUNED: Final = 1_000
+"""Of the oldest rows so many are looked at for whether they are too old, so that nobody reads all that waits for it."""
+
 _encode: Final = msgspec.json.Encoder().encode
 _decode: Final = msgspec.json.Decoder(Notice).decode
 
@@ -154,8 +157,13 @@ async def disable(db: Db, endpoint: str, now: datetime, reason: str) -> None:
 
 
 async def prune(db: Db, before: datetime) -> int:
-    """Forget notices that were given up or written before then; returns how many."""
-    rows = await db.fetch("DELETE FROM outbox WHERE failed_at < $1 OR created_at < $1 RETURNING id", before)
+    """Forget notices that were written before then, of the oldest PRUNED; returns how many."""
+    rows = await db.fetch(
+        "DELETE FROM outbox WHERE id = ANY(ARRAY(SELECT id FROM outbox ORDER BY id LIMIT $2)) AND created_at < $1"
+        " RETURNING id",
+        before,
+        PRUNED,
+    )
     return len(rows)
 
 

@@ -37,7 +37,7 @@ FROM strand s JOIN identifier i ON i.id = s.id WHERE s.id = ANY($1::uuid[])
 """
 
 # A superset on purpose, links to tills and links that an operator cut included: judging what is the same is harmless.
-# Nothing that was never judged can change its mind.
+# Nothing that was never judged can change its mind. Lateral, and not EXISTS, for which PostgreSQL hashes all alerts.
 _NEIGHBOURS: Final = """
 WITH RECURSIVE down (id, depth) AS (
     SELECT id, 0 FROM unnest($1::uuid[]) AS r (id)
@@ -57,9 +57,10 @@ WITH RECURSIVE down (id, depth) AS (
   UNION
     SELECT id, false FROM down
 )
-SELECT DISTINCT n.id FROM asked n
-WHERE EXISTS (SELECT 1 FROM alert a WHERE a.entity_id = n.id)
-   OR n.open_checkout AND EXISTS (SELECT 1 FROM watch w WHERE w.id = n.id)
+SELECT n.id FROM asked n CROSS JOIN LATERAL (SELECT FROM alert a WHERE a.entity_id = n.id LIMIT 1) AS alerted
+UNION
+SELECT n.id FROM asked n CROSS JOIN LATERAL (SELECT FROM watch w WHERE w.id = n.id LIMIT 1) AS watched
+WHERE n.open_checkout
 LIMIT $3
 """
 

@@ -16,6 +16,15 @@ FROM unnest($1::uuid[], $2::timestamptz[]) AS m (id, due_at)
 WHERE w.id = m.id AND w.due_at IS DISTINCT FROM m.due_at
 """
 
+MAX_COUNTED: Final = 50_000
+"""Where counting ends: some milliseconds' worth of an index."""
+
+_COUNTED: Final = """
+SELECT (SELECT count(*) FROM (SELECT FROM watch WHERE due_at IS NOT NULL LIMIT $2) AS w) AS pending,
+    (SELECT count(*) FROM (SELECT FROM watch WHERE due_at <= $1 LIMIT $2) AS w) AS late,
+    (SELECT min(due_at) FROM watch) AS first
+"""
+
 _DUE: Final = "SELECT id FROM watch WHERE due_at <= $1 ORDER BY due_at LIMIT $2 FOR UPDATE SKIP LOCKED"
 
 
@@ -51,12 +60,11 @@ async def take_due(db: Db, until: datetime, limit: int) -> list[UUID]:
 
 
 async def due(db: Db, at: datetime) -> tuple[int, int, datetime | None]:
-    """How many stories wait for a deadline, how many of these were due by `at`, and since when the first."""
-    row = await db.fetchrow(
-        "SELECT count(*) AS pending, count(*) FILTER (WHERE due_at <= $1) AS late, min(due_at) AS first"
-        " FROM watch WHERE due_at IS NOT NULL",
-        at,
-    )
+    """How many stories wait for a deadline, how many of these were due by `at`, and since when the first.
+
+    Counting ends at MAX_COUNTED.
+    """
+    row = await db.fetchrow(_COUNTED, at, MAX_COUNTED)
     if row is None:
         return 0, 0, None
     return row["pending"], row["late"], row["first"]
