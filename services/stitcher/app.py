@@ -24,6 +24,7 @@ from services.stitcher.herald import Herald
 from services.stitcher.hints import HintPublisher
 from services.stitcher.letterbox import Letterbox
 from services.stitcher.metrics import StitcherMetrics
+from services.stitcher.presence import Presence
 from services.stitcher.settings import StitcherSettings
 from services.stitcher.upkeep import Upkeep
 from services.stitcher.worker import Worker
@@ -81,6 +82,7 @@ async def main(stop: asyncio.Event) -> None:
         publisher = HintPublisher(producer, topics.journeys)
         tasks.create_task(Letterbox(settings, metrics, stop).run())
         tasks.create_task(Herald(pool, settings.bootstrap(), topics.journeys, metrics, stop).run())
+        tasks.create_task(Presence(pool, stages.identity, metrics).run(stop))
         work = _stitch(settings, pool, publisher, topics.touchpoints, stages, metrics, health, stop)
         await draining.drain(work, stop, seconds=DRAIN_SECONDS, cut=pool.terminate)
         await serving

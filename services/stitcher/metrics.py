@@ -76,6 +76,15 @@ class StitcherMetrics:
             ["step"],
             registry=registry,
         )
+        self.rebuilding = Gauge(
+            "pathline_rebuild_unfinished", "Whether a rebuild of journeys is under way or was left.", registry=registry
+        )
+        self.rebuild_touchpoints = Gauge("pathline_rebuild_read", "Touchpoints that it has read.", registry=registry)
+        self.rebuild_expected = Gauge("pathline_rebuild_expected", "Touchpoints it is to read.", registry=registry)
+        self.rebuild_written = Gauge("pathline_rebuild_written", "Notes of states that it wrote.", registry=registry)
+        self.rebuild_idle = Gauge(
+            "pathline_rebuild_idle_seconds", "For how long an unfinished rebuild wrote nothing.", registry=registry
+        )
         self.letters = Counter(
             "pathline_dead_letters", "Dead letters, by what became of them.", ["outcome"], registry=registry
         )

@@ -56,3 +56,27 @@ class StitcherSettings(Settings):
     stall_seconds: int = Field(
         default=60, ge=10, le=3_600, description="With records waiting and none stitched for so long, the process ends."
     )
+
+
+class RebuildSettings(Settings):
+    """Settings of `pathline journeys rebuild`, which goes by the stage file of the stitchers."""
+
+    stages: Path | None = Field(default=None, description="The stage file; none: the one that comes with Pathline.")
+    rebuild_batch: int = Field(
+        default=2_000,
+        ge=1,
+        le=20_000,
+        description="Touchpoints that `journeys rebuild` reads at a time; it writes a quarter as many states.",
+    )
+    rebuild_rate: int = Field(
+        default=0,
+        ge=0,
+        le=1_000_000,
+        description="Touchpoints a second that `journeys rebuild` reads, at most; 0: as fast as it can.",
+    )
+    rebuild_lag_seconds: float = Field(
+        default=5.0,
+        ge=0.5,
+        le=3_600,
+        description="`journeys rebuild` waits while the stitchers are further behind than this.",
+    )
