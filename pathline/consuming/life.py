@@ -17,6 +17,7 @@ from pathline.consuming.partitions import NO_PARTITION, Partitions
 from pathline.consuming.patience import pause
 from pathline.contracts.accepted import NewerRecordError
 from pathline.kit import kafka
+from pathline.kit import origin as origins
 from pathline.kit.logging import get_logger
 from pathline.storage.fences import FenceLostError, OtherClusterError
 from pathline.storage.stitching import NewerStateError
@@ -32,6 +33,9 @@ REJOIN_PAUSE_SECONDS: Final = 1.0
 
 JOIN_SECONDS: Final = 90.0
 """How long the group may take to give us our part. A rebalance takes at most kafka.REBALANCE_TIMEOUT_MS."""
+
+ORIGIN_SECONDS: Final = 10.0
+"""How often it is asked whether the topic is still the one that is read: one that was made anew has its name."""
 
 REFUSALS: Final = (NewerRecordError, NewerStateError, OtherClusterError)
 """What this process must leave alone for good: a newer version wrote it, or it was read from another Kafka."""
@@ -131,10 +135,10 @@ class Life:
             auto_offset_reset="earliest",
         )
         try:
-            cluster_id = await kafka.cluster_id(member.bootstrap)
+            origin = await origins.origin(member.bootstrap, member.topic)
             await consumer.start()
             self._health.set("kafka", None)
-            partitions = Partitions(consumer, self._pool, member.topic, cluster_id)
+            partitions = Partitions(consumer, self._pool, member.topic, origin)
             work = self._work(partitions)
             watch = Watch(member, Lookout(partitions, self._pool, self._health), partitions, self._health, self._lag)
             await self._together(work.run(stop), watch.over(work))
@@ -171,12 +175,14 @@ class Watch:
         self._partitions = partitions
         self._health = health
         self._lag = lag
+        self._asked_at = time.monotonic()
 
     async def over(self, work: Work) -> None:
         """Look from time to time, also when nothing comes.
 
         Raises:
             StalledError: `work` does not come on.
+            OtherClusterError: the topic was made anew.
         """
         while True:
             await asyncio.sleep(self._membership.tick_seconds)
@@ -191,6 +197,17 @@ class Watch:
                 continue
             self._lag.set(seen.waiting)
             self._check(work, seen)
+            await self._check_origin()
+
+    async def _check_origin(self) -> None:
+        if time.monotonic() - self._asked_at < ORIGIN_SECONDS:
+            return
+        self._asked_at = time.monotonic()
+        try:
+            found = await origins.origin(self._membership.bootstrap, self._membership.topic)
+        except UNANSWERED:
+            return  # away, or deleted and not made anew yet: the next look says so, or the next question does
+        self._partitions.check_origin(found)
 
     def _check(self, work: Work, seen: Look) -> None:
         settled = self._partitions.settled

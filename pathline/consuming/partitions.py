@@ -14,6 +14,7 @@ from pathline.storage import fences
 from pathline.storage.fences import Advance, Held, OtherClusterError
 
 if TYPE_CHECKING:
+    from pathline.kit.origin import Origin
     from pathline.storage.connection import Db
 
 log = get_logger(__name__)
@@ -64,19 +65,19 @@ class _Listener(ConsumerRebalanceListener):  # type: ignore[misc]
 class Partitions:
     """One consumer's part of one topic."""
 
-    def __init__(self, consumer: AIOKafkaConsumer, pool: asyncpg.Pool[Any], topic: str, cluster_id: str) -> None:
+    def __init__(self, consumer: AIOKafkaConsumer, pool: asyncpg.Pool[Any], topic: str, origin: Origin) -> None:
         """Hold nothing yet.
 
         Args:
             consumer: started, not subscribed.
             pool: where the fence's table is.
             topic: what is read.
-            cluster_id: of the Kafka it is read from.
+            origin: which topic of which Kafka that is.
         """
         self._consumer = consumer
         self._pool = pool
         self.topic = topic
-        self._cluster_id = cluster_id
+        self._origin = origin
         self.owned: dict[int, Ownership] = {}
         self._covered: frozenset[int] = frozenset()
         self.joined = False
@@ -112,6 +113,8 @@ class Partitions:
             await self.cover(db)
             taken = {tp: await self._take(db, tp.partition) for tp in missing}
         await self._check_offsets({tp: held.next_offset for tp, held in taken.items()})
+        async with self._pool.acquire() as db:
+            await fences.adopt(db, self.topic, [tp.partition for tp in taken], self._origin)
         for tp, held in taken.items():
             self._consumer.seek(tp, held.next_offset)
             self.owned[tp.partition] = Ownership(held.epoch, held.next_offset, told=held.hints is None)
@@ -127,11 +130,11 @@ class Partitions:
     async def _take(self, db: Db, partition: int) -> Held:
         """Take a partition, whatever its former owner has in hand: that is rolled back, and read again by us."""
         try:
-            return await fences.take(db, self.topic, partition, self._cluster_id)
+            return await fences.take(db, self.topic, partition, self._origin)
         except asyncpg.LockNotAvailableError:
             ended = await fences.end_holder(db, self.topic, partition)
             log.warning("ended a session that kept a partition locked", partition=partition, processes=ended)
-            return await fences.take(db, self.topic, partition, self._cluster_id)
+            return await fences.take(db, self.topic, partition, self._origin)
 
     async def _check_offsets(self, taken: Mapping[TopicPartition, int]) -> None:
         """Refuse a topic that is not the one we read before; say it when Kafka dropped what was not read yet.
@@ -191,7 +194,7 @@ class Partitions:
         """See to it that the fence's table has a row for each partition of the topic that Kafka told us of."""
         known = self._known()
         if not known <= self._covered:
-            await fences.cover(db, self.topic, known, self._cluster_id)
+            await fences.cover(db, self.topic, known, self._origin)
             self._covered = known
 
     async def ends(self) -> dict[int, int]:
@@ -205,6 +208,18 @@ class Partitions:
             raise UnknownTopicOrPartitionError(self.topic)
         asked = await self._consumer.end_offsets([TopicPartition(self.topic, p) for p in sorted(known)])
         return {tp.partition: end for tp, end in asked.items()}
+
+    def check_origin(self, found: Origin) -> None:
+        """Refuse what was made anew under our hands: `found` is what Kafka says now of the topic of our name.
+
+        Raises:
+            OtherClusterError: it is not the one that we read.
+        """
+        if found != self._origin and None not in {found.topic_id, self._origin.topic_id}:
+            message = (
+                f"{self.topic} is {found.topic_id} of {found.cluster_id}, and was {self._origin.topic_id}: made anew"
+            )
+            raise OtherClusterError(message)
 
     def _known(self) -> frozenset[int]:
         return frozenset(self._consumer.partitions_for_topic(self.topic) or ())

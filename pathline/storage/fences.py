@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 if TYPE_CHECKING:
+    from pathline.kit.origin import Origin
     from pathline.storage.connection import Db
 
 
@@ -28,7 +29,7 @@ class FenceLostError(Exception):
 
 
 class OtherClusterError(Exception):
-    """The database was written from another Kafka: its offsets mean nothing here."""
+    """The database was written from another Kafka, or another topic of that name: its offsets mean nothing here."""
 
 
 class Held(msgspec.Struct, frozen=True):
@@ -69,38 +70,58 @@ class Sighting(msgspec.Struct, frozen=True):
     """By the database's clock: everything that Kafka held by then has been read. None where it can't be said."""
 
 
-async def cover(db: Db, topic: str, partitions: Collection[int], cluster_id: str) -> None:
+async def cover(db: Db, topic: str, partitions: Collection[int], origin: Origin) -> None:
     """See to it that each partition of the topic has a row: one that nobody ever read holds `through` back."""
     await db.execute(
-        "INSERT INTO fence (topic, partition, epoch, next_offset, through, cluster_id)"
-        " SELECT $1, partition, 0, 0, 'epoch', $3 FROM unnest($2::int[]) AS t (partition) ON CONFLICT DO NOTHING",
+        "INSERT INTO fence (topic, partition, epoch, next_offset, through, cluster_id, topic_id)"
+        " SELECT $1, partition, 0, 0, 'epoch', $3, $4 FROM unnest($2::int[]) AS t (partition) ON CONFLICT DO NOTHING",
         topic,
         sorted(partitions),
-        cluster_id,
+        origin.cluster_id,
+        origin.topic_id,
     )
 
 
-async def take(db: Db, topic: str, partition: int, cluster_id: str) -> Held:
+async def take(db: Db, topic: str, partition: int, origin: Origin) -> Held:
     """Take a partition: from now on its former owner can't advance it. Begins a transaction of its own.
 
     Raises:
-        OtherClusterError: the row was made with another Kafka cluster.
+        OtherClusterError: the row was made with another Kafka cluster, or with another topic of that name.
         asyncpg.LockNotAvailableError: its former owner has a transaction open that does not end: see `end_holder`.
     """
-    await cover(db, topic, [partition], cluster_id)
+    await cover(db, topic, [partition], origin)
     async with db.transaction():
         await db.execute(f"SET LOCAL lock_timeout = {TAKE_WAIT_MS}")
         row = await db.fetchrow(
             "UPDATE fence SET epoch = epoch + 1 WHERE topic = $1 AND partition = $2 AND cluster_id = $3"
-            " RETURNING epoch, next_offset, hints",
+            " AND (topic_id = $4 OR topic_id IS NULL OR $4 IS NULL) RETURNING epoch, next_offset, hints",
             topic,
             partition,
-            cluster_id,
+            *origin,
         )
     if row is None:
-        message = f"{topic}/{partition} was read from another Kafka cluster than {cluster_id}"
-        raise OtherClusterError(message)
+        raise OtherClusterError(await _difference(db, topic, partition, origin))
     return Held(row["epoch"], row["next_offset"], row["hints"])
+
+
+async def _difference(db: Db, topic: str, partition: int, origin: Origin) -> str:
+    held = await db.fetchrow(
+        "SELECT cluster_id, topic_id FROM fence WHERE topic = $1 AND partition = $2", topic, partition
+    )
+    if held is None or held["cluster_id"] != origin.cluster_id:
+        return f"{topic}/{partition} was read from another Kafka cluster than {origin.cluster_id}"
+    return f"{topic}/{partition} was read from topic {held['topic_id']}, this one is {origin.topic_id}: made anew"
+
+
+async def adopt(db: Db, topic: str, partitions: Collection[int], origin: Origin) -> None:
+    """Note the topic's id for partitions that were read before anybody noted it."""
+    if origin.topic_id is not None:
+        await db.execute(
+            "UPDATE fence SET topic_id = $3 WHERE topic = $1 AND partition = ANY($2::int[]) AND topic_id IS NULL",
+            topic,
+            sorted(partitions),
+            origin.topic_id,
+        )
 
 
 async def end_holder(db: Db, topic: str, partition: int) -> list[int]:

@@ -70,6 +70,7 @@ fence = Table(
     Column("through", _TIME, nullable=False),
     Column("cluster_id", Text, nullable=False),
     Column("hints", LargeBinary),
+    Column("topic_id", Uuid),
 )
 """One row a partition: who owns it (epoch), how far it is read, and the hints of the last batch until they are sent."""
 

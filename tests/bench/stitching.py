@@ -11,6 +11,7 @@ from uuid import UUID
 import msgspec
 import psutil
 
+from pathline.kit.origin import Origin
 from pathline.storage import fences
 from pathline.storage.fences import Advance
 from services.stitcher.app import read_stages
@@ -48,7 +49,7 @@ class Stitching:
     async def make(cls, db: asyncpg.Connection) -> Stitching:
         """Take the partition of this database."""
         self = cls(db, await db.fetchval("SELECT pg_backend_pid()"))
-        self._epoch = (await fences.take(db, TOPIC, 0, "bench")).epoch
+        self._epoch = (await fences.take(db, TOPIC, 0, Origin("bench", None))).epoch
         return self
 
     async def batch(self, values: Sequence[bytes]) -> Cost:

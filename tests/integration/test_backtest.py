@@ -27,6 +27,7 @@ from pathline.domain.identifiers import Identifier, touchpoint_id
 from pathline.domain.judging import Moment
 from pathline.domain.touchpoint import Touchpoint
 from pathline.kit.database import create_pool
+from pathline.kit.origin import Origin
 from pathline.storage import alerts, fences
 from pathline.storage.fences import Advance
 from services.scorer.judgement import Judge, Judged
@@ -62,7 +63,7 @@ class Live:
 
     async def run(self, log: Sequence[Touchpoint]) -> None:
         async with self.pool.acquire() as db:
-            await fences.take(db, self.topic, 0, "test")
+            await fences.take(db, self.topic, 0, Origin("test", None))
         for at, together in groupby(sorted(log, key=lambda t: t.occurred_at), key=lambda t: t.occurred_at):
             await self.sleep_until(at, before=True)
             await self.happen(at, list(together))

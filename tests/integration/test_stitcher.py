@@ -18,6 +18,7 @@ from pathline.contracts import hint
 from pathline.domain.identifiers import name_id, touchpoint_id
 from pathline.kit.health import Health
 from pathline.kit.kafka import Topics, make_consumer, make_producer
+from pathline.kit.origin import Origin
 from pathline.storage import entities, fences, people, strands, touchpoints
 from services.stitcher import app
 from services.stitcher.hints import HintPublisher
@@ -281,7 +282,7 @@ async def test_a_partition_that_nobody_reads_holds_through_back(
     consumer = make_consumer(stack.bootstrap, client_id="test", auto_offset_reset="earliest")
     await consumer.start()
     try:
-        partitions = Partitions(consumer, pool, topics.touchpoints, "test")
+        partitions = Partitions(consumer, pool, topics.touchpoints, Origin("test", None))
         consumer.assign([TopicPartition(topics.touchpoints, 0)])
         await partitions.take_assigned()
         lookout = Lookout(partitions, pool, Health())

@@ -17,6 +17,7 @@ from prometheus_client import CollectorRegistry, Counter
 from pathline.consuming.persistence import Persistence
 from pathline.domain.bonds import Pointer
 from pathline.kit.health import Health
+from pathline.kit.origin import Origin
 from pathline.storage import entities, fences, people
 from pathline.storage.fences import Advance
 from services.stitcher.batch import Batch, collect
@@ -83,7 +84,7 @@ class Stitcher:
     async def take(self) -> None:
         """Take the partition."""
         async with self.pool.acquire() as db:
-            held = await fences.take(db, self.topic, self.partition, "test")
+            held = await fences.take(db, self.topic, self.partition, Origin("test", None))
         self._epoch, self._offset = held.epoch, held.next_offset
 
     async def tell(self, values: Sequence[bytes]) -> Stitch:

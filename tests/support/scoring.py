@@ -22,6 +22,7 @@ from pathline.domain.alerts import Alert
 from pathline.domain.detectors.compiled import Detectors
 from pathline.domain.touchpoint import Touchpoint
 from pathline.kit.health import Health
+from pathline.kit.origin import Origin
 from pathline.storage import alerts
 from services.scorer.batch import Batch, batches
 from services.scorer.judgement import Judge, things_of
@@ -83,7 +84,7 @@ class _Consumer:
 
 def in_hand(pool: asyncpg.Pool[Any], topic: str, hints: Sequence[Hint]) -> tuple[Partitions, Batch]:
     """A batch of one record, polled from a partition that was taken under epoch 1 at offset 0."""
-    partitions = Partitions(_Consumer(), pool, topic, "test")
+    partitions = Partitions(_Consumer(), pool, topic, Origin("test", None))
     own = partitions.owned[0] = Ownership(1, 0)
     sent = SimpleNamespace(
         partition=0, offset=0, timestamp=NOW.timestamp() * 1_000, key=None, headers=(), value=hint.encode(hints, NOW)

@@ -19,7 +19,9 @@ from pathline.consuming.life import JOIN_SECONDS, Life, Membership, StalledError
 from pathline.consuming.lookout import Look
 from pathline.consuming.partitions import Partitions
 from pathline.kit import kafka
+from pathline.kit import origin as origins
 from pathline.kit.health import Health
+from pathline.kit.origin import Origin
 from pathline.storage.fences import FenceLostError, OtherClusterError
 from tests.support.records import until
 
@@ -161,11 +163,11 @@ class Living:
 def no_kafka(monkeypatch: pytest.MonkeyPatch) -> None:
     """Clients that reach nothing."""
 
-    async def cluster_id(_bootstrap: str) -> str:
-        return "test"
+    async def origin(_bootstrap: str, _topic: str) -> Origin:
+        return Origin("test", None)
 
     monkeypatch.setattr(kafka, "make_consumer", lambda *_, **__: Consumer())
-    monkeypatch.setattr(kafka, "cluster_id", cluster_id)
+    monkeypatch.setattr(origins, "origin", origin)
     monkeypatch.setattr(lives, "REJOIN_PAUSE_SECONDS", 0)
 
 

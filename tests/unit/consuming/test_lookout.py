@@ -16,6 +16,7 @@ from pathline.consuming import lookout
 from pathline.consuming.lookout import MAX_LOOKS, Lookout, Sight
 from pathline.consuming.partitions import Partitions
 from pathline.kit.health import Health
+from pathline.kit.origin import Origin
 from pathline.storage import fences
 from pathline.storage.fences import Standing
 
@@ -100,7 +101,7 @@ def parts(monkeypatch: pytest.MonkeyPatch) -> tuple[Consumer, Pool, Health, Look
     monkeypatch.setattr(fences, "standing", standing)
     monkeypatch.setattr(lookout, "ANSWER_SECONDS", 0.05)
     consumer, pool, health = Consumer(), Pool(), Health()
-    partitions = Partitions(consumer, pool, "t", "test")
+    partitions = Partitions(consumer, pool, "t", Origin("test", None))
     return consumer, pool, health, Lookout(partitions, pool, health)
 
 
