@@ -6,14 +6,13 @@ Times are RFC 3339 with a zone, money is a decimal as text. Ids are opaque.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
 from typing import Annotated, Any, Final, Literal
 
 import msgspec
 
 from pathline.contracts.account import Account
+from pathline.contracts.customer import Customer, EntityOut, Time
 from pathline.contracts.words import KinHistory, MergeBody, SplitBody, TakeBackBody, WordOut
-from pathline.domain.risk import Band
 
 MAX_LIMIT: Final = 1_000
 DEFAULT_LIMIT: Final = 100
@@ -63,84 +62,8 @@ class Error(msgspec.Struct):
     holder: str | msgspec.UnsetType | None = msgspec.UNSET
 
 
-Time = Annotated[datetime, msgspec.Meta(tz=True)]
-"""RFC 3339 with a zone."""
-
 RawObject = Annotated[Any, msgspec.Meta(extra_json_schema={"type": "object"})]
 """A JSON object that is passed on as it was sent (a msgspec.Raw)."""
-
-
-class IdentifierOut(msgspec.Struct):
-    """A name that a customer was met under."""
-
-    kind: str
-    value: str
-
-
-class EntityOut(msgspec.Struct):
-    """A thing: order, parcel, checkout, invoice, case, dispute; or `customer`, by the id of a strand."""
-
-    kind: str
-    value: str
-
-
-class StageOut(msgspec.Struct):
-    """A stage that was entered: by the customer (`entity` null), or by one purchase."""
-
-    stage: str
-    entity: EntityOut | None
-    entered_at: Time
-    left_at: Time | None
-
-
-class ShipmentOut(msgspec.Struct):
-    """A parcel. `tracking_number` is null for scans that named only the order."""
-
-    tracking_number: str | None
-    carrier: str | None
-    status: str
-    last_scan_at: Time | None
-
-
-class OrderOut(msgspec.Struct):
-    """An order as it stands. A promise that was a date is the end of that day where the parcel goes."""
-
-    order_id: str
-    status: str
-    total: str | None
-    currency: str | None
-    placed_at: Time | None
-    promised_at: Time | None
-    first_promised_at: Time | None
-    estimated_at: Time | None
-    delivered_at: Time | None
-    shipments: list[ShipmentOut]
-
-
-class RiskOut(msgspec.Struct):
-    """`score` is 0 to 100."""
-
-    score: float
-    band: Band
-
-
-class Customer(msgspec.Struct):
-    """A customer, everything under one root. `truncated` where there is more than is read at a time."""
-
-    id: str
-    name: str | None
-    identifiers: list[IdentifierOut]
-    accounts: list[str]
-    segments: list[str]
-    first_seen_at: Time | None
-    last_seen_at: Time | None
-    touchpoint_count: int
-    channels: dict[str, int]
-    stages: list[StageOut]
-    orders: list[OrderOut]
-    risk: RiskOut
-    open_alerts: int
-    truncated: bool
 
 
 class TouchpointOut(msgspec.Struct):

@@ -68,6 +68,11 @@ class Whole(msgspec.Struct, frozen=True):
         return people_ids + [thing.id for thing in self.things if thing.state.count]
 
     @property
+    def first_act_at(self) -> datetime | None:
+        """When the person first did something; what was reported about their things does not count."""
+        return min((s.first_seen_at for s in self.strands.values() if s.first_seen_at is not None), default=None)
+
+    @property
     def alertable(self) -> list[UUID]:
         """Everything an alert about this customer may be of."""
         return [*self.family.people, *(thing.id for thing in self.things)]
@@ -80,7 +85,13 @@ class Whole(msgspec.Struct, frozen=True):
 
     def parts_of(self, order: Entity) -> list[Entity]:
         """The parcels, checkouts, ... of one of their orders."""
-        return [thing for thing in self.things if thing.order is not None and thing.order.target == order.id]
+        one = order.id
+        return [thing for thing in self.things if thing.order is not None and thing.order.target == one]
+
+    @property
+    def order_ids(self) -> dict[UUID, str]:
+        """What their orders are called, by the ids that their parts refer to."""
+        return {thing.id: thing.identifier.value for thing in self.things if thing.identifier.kind == "order"}
 
 
 class Caller(msgspec.Struct, frozen=True):

@@ -10,42 +10,82 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from pathline.contracts import api
+from pathline.contracts import customer as told
+from pathline.domain import relation, visits
 from pathline.domain.alerts import Alert
-from pathline.domain.entities import Entity
-from pathline.domain.facts import State
-from pathline.domain.journey import StageSpan, stage_spans
+from pathline.domain.facts import STAGE_PREFIX, State
+from pathline.domain.fold import CLAIMING_KINDS
+from pathline.domain.journey import StageSpan, Wanted, stage_spans, wanted
 from pathline.domain.risk import Pain, risk
-from pathline.domain.story import OrderStory, promise_end
+from pathline.domain.stages import Stages
+from pathline.domain.story import OrderStory
+from pathline.domain.visits import Act
+from pathline.storage.acts import Lived
 from pathline.storage.customers import Whole, name_of
 from pathline.storage.touchpoints import Stored
+from services.console import things
 
 
 def customer(
-    whole: Whole, alive: Sequence[Alert], stages: Sequence[str], zone: ZoneInfo, now: datetime
-) -> api.Customer:
-    """A customer; `alive` are their alerts that are not over, `now` the database's clock."""
+    whole: Whole, alive: Sequence[Alert], stages: Stages, zone: ZoneInfo, now: datetime, lived: Lived
+) -> told.Customer:
+    """A customer; `alive` are their alerts that are not over, `now` the database's clock, `lived` what they did."""
     scored = risk((Pain(alert.severity, alert.opened_at) for alert in alive), now)
-    states = list(whole.states)
+    states, strands = list(whole.states), list(whole.strands.values())
     seen = [state.first_seen_at for state in states if state.first_seen_at is not None]
     last = [state.last_seen_at for state in states if state.last_seen_at is not None]
-    return api.Customer(
+    stories = [OrderStory(order, whole.parts_of(order), zone) for order in whole.orders]
+    purchases = relation.purchases(stories)
+    placed = {one.order.identifier.value: one.order.state.facts["placed"].at for one in purchases}
+    sessions = visits.sessions(lived.acts, placed, complete=lived.complete)
+    bought = visits.bought(sessions, complete=lived.complete)
+    accounts_, segments_ = accounts(strands), segments(strands)
+    switched_from, of_type = (relation.last_told(strands, name) for name in ("switched_from", "customer_type"))
+    trial = relation.trial(purchases)
+    purchased = _purchased(whole)
+    return told.Customer(
         id=str(whole.id),
-        name=name_of(whole.strands.values()),
+        name=name_of(strands),
         identifiers=[
-            api.IdentifierOut(person.identifier.kind, person.identifier.value)
+            told.IdentifierOut(person.identifier.kind, person.identifier.value)
             for person in whole.family.people.values()
         ],
-        accounts=accounts(whole.strands.values()),
-        segments=segments(whole.strands.values()),
+        accounts=accounts_,
+        segments=segments_,
         first_seen_at=min(seen, default=None),
         last_seen_at=max(last, default=None),
         touchpoint_count=sum(state.count for state in states),
         channels=channels(states),
-        stages=stages_of(whole, stages),
-        orders=[order_out(OrderStory(order, whole.parts_of(order), zone)) for order in whole.orders],
-        risk=api.RiskOut(scored.score, scored.band),
+        stages=[_stage(span, about) for about, of in purchased for span in stage_spans(of, stages.names)],
+        orders=[things.order_out(story, bought.get(story.order.identifier.value)) for story in stories],
+        risk=told.RiskOut(scored.score, scored.band),
         open_alerts=len(alive),
         truncated=whole.truncated,
+        relation=relation.relation(
+            purchases, switching=switched_from is not None or relation.SWITCHING in map(str.lower, segments_)
+        ),
+        switched_from=None if switched_from is None else str(switched_from.value),
+        customer_type=relation.customer_type(
+            None if of_type is None else of_type.value, accounts=bool(accounts_), identified=_identified(whole)
+        ),
+        preferred_delivery=relation.preferred(purchases, "delivery_method"),
+        preferred_payment=relation.preferred(purchases, "payment_method"),
+        trial=None if trial is None else told.TrialOut(*trial),
+        silent_since=max((s.last_seen_at for s in strands if s.last_seen_at is not None), default=None),
+        first_touch=_first_touch(strands, lived),
+        last_touch=_touch(lived.acts[0]) if lived.acts else None,
+        actions=[_action(one, about) for about, of in purchased for one in wanted(of, stages.actions)],
+        moments_of_truth=[_touch(act) for act in lived.acts if act.moment_of_truth],
+        sessions=[
+            told.SessionOut(one.started_at, one.ended_at, one.acts, list(one.channels), list(one.orders))
+            for one in reversed(sessions[-visits.MAX_SESSIONS :])
+        ],
+        sessions_complete=lived.complete and len(sessions) <= visits.MAX_SESSIONS,
+        checkouts=things.checkouts(whole),
+        cases=things.cases(whole),
+        invoices=things.invoices(whole, zone),
+        disputes=things.disputes(whole),
+        surveys=things.surveys(whole),
     )
 
 
@@ -66,64 +106,54 @@ def accounts(states: Iterable[State]) -> list[str]:
 
 def segments(states: Iterable[State]) -> list[str]:
     """The segments last told."""
-    told = [fact for state in states if (fact := state.facts.get("segments")) is not None]
-    last = max(told, key=lambda fact: (fact.at, fact.message_id), default=None)
+    last = relation.last_told(states, "segments")
     return [] if last is None else [str(one) for one in last.value]
 
 
-def stages_of(whole: Whole, order: Sequence[str]) -> list[api.StageOut]:
-    """The stages of the person, then those of each purchase: an order with its parts, or a thing without one."""
-    out = [_stage(span, None) for span in stage_spans(whole.strands.values(), order)]
+def _purchased(whole: Whole) -> list[tuple[told.EntityOut | None, list[State]]]:
+    """What is in stages: the person, then each purchase: an order with its parts, or a thing without one."""
+    out: list[tuple[told.EntityOut | None, list[State]]] = [(None, list(whole.strands.values()))]
     orders = {entity.id for entity in whole.orders}
     for entity in sorted(whole.things, key=lambda e: (e.identifier.kind != "order", e.identifier)):
         if entity.order is not None and entity.order.target in orders:
             continue
         parts = whole.parts_of(entity) if entity.identifier.kind == "order" else []
-        named = api.EntityOut(entity.identifier.kind, entity.identifier.value)
-        spans = stage_spans([entity.state, *(part.state for part in parts)], order)
-        out += [_stage(span, named) for span in spans]
+        named = told.EntityOut(entity.identifier.kind, entity.identifier.value)
+        out.append((named, [entity.state, *(part.state for part in parts)]))
     return out
 
 
-def _stage(span: StageSpan, entity: api.EntityOut | None) -> api.StageOut:
-    return api.StageOut(span.stage, entity, span.entered_at, span.left_at)
+def _stage(span: StageSpan, entity: told.EntityOut | None) -> told.StageOut:
+    return told.StageOut(span.stage, entity, span.entered_at, span.left_at, span.channel, span.message_id)
 
 
-def order_out(story: OrderStory) -> api.OrderOut:
-    """An order with its parcels."""
-    state = story.order.state
-    currency = state.value("currency")
-    delivered = story.delivered
-    return api.OrderOut(
-        order_id=story.order.identifier.value,
-        status=story.status,
-        total=None if story.total is None else f"{story.total:f}",
-        currency=currency if isinstance(currency, str) else None,
-        placed_at=state.at("placed"),
-        promised_at=story.promised_until,
-        first_promised_at=story.first_promised_until,
-        estimated_at=promise_end(story.estimated, story.zone),
-        delivered_at=None if delivered is None else delivered.at,
-        shipments=shipments(story),
-    )
+def _action(one: Wanted, entity: told.EntityOut | None) -> told.ActionOut:
+    if one.done is None:
+        return told.ActionOut(one.stage, one.action, entity, None, None, None)
+    return told.ActionOut(one.stage, one.action, entity, one.done.at, things.text(one.done.value), one.done.message_id)
 
 
-def shipments(story: OrderStory) -> list[api.ShipmentOut]:
-    """The parcels, and one without a number for scans that named only the order."""
-    out = [_shipment(parcel, parcel.identifier.value) for parcel in story.of_kind("parcel")]
-    if story.order.state.marks.get("scans"):
-        out.append(_shipment(story.order, None))
-    return out
+def _touch(act: Act) -> told.TouchOut:
+    return told.TouchOut(act.at, act.channel, act.event, act.stage, act.message_id)
 
 
-def _shipment(entity: Entity, number: str | None) -> api.ShipmentOut:
-    state = entity.state
-    scans = state.marks.get("scans", ())
-    carrier, told = state.value("carrier"), state.value("status")
-    status = "delivered" if "delivered" in state.facts else str(told or "created")
-    return api.ShipmentOut(
-        number, carrier if isinstance(carrier, str) else None, status, scans[-1].at if scans else None
-    )
+def _first_touch(strands: Iterable[State], lived: Lived) -> told.TouchOut | None:
+    """The first touchpoint; where it is no longer retained, the first that entered a stage, which facts remember."""
+    entries = [
+        told.TouchOut(fact.at, things.text(fact.value), None, name.removeprefix(STAGE_PREFIX), fact.message_id)
+        for state in strands
+        for name, fact in state.facts.items()
+        if name.startswith(STAGE_PREFIX)
+    ]
+    first = min(entries, key=lambda touch: (touch.at, touch.message_id), default=None)
+    oldest = None if lived.oldest is None else _touch(lived.oldest)
+    if first is None or oldest is None:
+        return first or oldest
+    return first if first.at < oldest.at else oldest
+
+
+def _identified(whole: Whole) -> bool:
+    return any(person.identifier.kind in CLAIMING_KINDS for person in whole.family.people.values())
 
 
 def touchpoint(stored: Stored) -> api.TouchpointOut:
@@ -155,7 +185,7 @@ def alert(one: Alert, customers: Mapping[UUID, UUID]) -> api.AlertOut:
         title=one.title,
         ease=one.ease,
         customer_id=None if owner is None else str(owner),
-        entity=api.EntityOut(one.entity_kind, one.entity_value),
+        entity=told.EntityOut(one.entity_kind, one.entity_value),
         opened_at=one.opened_at,
         updated_at=one.updated_at,
         resolved_at=one.resolved_at,

@@ -12,6 +12,7 @@ import pytest
 import pytest_asyncio
 
 from pathline.contracts import api
+from pathline.contracts.customer import Customer
 from pathline.domain.identifiers import Identifier, name_id
 from tests.conftest import Stack
 from tests.support.console import Running, running
@@ -86,7 +87,7 @@ async def move(
 async def test_a_customer_whole(here: Running) -> None:
     await here.send(*life_of("ann"))
     found = await here.get("/customers/lookup", kind="user_id", value="ann")
-    customer = msgspec.convert(found, api.Customer)
+    customer = msgspec.convert(found, Customer)
     assert customer.name == "Name of ann" and customer.segments == ["vip"] and not customer.truncated
     assert [(i.kind, i.value) for i in customer.identifiers] == [
         ("user_id", "ann"), ("email", "ann@example.com"), ("anonymous_id", "v-ann"),
@@ -104,6 +105,21 @@ async def test_a_customer_whole(here: Running) -> None:
     assert one.promised_at == datetime(2026, 1, 31, 23, tzinfo=UTC)
     assert [(s.tracking_number, s.status, s.last_scan_at) for s in one.shipments] == [("p-ann", "in_transit", ago(7))]
     assert customer.risk.band == "unknown" and customer.open_alerts == 0
+    assert (customer.relation, customer.customer_type, customer.silent_since) == ("new", "consumer", ago(6))
+    assert customer.first_touch and customer.last_touch
+    assert (customer.first_touch.event, customer.first_touch.at) == ("Home", ago(10))
+    assert (customer.last_touch.event, customer.last_touch.channel) == ("Contact Opened", "phone")
+    # The page was the visitor's, who turned out to be Ann; the scan is no act of hers.
+    assert [(s.started_at, s.touchpoints, s.orders) for s in customer.sessions] == [(ago(10), 4, ["o-ann"])]
+    assert customer.sessions_complete and (one.sessions, one.same_session) == (1, True)
+    assert [m.event for m in customer.moments_of_truth] == ["Contact Opened", "Order Completed"]
+    assert [(a.action, a.entity and a.entity.value, a.done_at) for a in customer.actions] == [
+        ("put into the cart", None, None), ("ordered", "o-ann", ago(8)), ("received", "o-ann", None),
+        ("gave an opinion", "o-ann", None),
+    ]  # fmt: skip
+    assert [(c.case_id, c.order_id, c.status, c.waiting_since) for c in customer.cases] == [
+        ("c-ann", "o-ann", "open", ago(6))
+    ]
     assert await here.get(f"/customers/{customer.id}") == found
 
 

@@ -37,7 +37,7 @@ PROPERTIES: dict[str, tuple[Any, ...]] = {
     "promised_at": ("2026-01-03", "2026-01-05", "2026-01-04T10:00:00+02:00"),
     "delivery_zone": ("Europe/Berlin", "America/New_York"),
     "estimated_at": ("2026-01-04", "2026-01-06"),
-    "status": ("label_created", "in_transit", "out_for_delivery", "exception", "delivered"),
+    "status": ("label_created", "in_transit", "out_for_delivery", "exception", "delivered", "attempt_failed"),
     "carrier": ("Fast", "Slow"),
     "location": ("Hub", "Depot"),
     "reason": ("damaged", "changed_mind"),

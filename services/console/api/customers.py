@@ -10,9 +10,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from pathline.contracts import api
+from pathline.contracts.customer import Customer
 from pathline.domain.alerts import ALIVE
 from pathline.domain.identifiers import PERSON_KINDS, THING_KINDS
-from pathline.storage import alerts, customers, fences, touchpoints
+from pathline.storage import acts, alerts, customers, fences, touchpoints
 from pathline.storage.customers import Whole
 from services.console import cursors, shapes
 from services.console.api.answers import answer, described, id_of, limit_of
@@ -32,7 +33,7 @@ CustomerId = Annotated[
 ]
 
 
-@router.get("/lookup", responses=described(api.Customer, "The customer.", NOT_FOUND, "bad_parameter"))
+@router.get("/lookup", responses=described(Customer, "The customer.", NOT_FOUND, "bad_parameter"))
 async def lookup(
     request: Request,
     kind: Annotated[str, Query(description=f"One of {', '.join(KINDS)}.")],
@@ -50,7 +51,7 @@ async def lookup(
         return answer(await customer_out(context, db, await customers.whole(db, root)))
 
 
-@router.get("/{customer_id}", responses=described(api.Customer, "The customer.", NOT_FOUND))
+@router.get("/{customer_id}", responses=described(Customer, "The customer.", NOT_FOUND))
 async def customer(request: Request, customer_id: CustomerId) -> Response:
     """Read a customer; an id that was merged away answers with the customer it became."""
     context = context_of(request)
@@ -85,7 +86,8 @@ async def root_of(db: Db, customer_id: str) -> UUID:
     return root
 
 
-async def customer_out(context: Context, db: Db, whole: Whole) -> api.Customer:
+async def customer_out(context: Context, db: Db, whole: Whole) -> Customer:
     """The answer about a customer."""
     alive = await alerts.list_alerts(db, state=sorted(ALIVE), subjects=whole.alertable, limit=api.MAX_LIMIT)
-    return shapes.customer(whole, alive, context.stages.names, context.zone, await fences.clock(db))
+    lived = await acts.lived(db, whole.strands, whole.first_act_at)
+    return shapes.customer(whole, alive, context.stages, context.zone, await fences.clock(db), lived)

@@ -12,13 +12,13 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
-from pathline.contracts import api
+from pathline.contracts.customer import ShipmentOut
 from pathline.domain.alerts import Acknowledge, Alert, Assign, Move, Note, Resolve, Snooze
 from pathline.domain.detectors.view import Story
 from pathline.domain.story import OrderStory
 from pathline.storage import alerts, customers, fences, stories, touchpoints
 from pathline.storage.touchpoints import Stored
-from services.console import shapes
+from services.console import things
 from services.console.api.alerts import NOT_FOUND, do
 from services.console.api.answers import id_of
 from services.console.context import Context, caller_of, context_of
@@ -158,7 +158,7 @@ async def _values(request: Request, alert_id: UUID, conflict: str | None = None)
         "alert": alert,
         "row": row,
         "advice": context.advice(alert.detector),
-        "order": None if order is None else shapes.order_out(order),
+        "order": None if order is None else things.order_out(order),
         "zone": None if order is None else str(order.zone),
         "parcels": _parcels(order),
         "causes": causes,
@@ -197,5 +197,5 @@ async def _around(db: Db, alert: Alert, row: Row, story: Story | None) -> tuple[
     return causes, around
 
 
-def _parcels(order: OrderStory | None) -> list[api.ShipmentOut]:
-    return [] if order is None else shapes.shipments(order)
+def _parcels(order: OrderStory | None) -> list[ShipmentOut]:
+    return [] if order is None else things.shipments(order)

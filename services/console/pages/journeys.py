@@ -9,8 +9,9 @@ from uuid import UUID
 import msgspec
 
 from pathline.contracts import api
+from pathline.contracts.customer import Customer
 from pathline.domain.alerts import ALIVE, Alert
-from pathline.storage import alerts, customers, fences, touchpoints
+from pathline.storage import acts, alerts, customers, fences, touchpoints
 from pathline.storage.customers import Whole
 from pathline.storage.touchpoints import Stored
 from services.console import cursors, shapes
@@ -49,7 +50,7 @@ class Journey(msgspec.Struct, frozen=True):
     """Everything on a customer's page."""
 
     whole: Whole
-    customer: api.Customer
+    customer: Customer
     stages: list[StageStep]
     open: list[Row]
     touchpoints: Page
@@ -64,7 +65,8 @@ async def journey(db: Db, context: Context, root: UUID) -> Journey:
     about = await alerts.list_alerts(db, subjects=whole.alertable, limit=MAX_PAST)
     alive = await alerts.list_alerts(db, state=sorted(ALIVE), subjects=whole.alertable, limit=api.MAX_LIMIT)
     told = await older(db, whole, None)
-    out = shapes.customer(whole, alive, context.stages.names, context.zone, now)
+    lived = await acts.lived(db, whole.strands, whole.first_act_at)
+    out = shapes.customer(whole, alive, context.stages, context.zone, now, lived)
     return Journey(
         whole, out, track(out, context.stages.names), await rows_of(db, alive[:MAX_ALIVE]), told,
         draw(told.rows, _marked(about, alive)), now,
@@ -78,7 +80,7 @@ async def older(db: Db, whole: Whole, before: Place | None) -> Page:
     return Page(items, cursors.to_text(items[-1].cursor) if len(found) > PAGE_TOUCHPOINTS else None)
 
 
-def track(customer: api.Customer, order: tuple[str, ...]) -> list[StageStep]:
+def track(customer: Customer, order: tuple[str, ...]) -> list[StageStep]:
     """The stages in their order.
 
     Current are those that their purchases are in, which may be several; without a purchase, where the person is.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from pathline.contracts.api import Customer, EntityOut, RiskOut, StageOut
+from pathline.contracts.customer import Customer, EntityOut, RiskOut, StageOut
 from services.console.pages.journeys import track
 
 ORDER = ("awareness", "engagement", "transaction", "fulfilment")
@@ -15,16 +15,23 @@ def at(minutes: float) -> datetime:
     return START + timedelta(minutes=minutes)
 
 
+def stage(name: str, entity: EntityOut | None, entered_at: datetime, left_at: datetime | None) -> StageOut:
+    return StageOut(name, entity, entered_at, left_at, "web", "m")
+
+
 def customer(*stages: StageOut) -> Customer:
     return Customer(
         id="1", name=None, identifiers=[], accounts=[], segments=[], first_seen_at=None, last_seen_at=None,
         touchpoint_count=0, channels={}, stages=list(stages), orders=[], risk=RiskOut(0, "unknown"), open_alerts=0,
-        truncated=False,
+        truncated=False, relation="visitor", switched_from=None, customer_type=None, preferred_delivery=None,
+        preferred_payment=None, trial=None, silent_since=None, first_touch=None, last_touch=None, actions=[],
+        moments_of_truth=[], sessions=[], sessions_complete=True, checkouts=[], cases=[], invoices=[], disputes=[],
+        surveys=[],
     )  # fmt: skip
 
 
 def test_who_has_bought_nothing_is_where_the_person_is() -> None:
-    steps = track(customer(StageOut("awareness", None, at(0), at(1)), StageOut("engagement", None, at(1), None)), ORDER)
+    steps = track(customer(stage("awareness", None, at(0), at(1)), stage("engagement", None, at(1), None)), ORDER)
     assert [(step.name, step.current) for step in steps if step.entered_at] == [
         ("awareness", False),
         ("engagement", True),
@@ -36,10 +43,10 @@ def test_who_has_bought_is_where_the_purchases_are_in_several_stages_at_once() -
     first, second = EntityOut("order", "1"), EntityOut("order", "2")
     steps = track(
         customer(
-            StageOut("engagement", None, at(0), None),
-            StageOut("transaction", first, at(1), at(2)),
-            StageOut("fulfilment", first, at(2), None),
-            StageOut("transaction", second, at(3), None),
+            stage("engagement", None, at(0), None),
+            stage("transaction", first, at(1), at(2)),
+            stage("fulfilment", first, at(2), None),
+            stage("transaction", second, at(3), None),
         ),
         ORDER,
     )

@@ -8,19 +8,21 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
-from pathline.contracts import api
+from pathline.contracts.customer import Customer, EntityOut
 from pathline.domain.bonds import Bond
 from pathline.domain.entities import Entity
 from pathline.domain.facts import Fact, State
 from pathline.domain.identifiers import Identifier
 from pathline.domain.people import Person
+from pathline.domain.visits import Act
+from pathline.storage.acts import Lived
 from pathline.storage.customers import Whole
 from pathline.storage.people import Family
 from services.console import shapes
 from tests.support.alerts import alert_about
+from tests.support.world import STAGES
 
 T0 = datetime(2026, 1, 1, tzinfo=UTC)
-STAGES = ("awareness", "engagement", "transaction", "fulfilment", "retention")
 UTC_ZONE = ZoneInfo("UTC")
 ANN = Identifier("default", "user_id", "ann")
 VISITOR = Identifier("default", "anonymous_id", "v")
@@ -53,9 +55,9 @@ def whole(strands: dict[Identifier, State], things: list[Entity], *, truncated: 
     return Whole(Family(root, people, truncated), {name.id: one for name, one in strands.items()}, things)
 
 
-def shown(one: Whole, alive: list[Any] | None = None) -> api.Customer:
-    out = shapes.customer(one, alive or [], STAGES, UTC_ZONE, at(60))
-    return msgspec.json.decode(msgspec.json.encode(out), type=api.Customer)
+def shown(one: Whole, alive: list[Any] | None = None, lived: Lived | None = None) -> Customer:
+    out = shapes.customer(one, alive or [], STAGES, UTC_ZONE, at(60), lived or Lived())
+    return msgspec.json.decode(msgspec.json.encode(out), type=Customer)
 
 
 def test_a_customer_of_nothing_but_a_name() -> None:
@@ -139,3 +141,111 @@ def test_orders_are_newest_first_and_truncation_is_said() -> None:
 def test_risk_is_of_the_alerts_that_last() -> None:
     out = shown(whole({ANN: State()}, []), [alert_about(ORDER, severity="critical", opened_at=at(60))])
     assert (out.risk.score, out.risk.band, out.open_alerts) == (90, "critical", 1)
+
+
+def test_an_order_tells_what_was_promised_paid_given_back_and_how_often_the_courier_came() -> None:
+    order = Entity(
+        ORDER,
+        state(
+            facts={"placed": fact(0), "total": fact(0, "30"), "return_requested": fact(9, "damaged")},
+            marks={
+                "promises": (fact(0, {"promised_at": "2026-01-03"}), fact(5, {"promised_at": "2026-01-05"})),
+                "refunds": (fact(10, {"total": "5"}), fact(11, {"total": "7.50"})),
+                "payments": (fact(2, {"outcome": "succeeded", "amount": "30", "attempt": 2}),),
+            },
+        ),
+    )
+    checkout = part("checkout", "c", ORDER, marks={"payments": (fact(1, {"outcome": "failed", "code": "declined"}),)})
+    scans = (fact(6, {"status": "attempt_failed", "reason": "nobody home"}), fact(7, {"status": "delivered"}))
+    sent = part(
+        "parcel", "a", ORDER,
+        facts={"delivered": fact(7), "status": fact(7, "delivered")},
+        marks={"scans": scans, "redirects": (fact(6, {"to": "locker"}),)},
+    )  # fmt: skip
+    dispute = part("dispute", "d", ORDER, facts={"opened": fact(12), "total": fact(12, "30"), "reason": fact(12, "x")})
+    out = shown(whole({ANN: State()}, [order, checkout, sent, part("parcel", "b", ORDER), dispute]))
+    (one,) = out.orders
+    assert [(p.told_at, p.promised_at.day) for p in one.promises] == [(at(0), 4), (at(5), 6)]
+    assert [(p.outcome, p.amount, p.code, p.attempt) for p in one.payments] == [
+        ("failed", None, "declined", None), ("succeeded", "30", None, "2"),
+    ]  # fmt: skip
+    assert (one.refunded, [r.amount for r in one.refunds]) == ("12.50", ["5", "7.50"])
+    assert (one.cancelled, one.return_reason, one.return_requested_at) == (None, "damaged", at(9))
+    assert (one.parcels, one.parcels_delivered) == (2, 1)
+    (first, _) = one.shipments
+    assert (first.failed_attempts, [r.to for r in first.redirects], first.delivered_at) == (1, ["locker"], at(7))
+    assert [(s.status, s.reason) for s in first.scans] == [("attempt_failed", "nobody home"), ("delivered", None)]
+    assert [(d.dispute_id, d.order_id, d.amount, d.reason, d.outcome) for d in out.disputes] == [
+        ("d", "1001", "30", "x", None)
+    ]
+
+
+def test_checkouts_cases_invoices_and_surveys_are_told_newest_first() -> None:
+    order = Entity(ORDER, state(facts={"placed": fact(0)}))
+    things = [
+        order,
+        part(
+            "checkout", "c", None, facts={"started": fact(1), "active": fact(2), "value": fact(1, "9.90")},
+            marks={"steps": (fact(2, {"step": 1, "outcome": "viewed"}),)},
+        ),
+        part("case", "old", ORDER, facts={"opened": fact(3), "closed": fact(4)}),
+        part("case", "new", None, facts={"opened": fact(5), "sentiment": fact(5, "angry"), "person_wanted": fact(5, "yes")}),
+        part(
+            "invoice", "i", None, facts={"next_attempt": fact(6, "2026-01-05T00:00:00Z")},
+            marks={"payments": (fact(6, {"outcome": "failed"}), fact(7, {"outcome": "succeeded"}))},
+        ),
+    ]  # fmt: skip
+    things[2].state.marks["surveys"] = (fact(8, {"survey": "csat", "score": 4, "scale": 5}),)
+    ann = state(marks={"surveys": (fact(9, {"survey": "nps", "score": 0}),)})
+    out = shown(whole({ANN: ann}, things))
+    (checkout,) = out.checkouts
+    assert (checkout.total, checkout.completed_at, checkout.order_id) == ("9.90", None, None)
+    assert [(s.step, s.outcome) for s in checkout.steps] == [("1", "viewed")]
+    assert [(c.case_id, c.order_id, c.status, c.waiting_since) for c in out.cases] == [
+        ("new", None, "open", at(5)), ("old", "1001", "closed", None),
+    ]  # fmt: skip
+    assert (out.cases[0].sentiment, out.cases[0].wants_person, out.cases[1].wants_person) == ("angry", True, False)
+    (invoice,) = out.invoices
+    assert invoice.paid_at == at(7) and invoice.next_attempt_at == datetime(2026, 1, 5, tzinfo=UTC)
+    assert [(s.survey, s.score, s.scale, s.entity) for s in out.surveys] == [
+        ("nps", "0", None, None), ("csat", "4", "5", EntityOut("case", "old")),
+    ]  # fmt: skip
+
+
+def test_touches_sessions_and_moments_are_of_what_the_person_did() -> None:
+    order = Entity(ORDER, state(count=1, last_seen_at=at(99), facts={"placed": fact(41)}))
+    acts = (
+        Act(at(41), "m3", "Order Completed", "web", "transaction", moment_of_truth=True),
+        Act(at(40), "m2", "page", "web", "awareness"),
+        Act(at(0), "m1", "Ad Clicked", "ad", "awareness"),
+    )
+    ann = state(count=3, first_seen_at=at(0), last_seen_at=at(41), facts={"stage.awareness": fact(0, "ad")})
+    out = shown(whole({ANN: ann}, [order]), lived=Lived(acts, acts[-1]))
+    assert out.first_touch and (out.first_touch.channel, out.first_touch.event) == ("ad", "Ad Clicked")
+    assert out.last_touch and out.last_touch.event == "Order Completed"
+    assert [m.message_id for m in out.moments_of_truth] == ["m3"]
+    assert out.silent_since == at(41) and out.sessions_complete
+    assert [(s.started_at, s.orders) for s in out.sessions] == [(at(40), ["1001"]), (at(0), [])]
+    assert (out.orders[0].sessions, out.orders[0].same_session) == (2, False)
+    assert (out.relation, out.customer_type) == ("new", "consumer")
+
+
+def test_a_first_touch_that_is_no_longer_retained_is_remembered_by_the_stage_it_entered() -> None:
+    act = Act(at(40), "m9", "page", "web", "awareness")
+    ann = state(count=2, first_seen_at=at(0), facts={"stage.awareness": Fact(at(0), "m1", "ad")})
+    out = shown(whole({ANN: ann}, []), lived=Lived((act,), act, complete=False))
+    assert out.first_touch and (out.first_touch.at, out.first_touch.channel, out.first_touch.event) == (
+        at(0),
+        "ad",
+        None,
+    )
+    assert not out.sessions_complete and out.sessions == []
+
+
+def test_what_is_wanted_is_told_of_each_stage_that_was_entered() -> None:
+    order = Entity(ORDER, state(facts={"stage.transaction": fact(1), "action.ordered": fact(1, "web")}))
+    parcel = part("parcel", "p", ORDER, facts={"stage.fulfilment": fact(2)})
+    out = shown(whole({ANN: state(facts={"stage.engagement": fact(0)})}, [order, parcel]))
+    assert [(a.action, a.entity and a.entity.value, a.done_at, a.channel) for a in out.actions] == [
+        ("put into the cart", None, None, None), ("ordered", "1001", at(1), "web"), ("received", "1001", None, None),
+    ]  # fmt: skip
