@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Callable
 from itertools import count
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -288,3 +290,22 @@ async def hints(here: Running) -> list[hint.Hint]:
 
 async def _assigned(consumer: Any) -> bool:
     return bool(consumer.assignment())
+
+
+PAGE = Path(__file__).parents[2] / "docs" / "people.md"
+CALL = re.compile(r"""curl -H "\$AUTH" "\$API/customers/\$(\w+)/([\w-]+)"(?: *\\?\n? *-d '(.*)')?""")
+
+
+async def test_the_example_of_the_docs_is_answered_as_it_says(here: Running) -> None:
+    await here.send(met("user_id:42", "email:info@example.com"), met("user_id:4711"))
+    known = {"CUSTOMER": user("42"), "OTHER": user("4711")}
+    asked = []
+    for who, what, body in CALL.findall(PAGE.read_text(encoding="utf-8")):
+        asked.append(what)
+        if what == "history":
+            known["ACT"] = str((await history(here, known[who])).acts[0].id)
+            continue
+        text = re.sub(r"'\$(\w+)'", lambda found: known[found[1]], body)
+        assert (await said(here, known[who], what, **msgspec.json.decode(text))).changed
+    assert asked == ["split", "merge", "history", "take-back"]
+    assert await names(here, user("42")) == {"42"}
