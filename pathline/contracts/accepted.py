@@ -20,6 +20,9 @@ READABLE: Final = 2
 """The highest version that is read. One of 2 leaves out what its call or another field says: a message id that is the
 call's own, a time of occurrence that is the one of receipt. Nothing writes it: an older reader takes it for broken."""
 
+UNSENT: Final = msgspec.Raw(b"{}")
+"""What stands for properties or traits that a call does not have."""
+
 _UNSAID: Final = datetime(1, 1, 1, tzinfo=UTC)
 
 
@@ -36,8 +39,8 @@ class Call(msgspec.Struct, rename="camel", gc=False):
     message_id: Any = None
     timestamp: Any = None
     original_timestamp: Any = None
-    properties: msgspec.Raw = msgspec.Raw(b"{}")
-    traits: msgspec.Raw = msgspec.Raw(b"{}")
+    properties: msgspec.Raw = UNSENT
+    traits: msgspec.Raw = UNSENT
     context: Any = None
 
 

@@ -9,8 +9,8 @@ from typing import Any, Final
 
 import msgspec
 
-from pathline.contracts.accepted import Accepted, Call
-from pathline.domain.identifiers import PERSON_KINDS, THING_KINDS, Identifier, person, thing, touchpoint_id, usable
+from pathline.contracts.accepted import UNSENT, Accepted, Call
+from pathline.domain.identifiers import THING_KINDS, Identifier, person, thing, touchpoint_id, usable
 from pathline.domain.touchpoint import Touchpoint
 from pathline.domain.vocabulary import CALL_TYPES, CHANNELS, THING_PROPERTIES, event_of, is_report
 
@@ -51,13 +51,14 @@ def to_touchpoint(record: Accepted) -> Touchpoint:
     if call.type not in CALL_TYPES:
         code = "unknown_type"
         raise Unreadable(code, f"the type of a call is one of {', '.join(CALL_TYPES)}")
-    context = {**_dict(record.shared), **_dict(call.context)}
+    context = _dict(call.context) if record.shared is None else {**_dict(record.shared), **_dict(call.context)}
     properties = _decoded(call.properties)
     # The traits of a group call are the account's: its name and mailbox are nobody's own.
     own = _decoded(call.traits) if call.type != "group" else _empty
     traits = own or _dict(context.get("traits"))
     event = _event(call)
     track = call.type == "track"
+    known = event_of(event if track else "")
     touchpoint = Touchpoint(
         id=touchpoint_id(record.source, record.message_id),
         source=record.source,
@@ -66,7 +67,7 @@ def to_touchpoint(record: Accepted) -> Touchpoint:
         trusted=record.trusted,
         type=call.type,
         event=event,
-        channel=_channel(record, event if track else "", properties, context),
+        channel=_channel(record, known.channel, properties, context),
         occurred_at=record.occurred_at,
         received_at=record.received_at,
         told_at=None if record.trusted else _told_at(record),
@@ -74,7 +75,7 @@ def to_touchpoint(record: Accepted) -> Touchpoint:
         historical=record.historical,
         privacy_signal=record.privacy_signal,
         report=track and is_report(event, properties.get("by")),
-        makes=event_of(event).makes if track else None,
+        makes=known.makes,
         people=_people(record, (own, _dict(context.get("traits")), properties), context),
         things=_things(record.namespace, properties) if track else (),
         previous_id=usable(call.previous_id) if call.type == "alias" else None,
@@ -94,7 +95,7 @@ def _dict(value: object) -> dict[str, Any]:
 
 
 def _decoded(raw: msgspec.Raw) -> dict[str, Any]:
-    if bytes(raw) in (b"{}", b"null", b""):
+    if raw is UNSENT:
         return _empty
     try:
         return _object.decode(raw)
@@ -133,39 +134,39 @@ def _event(call: Call) -> str:
     return text.replace("\0", "�")[:NAME_LENGTH]
 
 
-def _channel(record: Accepted, event: str, properties: Mapping[str, Any], context: Mapping[str, Any]) -> str:
+def _channel(record: Accepted, usual: str | None, properties: Mapping[str, Any], context: Mapping[str, Any]) -> str:
     for said in (properties.get("channel"), context.get("channel")):
         if isinstance(said, str):
             channel = _CHANNEL_ALIASES.get(said.lower(), said.lower())
             if channel in _CHANNELS:
                 return channel
-    return event_of(event).channel or _LIBRARY_CHANNEL.get(record.library, "other")
+    return usual or _LIBRARY_CHANNEL.get(record.library, "other")
 
 
 def _people(
     record: Accepted, places: tuple[Mapping[str, Any], ...], context: Mapping[str, Any]
 ) -> tuple[Identifier, ...]:
     """The usable identifiers, strongest first. Of two of one kind the first place counts."""
-    call = record.call
+    call, namespace = record.call, record.namespace
+    told = [place for place in places if "email" in place or "phone" in place]
     device = context.get("device")
-    raw: tuple[Iterable[object], ...] = (
-        (call.user_id,),
-        [place["email"] for place in places if "email" in place],
-        phones := [place["phone"] for place in places if "phone" in place],
-        (call.anonymous_id,),
-        (device.get("id"),) if isinstance(device, dict) else (),
-    )
-    region = _region(places, context) if phones else None
-    found = []
-    for kind, values in zip(PERSON_KINDS, raw, strict=True):
-        for value in values:
-            if value is None:
-                continue
-            identifier = person(record.namespace, kind, value, region)
+    found = [
+        _first(namespace, "user_id", (call.user_id,)),
+        _first(namespace, "email", [place.get("email") for place in told]) if told else None,
+        _first(namespace, "phone", [place.get("phone") for place in told], _region(places, context)) if told else None,
+        _first(namespace, "anonymous_id", (call.anonymous_id,)),
+        _first(namespace, "device_id", (device.get("id"),)) if isinstance(device, dict) else None,
+    ]
+    return tuple([identifier for identifier in found if identifier is not None])
+
+
+def _first(namespace: str, kind: str, values: Iterable[object], region: str | None = None) -> Identifier | None:
+    for value in values:
+        if value is not None:
+            identifier = person(namespace, kind, value, region)
             if identifier is not None:
-                found.append(identifier)
-                break
-    return tuple(found)
+                return identifier
+    return None
 
 
 def _region(places: tuple[Mapping[str, Any], ...], context: Mapping[str, Any]) -> str | None:

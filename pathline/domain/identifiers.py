@@ -13,6 +13,7 @@ from hashlib import blake2b
 from typing import Final, NamedTuple
 from uuid import UUID
 
+import msgspec
 import phonenumbers
 
 MAX_VALUE_BYTES: Final = 200
@@ -53,22 +54,25 @@ class Identifier(NamedTuple):
     value: str
 
     @property
+    @lru_cache(maxsize=65_536)  # noqa: B019 - a name is a value; most are met again soon
     def id(self) -> UUID:
         """The id of its strand or entity: 128 bits of BLAKE2b over the three parts."""
         return name_id(self.namespace, self.kind, self.value)
 
 
-@lru_cache(maxsize=65_536)
 def name_id(namespace: str, kind: str, value: str) -> UUID:
     """The id of a person's or a thing's name, equal in every process."""
-    name = f"{namespace}\x1f{kind}\x1f{value}".encode("utf-8", "replace")
-    return UUID(bytes=blake2b(name, digest_size=16).digest())
+    return _digest(f"{namespace}\x1f{kind}\x1f{value}")
 
 
 def touchpoint_id(source: str, message_id: str) -> UUID:
     """The id of a touchpoint: message ids are unique within their source (a write key) only."""
-    name = f"{source}\x1f{message_id}".encode("utf-8", "replace")
-    return UUID(bytes=blake2b(name, digest_size=16).digest())
+    return _digest(f"{source}\x1f{message_id}")
+
+
+def _digest(name: str) -> UUID:
+    # A third of the time of `UUID(bytes=...)`, of which each touchpoint needs two or three.
+    return msgspec.convert(blake2b(name.encode("utf-8", "replace"), digest_size=16).digest(), UUID)
 
 
 def usable(value: object) -> str | None:

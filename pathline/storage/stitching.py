@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
 
@@ -23,6 +24,9 @@ from pathline.storage import codec
 
 if TYPE_CHECKING:
     from pathline.storage.connection import Db
+
+_BY_INT: Final = attrgetter("int")
+"""The order in which PostgreSQL sorts ids, compared without a call of Python for each pair."""
 
 JOIN_LOCK: Final = 0x9A7B1106
 """Key of the advisory lock under which user_ids are joined: two joins at once could pass the limit together."""
@@ -41,7 +45,7 @@ class Moved(msgspec.Struct, frozen=True):
 
 async def insert_seen(db: Db, received: Mapping[UUID, datetime]) -> set[UUID]:
     """Note these touchpoints and return those that nobody noted before."""
-    ids = sorted(received)
+    ids = sorted(received, key=_BY_INT)
     rows = await db.fetch(
         "INSERT INTO seen (id, received_at) SELECT * FROM unnest($1::uuid[], $2::timestamptz[])"
         " ON CONFLICT DO NOTHING RETURNING id",
@@ -78,7 +82,8 @@ async def write_people(
     """
     names = {identifier.id: identifier for identifier in met}
     offered = {identifier.id: pointer for identifier, pointer in proposals.items()}
-    missing = sorted(names.keys() - known.keys())
+    # One by one: the difference of the two would walk through all that is known.
+    missing = sorted((one for one in names if one not in known), key=_BY_INT)
     inserted = await _insert_people(db, [names[one] for one in missing], offered) if missing else set()
     for one in inserted:
         known[one] = offered.get(one)

@@ -1,10 +1,10 @@
-"""Records of a poll, decoded: touchpoints that can be stitched, and records that can't."""
+"""Records of a poll, decoded and folded: touchpoints that can be stitched, and records that can't."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 import msgspec
@@ -13,12 +13,18 @@ from pathline.contracts import accepted
 from pathline.contracts.accepted import NewerRecordError
 from pathline.contracts.letters import headers_to_json
 from pathline.contracts.reading import Unreadable, to_touchpoint
+from pathline.domain.fold import Changes
+from pathline.domain.stages import Stages
 from pathline.domain.touchpoint import Touchpoint
 from pathline.storage.letters import DeadLetter
 from services.stitcher.letters import source_of
 
 Records = Mapping[int, Sequence[Any]]
 """aiokafka's ConsumerRecords by partition, in the order of their offsets."""
+
+PORTION: Final = 25
+"""Records decoded and folded at a time while PostgreSQL works on the batch before: about a millisecond's work, and so
+what an answer of PostgreSQL waits at most."""
 
 
 class Batch(msgspec.Struct):
@@ -32,19 +38,41 @@ class Batch(msgspec.Struct):
     """The traceparent that came with a touchpoint, where one did."""
     letters: list[DeadLetter]
     size: int
+    changes: Changes | None = None
+    """All of `touchpoints` folded. Where some turn out to be no new ones, the rest is folded again without them."""
 
 
-def collect(records: Records, since: datetime | None = None) -> Batch:
-    """Decode the records of a poll, each on its own: what can't be read is a dead letter and stops nobody.
-
-    What was received before `since` is one, too: it is forgotten by now whether it was counted.
+def collect(records: Records, stages: Stages, since: datetime | None = None) -> Batch:
+    """Decode and fold the records of a poll.
 
     Raises:
         NewerRecordError: a newer version wrote one of them. For that one it is no dead letter, and must wait for it.
     """
-    batch = Batch(records, {}, {}, {}, [], 0)
-    for partition in sorted(records):
-        for record in records[partition]:
+    batch = empty(records, stages)
+    for _ in fill(batch, since):
+        pass
+    return batch
+
+
+def empty(records: Records, stages: Stages) -> Batch:
+    """A batch of these records that is not decoded yet."""
+    return Batch(records, {}, {}, {}, [], 0, Changes(stages))
+
+
+def fill(batch: Batch, since: datetime | None = None) -> Iterator[None]:
+    """Decode a batch's records, each on its own, and fold them; pauses after each portion.
+
+    What can't be read is a dead letter and stops nobody. What was received before `since` is one, too: it is forgotten
+    by now whether it was counted.
+
+    Raises:
+        NewerRecordError: a newer version wrote one of them. For that one it is no dead letter, and must wait for it.
+    """
+    assert batch.changes is not None
+    for partition in sorted(batch.records):
+        for record in batch.records[partition]:
+            if batch.size % PORTION == 0:
+                yield
             batch.size += 1
             try:
                 touchpoint = to_touchpoint(accepted.decode(record.value))
@@ -60,11 +88,11 @@ def collect(records: Records, since: datetime | None = None) -> Batch:
             if touchpoint.id in batch.touchpoints:
                 continue
             batch.touchpoints[touchpoint.id] = touchpoint
+            batch.changes.add(touchpoint)
             batch.at[touchpoint.id] = partition, record.offset
             for name, value in record.headers:
                 if name == "traceparent":
                     batch.traces[touchpoint.id] = value.decode("ascii", "replace")
-    return batch
 
 
 def dead_letter(record: Any, code: str, message: str) -> DeadLetter:

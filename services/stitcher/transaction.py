@@ -62,10 +62,7 @@ async def stitch(
     letters.extend(refused)
     places = {(letter.partition, letter.offset) for letter in refused}
     new.difference_update(one for one, at in batch.at.items() if at in places)
-    changes = Changes(stages)
-    for one, touchpoint in batch.touchpoints.items():
-        if one in new:
-            changes.add(touchpoint)
+    changes = _changes(batch, new, stages)
     if changes.people:
         await _read_unknown(db, changes, known)
         moved += await stitching.write_people(db, changes.people, changes.parents, known)
@@ -77,9 +74,20 @@ async def stitch(
     if letters:
         await dead_letters.write(db, topic, STITCHER, letters)
     hints = _hints(changes, batch, moved, reowned)
-    await fences.advance(db, topic, [_with_hints(move, hints, batch) for move in moves])
+    await fences.advance(db, topic, _with_hints(moves, hints, batch))
     duplicates = batch.size - len(batch.letters) - len(changes.stitched) - len(refused)
     return Stitch(hints, len(moved), duplicates, letters)
+
+
+def _changes(batch: Batch, new: set[UUID], stages: Stages) -> Changes:
+    """What the new touchpoints of a batch change: folded while PostgreSQL worked on another where all of them are."""
+    if batch.changes is not None and len(new) == len(batch.touchpoints):
+        return batch.changes
+    changes = Changes(stages)
+    for one, touchpoint in batch.touchpoints.items():
+        if one in new:
+            changes.add(touchpoint)
+    return changes
 
 
 async def _join_users(db: Db, batch: Batch, new: set[UUID]) -> tuple[list[Moved], list[DeadLetter]]:
@@ -108,7 +116,7 @@ def _over_limit(batch: Batch, touchpoint: Touchpoint, size: int) -> DeadLetter:
 
 
 async def _read_unknown(db: Db, changes: Changes, known: dict[UUID, Pointer | None]) -> None:
-    unknown = [p.id for p in changes.people if p.id not in known]
+    unknown = [one for person in changes.people if (one := person.id) not in known]
     if unknown:
         known.update(await stitching.read_pointers(db, unknown))
 
@@ -150,8 +158,13 @@ def _hints(changes: Changes, batch: Batch, moved: Sequence[Moved], reowned: Mapp
     ]
 
 
-def _with_hints(move: Advance, hints: Sequence[Hint], batch: Batch) -> Advance:
-    """The move with the hints that its partition caused: whoever takes it after a crash sends them again."""
-    mine = [one for one in hints if batch.at[one.id][0] == move.partition]
-    encoded = hint.encode(mine, datetime.now(UTC)) if mine else None
-    return msgspec.structs.replace(move, hints=encoded)
+def _with_hints(moves: Sequence[Advance], hints: Sequence[Hint], batch: Batch) -> list[Advance]:
+    """The moves, each with the hints that its partition caused: whoever takes it after a crash sends them again."""
+    caused: dict[int, list[Hint]] = {}
+    for one in hints:
+        caused.setdefault(batch.at[one.id][0], []).append(one)
+    now = datetime.now(UTC)
+    return [
+        msgspec.structs.replace(move, hints=hint.encode(mine, now) if (mine := caused.get(move.partition)) else None)
+        for move in moves
+    ]

@@ -18,7 +18,7 @@ from pathline.kit.logging import get_logger
 from pathline.storage import fences
 from pathline.storage.fences import Advance, FenceLostError
 from services.stitcher import letters
-from services.stitcher.batch import Batch, collect, halves, refused
+from services.stitcher.batch import Batch, Records, collect, empty, fill, halves, refused
 from services.stitcher.transaction import Stitch, stitch
 
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ class Worker:
             while not stop.is_set():
                 await self._take_assigned()
                 shares, batch = await (ahead or asyncio.create_task(self._read()))
-                # The next poll, and decoding what it brings, go on while PostgreSQL works on this batch.
+                # The next poll, and what it brings decoded and folded, go on while PostgreSQL works on this batch.
                 ahead = asyncio.create_task(self._read())
                 await self._finish(shares, batch)
         finally:
@@ -101,7 +101,11 @@ class Worker:
 
     async def _read(self) -> tuple[Shares, Batch]:
         shares = await self._partitions.poll(POLL_MS, self._settings.stitcher_batch)
-        return shares, self._decode(shares)
+        batch = empty(_records(shares), self._stages)
+        for _ in fill(batch, self._since()):
+            # PostgreSQL's answer comes first.
+            await asyncio.sleep(0)
+        return shares, batch
 
     async def _finish(self, shares: Shares, batch: Batch) -> None:
         """Stitch these, however often it takes, down to the record that can't be."""
@@ -186,5 +190,12 @@ class Worker:
         self._metrics.known.set(len(self._known))
 
     def _decode(self, shares: Shares) -> Batch:
-        since = datetime.now(UTC) - timedelta(days=self._settings.seen_kept_days)
-        return collect({p: records for p, (_, records) in shares.items()}, since)
+        return collect(_records(shares), self._stages, self._since())
+
+    def _since(self) -> datetime:
+        """What was received before is no longer known to be counted or not."""
+        return datetime.now(UTC) - timedelta(days=self._settings.seen_kept_days)
+
+
+def _records(shares: Shares) -> Records:
+    return {p: records for p, (_, records) in shares.items()}

@@ -59,7 +59,7 @@ class Stitching:
             for number, value in enumerate(values)
         ]
         busy, started = self._busy(), time.perf_counter()
-        batch = collect({0: records})
+        batch = collect({0: records}, self._stages)
         move = Advance(0, self._epoch, self._offset, self._offset + len(values))
         async with self._db.transaction():
             done = await stitch(self._db, TOPIC, batch, [move], self._stages, self._known)

@@ -101,7 +101,7 @@ class Stitcher:
             for n, value in enumerate(values)
         ]
         move = Advance(self.partition, self._epoch, self._offset, self._offset + len(values))
-        return collect({self.partition: records}), move
+        return collect({self.partition: records}, STAGES), move
 
     async def write(self, db: Db, batch: Batch, move: Advance) -> Stitch:
         """What is done inside the transaction."""
