@@ -16,9 +16,27 @@ if TYPE_CHECKING:
     from pathline.storage.connection import Db
 
 MAX_OWNED: Final = 1_000
-"""Things of one customer, or parts of one order, that are read at a time; the newest claims first."""
+"""Things of one customer, or parts of one order, that are read at a time: orders first, and by their ids, since
+which are read of a till's thousands may not depend on what came first."""
 
 _COLUMNS: Final = "e.id, e.namespace, e.kind, e.value, e.claim, e.order_bond, e.state"
+
+# Each ends where its index does, or at the limit: a till claims thousands.
+_CLAIMED: Final = f"""
+SELECT f.* FROM unnest($1::uuid[]) AS c (id)
+CROSS JOIN LATERAL (
+    SELECT {_COLUMNS} FROM entity e WHERE e.claimant_id = c.id ORDER BY (e.kind = 'order') DESC, e.id LIMIT $2
+) AS f
+ORDER BY (f.kind = 'order') DESC, f.id LIMIT $2
+"""
+
+_PARTS: Final = f"""
+SELECT f.* FROM unnest($1::uuid[]) AS o (id)
+CROSS JOIN LATERAL (
+    SELECT {_COLUMNS}, e.order_id FROM entity e WHERE e.order_id = o.id ORDER BY e.id LIMIT $2
+) AS f
+ORDER BY f.id LIMIT $2
+"""
 
 
 def _entity(row: Record) -> Entity:
@@ -39,11 +57,7 @@ async def load(db: Db, ids: Iterable[UUID]) -> dict[UUID, Entity]:
 async def parts_of(db: Db, order_ids: Iterable[UUID]) -> dict[UUID, list[Entity]]:
     """The parcels, checkouts, ... of each of these orders, at most MAX_OWNED in all."""
     wanted = list(order_ids)
-    rows = await db.fetch(
-        f"SELECT {_COLUMNS}, e.order_id FROM entity e WHERE e.order_id = ANY($1::uuid[]) ORDER BY e.id LIMIT $2",
-        wanted,
-        MAX_OWNED,
-    )
+    rows = await db.fetch(_PARTS, wanted, MAX_OWNED)
     parts: dict[UUID, list[Entity]] = {order_id: [] for order_id in wanted}
     for row in rows:
         parts[row["order_id"]].append(_entity(row))
@@ -53,12 +67,7 @@ async def parts_of(db: Db, order_ids: Iterable[UUID]) -> dict[UUID, list[Entity]
 async def owned_by(db: Db, claimants: Iterable[UUID], limit: int = MAX_OWNED) -> list[Entity]:
     """The things of a customer, given the ids of all the customer's identifiers; at most `limit`."""
     ids = list(claimants)
-    rows = await db.fetch(
-        f"SELECT {_COLUMNS} FROM entity e WHERE e.claimant_id = ANY($1::uuid[]) ORDER BY e.kind = 'order' DESC, e.id"
-        " LIMIT $2",
-        ids,
-        limit,
-    )
+    rows = await db.fetch(_CLAIMED, ids, limit)
     claimed = {row["id"]: _entity(row) for row in rows}
     orders = [one for one, entity in claimed.items() if entity.identifier.kind == "order"]
     for parts in (await parts_of(db, orders)).values() if orders else ():

@@ -171,8 +171,14 @@ entity = Table(
     Column("state", JSON, nullable=False),
     Column("revision", BigInteger, nullable=False),
     Column("fold_version", SmallInteger, nullable=False),
-    Index("entity_claimant", "claimant_id", postgresql_where=text("claimant_id IS NOT NULL")),
-    Index("entity_order", "order_id", postgresql_where=text("order_id IS NOT NULL")),
+    Index(
+        "entity_claimed",
+        "claimant_id",
+        text("(kind = 'order') DESC"),
+        "id",
+        postgresql_where=text("claimant_id IS NOT NULL"),
+    ),
+    Index("entity_part", "order_id", "id", postgresql_where=text("order_id IS NOT NULL")),
 )
 
 account_member = Table(

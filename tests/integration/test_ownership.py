@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from typing import Any, TypeAlias
+from uuid import uuid4
 
 import asyncpg
 import httpx
 import pytest
 
-from tests.support.people import browses, every_order, groups, says
+from pathline.domain.identifiers import name_id
+from pathline.storage import customers, entities
+from tests.support import plans
+from tests.support.people import Stitcher, browses, every_order, groups, says
 
 pytestmark = pytest.mark.integration
 
@@ -195,6 +199,28 @@ async def test_things_fuse_nobody(pool: Pool) -> None:
     assert found.customers == groups("u0", "u1")
     assert set(map(str, found.owners)) == {"order 1", "checkout c", "parcel p", "invoice i", "case k", "dispute d"}
     assert set(found.owners.values()) == {frozenset({"u1"})}
+
+
+async def test_a_till_of_thousands_of_orders_is_read_up_to_the_limit(pool: Pool) -> None:
+    count, run = 2 * entities.MAX_OWNED + 500, uuid4().hex[:8]
+    stitcher = Stitcher(pool, run)
+    await stitcher.take()
+    receipts = [
+        says(n, "Order Completed", userId="till", properties={"order_id": f"o{n}"}).record(run) for n in range(count)
+    ]
+    receipts.append(browses(1, "Checkout Started", userId="till", properties={"checkout_id": "c"}).record(run))
+    for start in range(0, len(receipts), 1_000):
+        await stitcher.tell(receipts[start : start + 1_000])
+    till = name_id(run, "user_id", "till")
+    async with pool.acquire() as db:
+        await db.execute("ANALYZE entity")
+        whole = await customers.whole(db, till)
+        read = await plans.parts(db, entities._CLAIMED, ([till], entities.MAX_OWNED))
+    assert whole.truncated and len(whole.orders) == entities.MAX_OWNED
+    # Which those are is by their ids, and not by what came first.
+    ids = sorted(name_id(run, "order", f"o{n}") for n in range(count))
+    assert {order.id for order in whole.orders} == set(ids[: entities.MAX_OWNED])
+    assert all(part.rows <= entities.MAX_OWNED for part in read)
 
 
 @pytest.mark.parametrize("value", ["null", "0", "undefined", "[object Object]", "x" * 201])
