@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
@@ -26,24 +25,23 @@ from services.stitcher.transaction import stitch
 
 TOPIC = "rebuilding.touchpoints"
 
-OTHER = Stages.from_builtins(
-    {
-        "stages": [
-            {
-                "name": "engagement",
-                "enter": [{"type": ["page"]}, {"event": ["Order Completed", "Shipment Scanned", "Payment Failed"]}],
-                "actions": [{"name": "paid", "done": [{"event": ["Payment Succeeded"]}]}],
-            },
-            {
-                "name": "trouble",
-                "enter": [{"event": ["Shipment Scanned", "Contact Opened"]}, {"event": ["Survey Answered"]}],
-                "actions": [{"name": "ordered", "done": [{"event": ["Order Updated", "Product Viewed"]}]}],
-            },
-            {"name": "loyal", "enter": [{"type": ["track"], "channel": ["web"]}]},
-        ],
-        "moments_of_truth": [{"event": ["Order Cancelled"]}],
-    }
-)
+OTHER_FILE: dict[str, Any] = {
+    "stages": [
+        {
+            "name": "engagement",
+            "enter": [{"type": ["page"]}, {"event": ["Order Completed", "Shipment Scanned", "Payment Failed"]}],
+            "actions": [{"name": "paid", "done": [{"event": ["Payment Succeeded"]}]}],
+        },
+        {
+            "name": "trouble",
+            "enter": [{"event": ["Shipment Scanned", "Contact Opened"]}, {"event": ["Survey Answered"]}],
+            "actions": [{"name": "ordered", "done": [{"event": ["Order Updated", "Product Viewed"]}]}],
+        },
+        {"name": "loyal", "enter": [{"type": ["track"], "channel": ["web"]}]},
+    ],
+    "moments_of_truth": [{"event": ["Order Cancelled"]}],
+}
+OTHER = Stages.from_builtins(OTHER_FILE)
 """A stage file that differs from the default in everything, and has names with it in common."""
 
 TABLES = (
@@ -133,8 +131,3 @@ def from_scratch(touchpoints: Sequence[Touchpoint], stages: Stages) -> dict[UUID
 def placed(touchpoints: Iterable[Touchpoint], stages: Stages) -> dict[UUID, tuple[str | None, bool]]:
     """Where each of these belongs."""
     return {one.id: stages.place(one) for one in touchpoints}
-
-
-def now() -> datetime:
-    """The time."""
-    return datetime.now(UTC)
