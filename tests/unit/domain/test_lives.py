@@ -31,7 +31,7 @@ from pathline.storage.acts import Lived
 from pathline.storage.customers import Whole
 from pathline.storage.people import Family
 from services.console import shapes
-from tests.support.world import EVENTS, STAGES, START, World, logs, stitched, touchpoints
+from tests.support.world import EVENTS, STAGES, START, World, logs, stitched, touchpoint, touchpoints
 
 UTC_ZONE = ZoneInfo("UTC")
 PURCHASES = (
@@ -216,6 +216,34 @@ def test_things_in_full_are_what_a_plain_reading_of_the_sorted_log_tells(log: li
             check_case(entity, read)
         elif name.kind == "dispute":
             check_dispute(entity, read)
+
+
+talks = st.lists(
+    st.tuples(
+        st.sampled_from(("opened", "agent", "bot", "customer", "customer", "accepted", "closed")),
+        st.integers(min_value=0, max_value=5),
+    ),
+    max_size=6,
+)
+
+
+@given(talks, st.integers(min_value=0, max_value=9))
+def test_a_customer_waits_from_the_first_word_after_the_last_answer(talk: list[tuple[str, int]], seed: int) -> None:
+    log = []
+    for number, (word, minute) in enumerate(talk):
+        replied = word in {"agent", "bot", "customer"}
+        log.append(
+            touchpoint(
+                number,
+                event="Contact Replied" if replied else f"Contact {word.capitalize()}",
+                people={"user_id": "ann"},
+                things={"case": "c"},
+                properties={"by": word} if replied else {},
+                seconds=minute * 60,
+            )
+        )
+    for name, case in stitched(mixed(log, seed) if log else []).entities().items():
+        check_case(case, Reading(log, name))
 
 
 @given(logs(), st.integers(min_value=0, max_value=9))
