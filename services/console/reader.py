@@ -20,6 +20,7 @@ from pathline.kit import kafka
 from pathline.kit.health import Health
 from pathline.kit.kafka import Topics
 from pathline.kit.logging import get_logger
+from pathline.kit.pace import Pace
 from pathline.kit.topics import partitions_of
 from services.console.context import DATABASE_ERRORS, MAX_REASON, Database
 from services.console.errors import ApiError
@@ -36,6 +37,8 @@ HISTORY: Final = 200
 """Records of each partition read again at the start, so that streams of the process before can resume."""
 POLL_MS: Final = 500
 POLL_RECORDS: Final = 500
+PACE_SECONDS: Final = 0.04
+"""Between the beginnings of two reads of the database that are not full, at least."""
 PAUSE_SECONDS: Final = 1.0
 RENEW_SECONDS: Final = 60.0
 """So long a consumer is trusted to find its brokers again by itself; then another one starts from the bootstrap."""
@@ -60,6 +63,7 @@ class Reader:
         self._metrics = metrics
         self._health = health
         self._heard_at = time.monotonic()
+        self._pace = Pace(PACE_SECONDS)
         self._first_ends: dict[Partition, int] = {}
         """The end of each partition when reading began."""
 
@@ -106,7 +110,11 @@ class Reader:
                 await self._wait(error, stop)
             if not assigned:
                 continue
-            await self._handle(await consumer.getmany(timeout_ms=POLL_MS, max_records=POLL_RECORDS), stop)
+            await self._pace.kept()
+            polled = await consumer.getmany(timeout_ms=POLL_MS, max_records=POLL_RECORDS)
+            if polled:
+                self._pace.began(full=sum(map(len, polled.values())) >= POLL_RECORDS)
+            await self._handle(polled, stop)
 
     async def _wait(self, error: Exception, stop: asyncio.Event) -> None:
         self._health.set("kafka", f"{type(error).__name__}: {error}"[:MAX_REASON])

@@ -34,6 +34,12 @@ class ScorerSettings(Settings):
         default=None, description="File of other thresholds, for the deployment or for one namespace."
     )
     scorer_batch: int = Field(default=1_000, ge=1, le=10_000, description="Hints judged in one transaction, at most.")
+    scorer_pace_ms: int = Field(
+        default=40,
+        ge=0,
+        le=1_000,
+        description="Time between the beginnings of two transactions that are not full, at least, in ms.",
+    )
     scorer_due_batch: int = Field(
         default=500,
         ge=1,

@@ -7,6 +7,7 @@ import time
 from typing import TYPE_CHECKING, Final
 
 from pathline.consuming.partitions import Partitions, Shares
+from pathline.kit.pace import Pace
 from services.scorer.batch import batches
 from services.scorer.transactions import RevokedError, Transactions
 
@@ -39,6 +40,7 @@ class Worker:
         self._persistence = persistence
         self._metrics = metrics
         self._health = health
+        self._pace = Pace(settings.scorer_pace_ms / 1_000)
         self.progressed_at = time.monotonic()
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -51,6 +53,7 @@ class Worker:
         self._partitions.subscribe()
         while not stop.is_set():
             await self._take_assigned()
+            await self._pace.kept()
             shares = await self._partitions.poll(POLL_MS, self._settings.scorer_batch)
             await self._judge(shares, stop)
 
@@ -67,6 +70,7 @@ class Worker:
         for batch in batches(shares, self._settings.scorer_batch):
             if stop.is_set():
                 return
+            self._pace.began(full=2 * len(batch.hints) > self._settings.scorer_batch)
             try:
                 await self._transactions.batch(batch, self._partitions)
             except RevokedError:

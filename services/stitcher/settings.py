@@ -22,6 +22,12 @@ class StitcherSettings(Settings):
     stitcher_batch: int = Field(
         default=1_000, ge=1, le=10_000, description="Touchpoints stitched in one transaction, at most."
     )
+    stitcher_pace_ms: int = Field(
+        default=40,
+        ge=0,
+        le=1_000,
+        description="Time between the beginnings of two transactions that are not full, at least, in ms.",
+    )
     stitcher_known_people: int = Field(
         default=200_000,
         ge=0,

@@ -15,6 +15,7 @@ from pathline.consuming.partitions import Partitions, Shares
 from pathline.consuming.persistence import REFUSALS, RETRY_LEAST_SECONDS, RETRY_MOST_SECONDS, Persistence
 from pathline.contracts import hint
 from pathline.kit.logging import get_logger
+from pathline.kit.pace import Pace
 from pathline.storage import fences
 from pathline.storage.fences import Advance, FenceLostError
 from services.stitcher import letters
@@ -65,6 +66,7 @@ class Worker:
         self._stages = stages
         self._metrics = metrics
         self._health = health
+        self._pace = Pace(settings.stitcher_pace_ms / 1_000)
         self._known: dict[UUID, Pointer | None] = {}
         self.progressed_at = time.monotonic()
 
@@ -100,7 +102,11 @@ class Worker:
             self._health.set("partitions", None)
 
     async def _read(self) -> tuple[Shares, Batch]:
+        await self._pace.kept()
         shares = await self._partitions.poll(POLL_MS, self._settings.stitcher_batch)
+        if shares:
+            read = sum(len(records) for _, records in shares.values())
+            self._pace.began(full=read >= self._settings.stitcher_batch)
         batch = empty(_records(shares), self._stages)
         for _ in fill(batch, self._since()):
             # PostgreSQL's answer comes first.
