@@ -75,6 +75,10 @@ class Platform:
         self._children.append(child)
         return child
 
+    def pid(self, name: str) -> int:
+        """The process of this name, which runs."""
+        return next(child.pid for child in self._children if child.name == name and child.pid is not None)
+
     def python(self, name: str, module: str, *arguments: str, env: dict[str, str] | None = None) -> Child:
         """Start a program of ours."""
         given = {"PATHLINE_KAFKA": self.bootstrap, "PATHLINE_DATABASE_URL": self.dsn, **(env or {})}

@@ -14,10 +14,11 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
-from math import ceil, inf
+from math import ceil, inf, isnan
 from pathlib import Path
+from statistics import median
 from typing import Any, Final
 
 import httpx
@@ -49,11 +50,21 @@ TICK_SECONDS: Final = 0.005
 CONNECTIONS: Final = 64
 
 EACH: Final = "µs a touchpoint"
-PACE: Final = 3_000
-PACE_OFFERED: Final = 3_150
+PACE: Final = 5_000
+PACE_OFFERED: Final = 5_150
 """A little more than the goal: the time until the last one is judged counts too."""
-PACE_BATCH: Final = 10
+PACE_BATCH: Final = 100
 """Calls a request, as a server's SDK sends them under load."""
+LAG_SECONDS: Final = 1.0
+"""How often it is looked how much waits."""
+LAG_GOAL: Final = PACE
+"""What may wait at the end: a second's touchpoints."""
+
+MOST_STEP: Final = 500
+MOST_OFFERED: Final = 20_000
+MOST_GOAL: Final = 7_000
+KEPT_UP: Final = 0.9
+"""Of what was offered in a step, this must be judged by when nothing waits: to see that takes a second by itself."""
 PACE_CUSTOMERS: Final = 2_000
 
 ALERT_RATE: Final = 500
@@ -138,14 +149,15 @@ async def post(opened: load.Open, requests: Iterator[bytes], rate: float, second
     return sent
 
 
-async def run(*, seconds: float = 60.0, warm_seconds: float = 20.0) -> list[Figure]:
-    """Measure the time to an alert first, then the pace and the memory it takes."""
+async def run(*, seconds: float = 120.0, warm_seconds: float = 20.0, step_seconds: float = 20.0) -> list[Figure]:
+    """Measure the time to an alert first, then the pace and the memory it takes, then the most that is kept up with."""
     async with running() as whole:
         opened = load.Open(whole.port, connections=CONNECTIONS)
         try:
-            alerts = await _alerts(whole, opened, seconds, warm_seconds)
+            alerts = await _alerts(whole, opened, seconds / 2, warm_seconds)
             await whole.drained()
-            return alerts + await _pace(whole, opened, seconds, warm_seconds)
+            pace = await _pace(whole, opened, seconds, warm_seconds)
+            return [*alerts, *pace, await _most(whole, opened, step_seconds)]
         finally:
             opened.close()
 
@@ -157,7 +169,7 @@ async def _pace(whole: Whole, opened: load.Open, seconds: float, warm_seconds: f
     await whole.drained()
     memory = Memory(whole.pid)
     started, spent = time.perf_counter(), {name: cpu_seconds(pid) for name, pid in whole.pid.items()}
-    async with memory.watched():
+    async with memory.watched(), _lag(whole) as lag:
         sent = await post(opened, requests, rate, seconds) * PACE_BATCH
     await whole.drained()
     handled = sent / (time.perf_counter() - started)
@@ -168,12 +180,66 @@ async def _pace(whole: Whole, opened: load.Open, seconds: float, warm_seconds: f
             unit="touchpoints/s",
             **at_least(handled, PACE, "a second"),
         ),
+        _lag_figure(lag),
         *(
             Figure(name=f"processor time of {name}", value=(cpu_seconds(pid) - spent[name]) * 1e6 / sent, unit=EACH)
             for name, pid in whole.pid.items()
         ),
         *memory.figures(),
     ]
+
+
+@asynccontextmanager
+async def _lag(whole: Whole) -> AsyncIterator[list[float]]:
+    """How many records wait while the block runs, once a second."""
+    seen: list[float] = []
+
+    async def look() -> None:
+        async with httpx.AsyncClient() as client:
+            while True:
+                waiting = await whole.waiting(client)
+                if not isnan(waiting):  # what could not be measured just then
+                    seen.append(waiting)
+                await asyncio.sleep(LAG_SECONDS)
+
+    looking = asyncio.create_task(look())
+    try:
+        yield seen
+    finally:
+        looking.cancel()
+        await asyncio.gather(looking, return_exceptions=True)
+
+
+def _lag_figure(seen: Sequence[float]) -> Figure:
+    """What waited in the last quarter of the time, and in the second."""
+    quarter = max(1, len(seen) // 4)
+    late = median(seen[-quarter:])
+    return Figure(
+        name="records waiting in the last quarter of that time, and in the second",
+        value=late,
+        unit="records",
+        limit=median(seen[quarter : 2 * quarter] or seen),
+        **at_most(late, LAG_GOAL, "records, a second's worth"),
+    )
+
+
+async def _most(whole: Whole, opened: load.Open, seconds: float) -> Figure:
+    """What is kept up with: more is offered step by step, until too much of a step waits at its end."""
+    requests, most = _batches(), 0.0
+    for offered in range(PACE, MOST_OFFERED, MOST_STEP):
+        started = time.perf_counter()
+        sent = await post(opened, requests, offered / PACE_BATCH, seconds) * PACE_BATCH
+        await whole.drained()
+        handled = sent / (time.perf_counter() - started)
+        most = max(most, handled)
+        if handled < KEPT_UP * offered:
+            break
+    return Figure(
+        name=f"the most, {MOST_STEP} a second more every {seconds:.0f} s",
+        value=most,
+        unit="touchpoints/s",
+        **at_least(most, MOST_GOAL, "a second"),
+    )
 
 
 def _batches() -> Iterator[bytes]:
