@@ -13,11 +13,11 @@ import msgspec
 import uvloop
 
 from pathline.commands import trouble
-from tests.bench import collector, importing, ingest_memory, overload, report, stitcher, whole
+from tests.bench import collector, importing, ingest_memory, overload, report, stitcher, storage, whole
 from tests.bench.figures import Figure
 from tests.bench.platform import ROOT, running
 
-NAMES: Final = ("collector", "overload", "memory", "import", "stitcher", "whole")
+NAMES: Final = ("collector", "overload", "memory", "import", "stitcher", "storage", "whole")
 """In the order in which they run. `whole` comes last, on a Kafka and PostgreSQL of its own."""
 
 IMAGES: Final = ROOT / "docs" / "images"
@@ -47,6 +47,10 @@ async def measure(names: Sequence[str], *, quick: bool) -> dict[str, list[Figure
             if "stitcher" in names:
                 _say("stitcher: one process against a bare insert + upsert, in turn")
                 figures["stitcher"] = await stitcher.run(platform)
+            if "storage" in names:
+                _say("storage: what a touchpoint costs, with few customers and with many")
+                populations = storage.QUICK if quick else storage.POPULATIONS
+                figures["storage"] = await storage.run(platform, populations=populations, out=None if quick else IMAGES)
     if "whole" in names:
         _say("whole: all services, three minutes")
         figures["whole"] = await whole.run()

@@ -82,6 +82,7 @@ async def _scatter(db: Db, table: str, count: int, *kinds: str) -> None:
     await db.execute(f"CREATE INDEX ON held (({_PREFIX}))")
     await db.execute("ANALYZE held")
     await db.execute(f"TRUNCATE {table}")
+    await db.execute(f"ALTER TABLE {table} SET (autovacuum_enabled = off)")
     part = f"generate_series(chunk * {count} / {CHUNKS}, (chunk + 1) * {count} / {CHUNKS} - 1) AS i"
     ids = f"chunk * 4294967296 / {CHUNKS} AND (chunk + 1) * 4294967296 / {CHUNKS} - 1"
     rows = " UNION ALL ".join(f"SELECT {columns} FROM {part}" for columns in kinds)
@@ -90,6 +91,7 @@ async def _scatter(db: Db, table: str, count: int, *kinds: str) -> None:
         f"SELECT * FROM held WHERE {_PREFIX} BETWEEN {ids} UNION ALL {rows} ORDER BY 1) AS part"
     )
     await db.execute("DROP TABLE held")
+    await db.execute(f"ALTER TABLE {table} RESET (autovacuum_enabled)")
 
 
 async def settle(db: Db) -> None:

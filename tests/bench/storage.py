@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import shutil
+import subprocess
+import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -23,12 +25,14 @@ from pathline.storage import customers as whole
 from pathline.storage import migrate, partitions, touchpoints
 from tests.bench import population
 from tests.bench.figures import Figure, at_most
+from tests.bench.platform import ROOT
 from tests.bench.stitching import Cost, Stitching
 from tests.bench.traffic import records
 
 if TYPE_CHECKING:
     from tests.bench.platform import Platform
 
+PLOT: Final = ROOT / "scripts" / "plot_customers.py"
 BATCH: Final = 1_000
 ACTIVE: Final = 10_000
 POPULATIONS: Final = (10_000, 100_000, 1_000_000, 10_000_000)
@@ -52,7 +56,7 @@ SELECT relname, n_tup_upd AS updated, n_tup_hot_upd AS hot FROM pg_stat_user_tab
 """
 _BYTES: Final = """
 SELECT coalesce(sum(pg_relation_size(relid)), 0)::bigint AS heap, coalesce(sum(pg_indexes_size(relid)), 0)::bigint AS keys
-FROM pg_partition_tree($1::text::regclass)
+FROM (SELECT relid FROM pg_partition_tree($1::text::regclass) UNION SELECT $1::text::regclass) AS part
 """
 
 
@@ -78,8 +82,8 @@ async def run(
     places = [await _place(platform, count, batches) for count in _that_fit(platform, populations)]
     try:
         for turn in range(rounds):
-            for number, place in enumerate(places):
-                values = records((WARM_BATCHES + batches) * BATCH, customers=ACTIVE, seed=100_000 + 100 * turn + number)
+            for place in places:
+                values = records((WARM_BATCHES + batches) * BATCH, customers=ACTIVE, seed=2 + turn)
                 costs = [await place.stitching.batch(some) for some in _batches(values)]
                 place.costs += costs[WARM_BATCHES:]
         growth = _growth(places)
@@ -89,9 +93,14 @@ async def run(
         for place in places:
             await place.db.close()
     if out is not None:
-        course = [_point(place) for place in places]
-        (out / "customers.json").write_bytes(msgspec.json.format(msgspec.json.encode({"populations": course})) + b"\n")
+        _draw([_point(place) for place in places], out)
     return figures
+
+
+def _draw(points: list[dict[str, float]], out: Path) -> None:
+    data, image = out / "customers.json", out / "customers.svg"
+    data.write_bytes(msgspec.json.format(msgspec.json.encode({"populations": points})) + b"\n")
+    subprocess.run([sys.executable, PLOT, data, image], check=True)
 
 
 def _that_fit(platform: Platform, populations: Sequence[int]) -> list[int]:
@@ -114,7 +123,7 @@ async def _place(platform: Platform, count: int, batches: int) -> Place:
     db = await asyncpg.connect(dsn, server_settings={"timezone": "UTC"}, command_timeout=3_600)
     await partitions.ensure(db, datetime.now(UTC))
     stitching = await Stitching.make(db)
-    for some in _batches(records(max(batches, 4) * BATCH, customers=ACTIVE, seed=count + 1)):
+    for some in _batches(records(max(batches, 4) * BATCH, customers=ACTIVE, seed=1)):
         await stitching.batch(some)
     if count > ACTIVE:
         await population.grow(db, count - ACTIVE)

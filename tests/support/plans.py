@@ -9,11 +9,13 @@ import asyncio
 import re
 import sys
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 import asyncpg
 import msgspec
 
+from pathline.storage import partitions
 from tests.bench import population
 from tests.bench.platform import ROOT, running
 from tests.bench.report import between
@@ -194,6 +196,7 @@ async def main(customers: int) -> None:
     """Write the table of plans."""
     async with running() as platform:
         db = await asyncpg.connect(platform.dsn, command_timeout=3_600)
+        await partitions.ensure(db, datetime.now(UTC))
         await seed(db, customers)
         said = f"With {customers:,} customers, as many touchpoints, and {customers // 3:,} orders, alerts and notices:"
         written = await table(db)
