@@ -30,6 +30,7 @@ Pool: TypeAlias = "asyncpg.Pool[Any]"
 
 WORKERS = 8
 LINKS = 10_000
+FEW_NAMES_LINKS = 2_000
 NAMESPACES = ("north", "south")
 CONFLICTS = ("40P01", "40001")
 """deadlock_detected and serialization_failure: an engine over several nodes answers with the latter, too."""
@@ -68,13 +69,13 @@ class Unlucky(Stitcher):
         return done
 
 
-def link(chance: random.Random) -> Saying:
-    """A call that links names of the people of a town, or a thing to one of them."""
+def link(chance: random.Random, town: int = 1_000) -> Saying:
+    """A call that links names of the people of a town of this size, or a thing to one of them."""
     minutes = chance.randrange(100_000) / 100
-    user = f"u{int(chance.paretovariate(0.6)) % 1_500}"
+    user = f"u{int(chance.paretovariate(0.6)) % town}"
     kind = chance.random()
     if kind < 0.06:
-        return says(minutes, "alias", userId=user, previousId=f"u{chance.randrange(1_500)}")
+        return says(minutes, "alias", userId=user, previousId=f"u{chance.randrange(town)}")
     if kind < 0.09:
         return says(minutes, "alias", userId="hub", previousId=f"h{chance.randrange(200)}")
     tell = says if chance.random() < 0.6 else browses
@@ -82,26 +83,46 @@ def link(chance: random.Random) -> Saying:
         return tell(minutes, "identify", userId="till", traits={"email": f"{chance.randrange(9_999)}@example.com"})
     ids: dict[str, tuple[float, Any]] = {
         "userId": (0.7, user),
-        "anonymousId": (0.5, "kiosk" if chance.random() < 0.2 else f"v{chance.randrange(2_000)}"),
-        "context": (0.1, {"device": {"id": f"d{chance.randrange(300)}"}}),
+        "anonymousId": (0.5, "kiosk" if chance.random() < 0.2 else f"v{chance.randrange(2 * town)}"),
+        "context": (0.1, {"device": {"id": f"d{chance.randrange(town // 3)}"}}),
     }
     named = some(
         chance,
-        email=(0.3, f"b{chance.randrange(900)}@example.com"),
+        email=(0.3, f"b{chance.randrange(town)}@example.com"),
         phone=(0.1, f"+1202555{chance.randrange(100, 200):04}"),
     )
     if kind < 0.6:
         return tell(minutes, "identify", **{"anonymousId": "v", **some(chance, **ids)}, traits=named)
     things = some(
-        chance, tracking_number=(0.5, f"p{chance.randrange(500)}"), case_id=(0.2, f"c{chance.randrange(200)}")
+        chance, tracking_number=(0.5, f"p{chance.randrange(town // 2)}"), case_id=(0.2, f"c{chance.randrange(200)}")
     )
-    properties = {"order_id": f"o{chance.randrange(800)}", **things, **named}
+    properties = {"order_id": f"o{chance.randrange(town)}", **things, **named}
     return tell(minutes, chance.choice(EVENTS), **some(chance, **ids), properties=properties)
 
 
 def some(chance: random.Random, **likely: tuple[float, Any]) -> dict[str, Any]:
     """Each of these, as likely as it says."""
     return {key: value for key, (odds, value) in likely.items() if chance.random() < odds}
+
+
+async def together(pool: Pool, run: str, values: list[bytes], most: int) -> set[bytes]:
+    """Have the workers stitch these, each every eighth, in batches of at most so many; returns those refused."""
+    workers = [Unlucky(pool, f"touchpoints-{run}", n) for n in range(WORKERS)]
+
+    async def work(number: int, worker: Unlucky) -> set[bytes]:
+        await worker.take()
+        mine, sizes, refused = values[number::WORKERS], random.Random(number), set()
+        while mine:
+            size = sizes.randint(1, most)
+            done = await worker.tell(mine[:size])
+            refused |= {letter.value for letter in done.letters if letter.code == "join_too_large" and letter.value}
+            del mine[:size]
+        return refused
+
+    refused = set().union(*await asyncio.gather(*(work(n, worker) for n, worker in enumerate(workers))))
+    assert all(worker.broken >= len(CONFLICTS) for worker in workers)
+    assert all(worker.conflicts >= worker.broken for worker in workers)
+    return refused
 
 
 async def test_8_workers_over_10_000_links_give_the_oracles_answer(wide: Pool) -> None:
@@ -111,29 +132,22 @@ async def test_8_workers_over_10_000_links_give_the_oracles_answer(wide: Pool) -
         one = link(chance)
         one.namespace = chance.choice(NAMESPACES)
         values.append(one.record(run))
-    mixed = doubled(values, chance)
-    workers = [Unlucky(wide, f"touchpoints-{run}", n) for n in range(WORKERS)]
-
-    async def work(number: int, worker: Unlucky) -> set[bytes]:
-        """Stitch every eighth record; returns those that were refused."""
-        await worker.take()
-        mine, sizes, refused = mixed[number::WORKERS], random.Random(number), set()
-        while mine:
-            size = sizes.randint(1, 120)
-            done = await worker.tell(mine[:size])
-            refused |= {letter.value for letter in done.letters if letter.code == "join_too_large" and letter.value}
-            del mine[:size]
-        return refused
-
-    refused = set().union(*await asyncio.gather(*(work(n, worker) for n, worker in enumerate(workers))))
+    refused = await together(wide, run, doubled(values, chance), 120)
     assert refused and len(refused) < LINKS / 10
-    assert all(worker.broken >= len(CONFLICTS) for worker in workers)
-    assert all(worker.conflicts >= worker.broken for worker in workers)
     read = [to_touchpoint(accepted.decode(value)) for value in values if value not in refused]
     assert await wide.fetchval("SELECT count(*) FROM touchpoint WHERE starts_with(source, $1)", run) == len(read)
     for namespace in NAMESPACES:
         oracle = Oracle([t for t in read if t.namespace == f"{run}{namespace}"])
         await check(wide, f"{run}{namespace}", oracle)
+
+
+async def test_8_workers_over_a_few_names_told_backwards_give_the_oracles_answer(wide: Pool) -> None:
+    """Each link beats those before it, and several workers have the same name in hand: each row lock is needed."""
+    chance, run = random.Random(9), uuid4().hex[:8]
+    log = sorted((link(chance, 15) for _ in range(FEW_NAMES_LINKS)), key=lambda one: one.minutes, reverse=True)
+    values = [one.record(run) for one in log]
+    refused = await together(wide, run, values, 6)
+    await check(wide, run, Oracle([to_touchpoint(accepted.decode(value)) for value in values if value not in refused]))
 
 
 async def check(pool: Pool, namespace: str, oracle: Oracle) -> None:
