@@ -22,6 +22,8 @@ class Bench(StrEnum):
     MEMORY = "memory"
     IMPORT = "import"
     STITCHER = "stitcher"
+    STORAGE = "storage"
+    REBUILD = "rebuild"
     WHOLE = "whole"
 
 
@@ -36,7 +38,7 @@ def bench(
     quick: Annotated[bool, typer.Option("--quick", help="The long ones shorter; the page stays as it is.")] = False,
     as_json: Annotated[str | None, typer.Option("--json", help="Also write the figures here; - for output.")] = None,
 ) -> None:
-    """The figures, as ratios: a table, and docs/benchmarks.md brought up to date. Needs a checkout; twenty minutes."""
+    """The figures, as ratios: a table, and docs/benchmarks.md brought up to date. Needs a checkout; forty minutes."""
     if not (CHECKOUT / "tests" / "bench" / "__main__.py").exists():
         said = f"The benches are in the checkout's tests/bench, and {CHECKOUT} has none. Run it from a checkout."
         raise TroubleError(Code.PART_FAILED, said)

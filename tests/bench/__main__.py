@@ -13,11 +13,11 @@ import msgspec
 import uvloop
 
 from pathline.commands import trouble
-from tests.bench import collector, importing, ingest_memory, overload, report, stitcher, storage, whole
+from tests.bench import collector, importing, ingest_memory, overload, rebuilding, report, stitcher, storage, whole
 from tests.bench.figures import Figure
 from tests.bench.platform import ROOT, running
 
-NAMES: Final = ("collector", "overload", "memory", "import", "stitcher", "storage", "whole")
+NAMES: Final = ("collector", "overload", "memory", "import", "stitcher", "storage", "rebuild", "whole")
 """In the order in which they run. `whole` comes last, on a Kafka and PostgreSQL of its own."""
 
 IMAGES: Final = ROOT / "docs" / "images"
@@ -51,6 +51,10 @@ async def measure(names: Sequence[str], *, quick: bool) -> dict[str, list[Figure
                 _say("storage: what a touchpoint costs, with few customers and with many")
                 populations = storage.QUICK if quick else storage.POPULATIONS
                 figures["storage"] = await storage.run(platform, populations=populations, out=None if quick else IMAGES)
+            if "rebuild" in names:
+                _say("rebuild: every journey by another stage file")
+                count = rebuilding.QUICK if quick else rebuilding.TOUCHPOINTS
+                figures["rebuild"] = await rebuilding.run(platform, touchpoints=count)
     if "whole" in names:
         _say("whole: all services, three minutes")
         figures["whole"] = await whole.run()

@@ -17,7 +17,18 @@ from pathline.commands import bench
 from pathline.embedded.ports import free_port
 from pathline.embedded.trouble import TroubleError
 from tests.bench import __main__ as program
-from tests.bench import collector, importing, ingest_memory, load, overload, report, stitcher, whole
+from tests.bench import (
+    collector,
+    importing,
+    ingest_memory,
+    load,
+    overload,
+    rebuilding,
+    report,
+    stitcher,
+    storage,
+    whole,
+)
 from tests.bench.figures import Figure, at_least, at_most
 from tests.bench.platform import ROOT, Platform, running
 
@@ -70,6 +81,31 @@ async def test_an_overload_is_measured_and_drawn(platform: Platform, tmp_path: P
     assert [row["phase"] for row in course["seconds"]] == ["before", "overload", "overload", "after"]
     drawn = ET.fromstring((tmp_path / "overload.svg").read_bytes())  # noqa: S314 - we drew it
     assert len(drawn.findall(".//{*}polyline")) == 6
+
+
+@pytest.mark.integration
+@pytest.mark.asyncio(loop_scope="module")
+async def test_storage_is_measured_and_drawn(
+    platform: Platform, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(storage, "WARM_BATCHES", 1)
+    figures = await storage.run(
+        platform, populations=(10_000, 12_000, 10**15), rounds=1, heavy=1_000, batches=2, out=tmp_path
+    )
+    assert sum(one.met is not None for one in figures) == 3
+    assert [one.name for one in figures if one.value <= 0 and "HOT" not in one.name] == []
+    course = msgspec.json.decode((tmp_path / "customers.json").read_bytes())
+    assert [one["customers"] for one in course["populations"]] == [10_000, 12_000]
+    drawn = ET.fromstring((tmp_path / "customers.svg").read_bytes())  # noqa: S314 - we drew it
+    assert len(drawn.findall(".//{*}polyline")) == 2
+
+
+@pytest.mark.integration
+@pytest.mark.asyncio(loop_scope="module")
+async def test_a_rebuild_is_measured(platform: Platform) -> None:
+    assert held(await rebuilding.run(platform, touchpoints=2_500)) == [
+        "at least 5556 touchpoints/s: a million in three minutes",
+    ] * 2  # fmt: skip
 
 
 @pytest.mark.e2e
