@@ -37,6 +37,8 @@ class StageStep(msgspec.Struct, frozen=True):
     name: str
     entered_at: datetime | None
     current: bool
+    actions: list[tuple[str, datetime | None]] = []
+    """What is wanted there, and when it was last done; of several purchases, by all of them."""
 
 
 class Page(msgspec.Struct, frozen=True):
@@ -56,6 +58,11 @@ class Journey(msgspec.Struct, frozen=True):
     touchpoints: Page
     timeline: Timeline | None
     now: datetime
+
+    @property
+    def waiting_since(self) -> datetime | None:
+        """Since when the customer waits for an answer in any case."""
+        return min((case.waiting_since for case in self.customer.cases if case.waiting_since), default=None)
 
 
 async def journey(db: Db, context: Context, root: UUID) -> Journey:
@@ -90,7 +97,16 @@ def track(customer: Customer, order: tuple[str, ...]) -> list[StageStep]:
         entered[stage.stage] = min(entered.get(stage.stage, stage.entered_at), stage.entered_at)
     standing = [stage for stage in customer.stages if stage.left_at is None]
     current = {stage.stage for stage in standing if stage.entity is not None} or {stage.stage for stage in standing}
-    return [StageStep(name, entered.get(name), name in current) for name in order]
+    return [StageStep(name, entered.get(name), name in current, _wanted(customer, name)) for name in order]
+
+
+def _wanted(customer: Customer, stage: str) -> list[tuple[str, datetime | None]]:
+    """The actions of a stage. One that any purchase still lacks is not done."""
+    done: dict[str, list[datetime | None]] = {}
+    for one in customer.actions:
+        if one.stage == stage:
+            done.setdefault(one.action, []).append(one.done_at)
+    return [(action, max(t for t in at if t) if all(at) else None) for action, at in done.items()]
 
 
 def _marked(about: list[Alert], alive: list[Alert]) -> list[Alert]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from pathline.contracts.customer import Customer, EntityOut, RiskOut, StageOut
+from pathline.contracts.customer import ActionOut, Customer, EntityOut, RiskOut, StageOut
 from services.console.pages.journeys import track
 
 ORDER = ("awareness", "engagement", "transaction", "fulfilment")
@@ -52,3 +52,19 @@ def test_who_has_bought_is_where_the_purchases_are_in_several_stages_at_once() -
     )
     assert [step.name for step in steps if step.current] == ["transaction", "fulfilment"]
     assert steps[2].entered_at == at(1)
+
+
+def test_an_action_is_done_when_every_purchase_has_done_it() -> None:
+    orders = [EntityOut("order", str(n)) for n in (1, 2)]
+    one = customer(*(stage("transaction", order, at(1), None) for order in orders))
+    one.actions = [
+        ActionOut("transaction", "ordered", orders[0], at(1), "web", "m1"),
+        ActionOut("transaction", "paid", orders[0], at(2), "web", "m2"),
+        ActionOut("transaction", "ordered", orders[1], at(3), "web", "m3"),
+        ActionOut("transaction", "paid", orders[1], None, None, None),
+        ActionOut("gone", "asked", None, None, None, None),
+    ]
+    steps = {step.name: step.actions for step in track(one, ORDER)}
+    assert steps == {
+        "awareness": [], "engagement": [], "transaction": [("ordered", at(3)), ("paid", None)], "fulfilment": [],
+    }  # fmt: skip
