@@ -27,6 +27,9 @@ TAKEN_AWAY: Final = "the endpoint was taken away"
 MAX_ERROR: Final = 500
 """Characters kept of why a delivery failed."""
 
+MAX_COUNTED: Final = 50_000
+"""Where counting ends."""
+
 PRUNED: Final = 1_000
 """Of the oldest rows so many are looked at for whether they are too old, so that nobody reads all that waits for it."""
 
@@ -56,6 +59,15 @@ WHERE id IN (
     ORDER BY o.next_attempt_at, o.id LIMIT $3 FOR UPDATE SKIP LOCKED
 )
 RETURNING id, delivery_id, payload, attempts, created_at
+"""
+
+_DEPTHS: Final = """
+SELECT e.name,
+    (SELECT count(*) FROM (
+        SELECT FROM outbox o WHERE o.endpoint = e.name AND o.failed_at IS NULL LIMIT $1) AS w) AS waiting,
+    (SELECT count(*) FROM (
+        SELECT FROM outbox o WHERE o.endpoint = e.name AND o.failed_at IS NOT NULL LIMIT $1) AS f) AS failed
+FROM endpoint e
 """
 
 
@@ -109,12 +121,8 @@ async def fail(db: Db, row_id: int, now: datetime, error: str) -> None:
 
 
 async def depths(db: Db) -> dict[str, tuple[int, int]]:
-    """(waiting, failed for good) by endpoint; an endpoint without rows has (0, 0)."""
-    rows = await db.fetch(
-        "SELECT e.name, count(o.id) FILTER (WHERE o.failed_at IS NULL) AS waiting,"
-        " count(o.id) FILTER (WHERE o.failed_at IS NOT NULL) AS failed"
-        " FROM endpoint e LEFT JOIN outbox o ON o.endpoint = e.name GROUP BY e.name"
-    )
+    """(waiting, failed for good) by endpoint; an endpoint without rows has (0, 0). Counting ends at MAX_COUNTED."""
+    rows = await db.fetch(_DEPTHS, MAX_COUNTED)
     return {row["name"]: (row["waiting"], row["failed"]) for row in rows}
 
 

@@ -319,6 +319,7 @@ outbox = Table(
     Column("failed_at", _TIME),
     UniqueConstraint("endpoint", "delivery_id", name="outbox_delivery"),
     Index("outbox_pending", "endpoint", "next_attempt_at", postgresql_where=text("failed_at IS NULL")),
+    Index("outbox_failed", "endpoint", postgresql_where=text("failed_at IS NOT NULL")),
     Index("outbox_alert", "endpoint", "alert_id", "id", postgresql_where=text("failed_at IS NULL")),
 )
 """What is to be delivered, written in the transaction of the alert. A delivered row is deleted."""
