@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import html
+import re
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 
+import httpx
 import msgspec
 import pytest
 import pytest_asyncio
 
 from pathline.contracts.account import Account
 from tests.conftest import Stack
-from tests.support.console import Running, running, user
+from tests.support.console import TOKEN, Running, running, user
 from tests.support.records import record
 
 pytestmark = [pytest.mark.integration, pytest.mark.asyncio(loop_scope="module")]
@@ -44,6 +47,23 @@ async def test_the_people_of_a_business_are_seen_together(here: Running) -> None
     assert ann.said_by == "server"
     less = msgspec.convert(await here.get("/accounts/lookup", value="a/c me", limit="1"), Account)
     assert less.truncated and [one.customer_id for one in less.members] == [ann.customer_id]
+
+
+async def test_their_page_links_to_each(here: Running) -> None:
+    await here.send(
+        record({"type": "group", "userId": "zoe", "groupId": "<b>&co"}, message_id="z1"),
+        record({"type": "group", "userId": "yan", "groupId": "<b>&co"}, message_id="z2", trusted=False),
+    )
+    async with httpx.AsyncClient(base_url=here.client.base_url, trust_env=False, follow_redirects=True) as browser:
+        signed = await browser.post("/sign-in", data={"token": TOKEN, "name": "Noor"})
+        assert signed.status_code == httpx.codes.OK, signed.text
+        customer = (await browser.get(f"/customers/{user('zoe')}")).text
+        address = html.unescape(re.search(r'href="(/accounts\?value=[^"]+)"', customer).group(1))  # type: ignore[union-attr]
+        page = (await browser.get(address)).text
+        assert (await browser.get("/accounts?value=nobody")).status_code == httpx.codes.NOT_FOUND
+    assert "&lt;b&gt;&amp;co" in page and "<b>&co" not in page
+    assert all(f'href="/customers/{user(name)}"' in page for name in ("zoe", "yan"))
+    assert page.count("as a browser says") == 1
 
 
 @pytest.mark.parametrize(
