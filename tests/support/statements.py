@@ -21,6 +21,7 @@ import pathline.storage
 from pathline.domain import alerts as life
 from pathline.domain.alerts import Notice
 from pathline.storage import (
+    acts,
     alerts,
     customers,
     entities,
@@ -54,7 +55,6 @@ APART: Final = {
     "presence": "a row for each stitcher",
     "rebuilding": "work in the background: it reads the weeks on purpose, each by its index, a portion at a time",
     "accounts": "pairs of a customer and an account, by the key of either",
-    "acts": "work in the background, a portion at a time",
     "partitions.ensure": "the catalogue",
     "partitions.drop": "the catalogue",
     "partitions.weeks": "the catalogue",
@@ -254,6 +254,7 @@ CALLS: Final[dict[str, Call]] = {
     "stories.customers_of": lambda db, w: stories.customers_of(db, w.orders[:5]),
     "stories.neighbours": lambda db, w: stories.neighbours(db, w.users, w.orders, 1_000),
     "strands.load": lambda db, w: strands.load(db, w.users),
+    "acts.lived": lambda db, w: acts.lived(db, w.users, None, 1),
     "touchpoints.page": lambda db, w: touchpoints.page(db, w.users, None, 100),
     "touchpoints.newest": lambda db, w: touchpoints.newest(db, w.users, None, 100),
     "watch.lock": lambda db, w: watch.lock(db, w.orders),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from datetime import timedelta
 
+import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -177,6 +178,16 @@ def test_join_is_idempotent_but_for_the_counts(a: State) -> None:
         State(facts=once.facts, marks=once.marks, first_seen_at=once.first_seen_at, last_seen_at=once.last_seen_at),
     )
     assert twice == once
+
+
+def test_a_fact_of_a_newer_version_is_kept_by_one_that_does_not_know_it() -> None:
+    newer = b"""{"count":1,"facts":{"placed":["2026-01-01T00:00:00Z","m",null],"surprise":["2026-01-01T00:00:00Z","m",7]},
+        "marks":{"wonders":[["2026-01-01T00:00:00Z","m",{"a":1}]]}}"""
+    held = msgspec.json.decode(newer, type=State)
+    delta = State(count=1, facts={"placed": Fact(START, "n")}, marks={"scans": (Fact(START, "n", {}),)})
+    for joined in (join(held, delta), join(delta, held)):
+        assert joined.value("surprise") == 7 and joined.count == 2
+        assert set(joined.marks) == {"wonders", "scans"} and joined.at("placed") == START
 
 
 def test_an_undeclared_fact_is_refused() -> None:
