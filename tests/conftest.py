@@ -27,7 +27,7 @@ from tests.support.workers import Shares
 
 TEMPLATE = "pathline_template"
 SAID = pytest.StashKey[dict[str, str]]()
-"""What tests have to say at the end of a run besides their outcome, by its heading."""
+"""What tests have to say at the end of a run besides their outcome, by its heading; the rows of one by `heading/row`."""
 
 _numbers = itertools.count(1)
 
@@ -194,9 +194,13 @@ def pytest_testnodedown(node: Any) -> None:
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
     """Print it."""
-    for heading, text in config.stash[SAID].items():
+    sections: dict[str, list[str]] = {}
+    said = config.stash[SAID]
+    for heading, text in sorted(said.items()):
+        sections.setdefault(heading.partition("/")[0], []).append(text)
+    for heading, texts in sections.items():
         terminalreporter.section(heading)
-        terminalreporter.write(text)
+        terminalreporter.write("".join(texts))
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import os
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
@@ -11,8 +12,9 @@ import asyncpg
 import pytest
 
 from pathline.kit.kafka import Topics
+from tests.chaos import tally
 from tests.chaos.trial import Trial
-from tests.conftest import Stack
+from tests.conftest import SAID, Stack
 from tests.support import checker
 from tests.support.programs import Program
 
@@ -63,6 +65,21 @@ async def make(stack: Stack, dsn: str, topic_prefix: str, tmp_path: Path) -> Asy
 
 
 @pytest.fixture
-def trial(stack: Stack, dsn: str, topics: Topics) -> Trial:
+def trial(stack: Stack, dsn: str, topics: Topics, pytestconfig: pytest.Config) -> Trial:
     """The load and the checker of this test."""
-    return Trial(stack, dsn, topics)
+    return Trial(stack, dsn, topics, pytestconfig)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Give tests the time that they take in full."""
+    if tally.FULL:
+        for item in items:
+            item.add_marker(pytest.mark.timeout(3_600))
+
+
+def pytest_terminal_summary(config: pytest.Config) -> None:
+    """Keep the table, where that is asked for."""
+    said = config.stash[SAID]
+    found = tally.rows(said)
+    if found and os.environ.get("CHAOS_TABLE") == "write":
+        tally.write(found)

@@ -57,7 +57,7 @@ class Client:
         return answer.status_code == httpx.codes.OK
 
 
-async def _in_order(trial: Trial, clients: list[Client]) -> None:
+async def in_order(trial: Trial, clients: list[Client]) -> None:
     """What one customer did stands in the log in the order in which it was acked."""
     async with trial.db() as db:
         rows = await db.fetch('SELECT message_id, "offset" FROM touchpoint ORDER BY partition, "offset"')
@@ -82,25 +82,25 @@ async def test_kafka_and_postgres_restarted_under_load_lose_and_double_nothing(
     async with httpx.AsyncClient(base_url=f"http://{ingest.address}", timeout=20) as http:
         clients = [Client(number, http, trial) for number in range(CLIENTS)]
         running = [asyncio.create_task(client.run(stop)) for client in clients]
-        await _more_calls(clients)
+        await more_calls(clients)
         await stack.stop("kafka")
         await until(lambda: _refused(clients), 30)
         await until(lambda: _say(http, programs[1:], "kafka"), 30)
         await stack.start("kafka")
-        await _more_calls(clients)
+        await more_calls(clients)
         await stack.kill("postgres")
-        await _more_calls(clients)  # The log takes touchpoints while the database is away.
+        await more_calls(clients)  # The log takes touchpoints while the database is away.
         await until(lambda: _say(http, programs[1:], "database"), 30)
         await stack.start("postgres")
         await stack.kill("kafka")
         await stack.start("kafka")
-        await _more_calls(clients)
+        await more_calls(clients)
         stop.set()
         await asyncio.gather(*running)
     await trial.judged()
     report = await trial.report()
     assert report.findings == [], report.table
-    await _in_order(trial, clients)
+    await in_order(trial, clients)
     answers = sum((client.answers for client in clients), Counter[int]())
     assert answers.keys() <= {0, httpx.codes.OK, httpx.codes.SERVICE_UNAVAILABLE}
     assert sum(client.without_retry_after for client in clients) == 0
@@ -109,7 +109,7 @@ async def test_kafka_and_postgres_restarted_under_load_lose_and_double_nothing(
         await program.ready()
 
 
-async def _more_calls(clients: list[Client]) -> None:
+async def more_calls(clients: list[Client]) -> None:
     target = sum(client.acked for client in clients) + CALLS_BETWEEN_FAULTS
 
     async def enough() -> bool:

@@ -7,15 +7,17 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import asyncpg
+import pytest
 
 from pathline.kit.kafka import Topics
+from tests.chaos import tally
 from tests.conftest import Stack
 from tests.support import checker
 from tests.support.checker import Report
 from tests.support.records import produce, until
 
 CHUNK = 1_000
-SECONDS = 100
+SECONDS = tally.of(100, 900)
 """With every processor busy with other tests; alone it takes a tenth."""
 
 Log = Sequence[tuple[str, bytes]]
@@ -24,7 +26,8 @@ Log = Sequence[tuple[str, bytes]]
 class Trial:
     """One test's topics and database, and what was sent so far."""
 
-    def __init__(self, stack: Stack, dsn: str, topics: Topics) -> None:
+    def __init__(self, stack: Stack, dsn: str, topics: Topics, config: pytest.Config) -> None:
+        self._config = config
         self.bootstrap = stack.bootstrap
         self.dsn = dsn
         self.topics = topics
@@ -79,3 +82,9 @@ class Trial:
     async def report(self) -> Report:
         """What the checker says."""
         return await checker.check(self.dsn, self.bootstrap, self.topics.touchpoints, self.sent)
+
+    async def tell(self, number: str, fault: str, measured: str = "") -> Report:
+        """Have the checker look, put what it says in the table of faults, and fail where it found anything."""
+        report = await self.report()
+        tally.tell(self._config, number, fault, report, measured)
+        return report
