@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 
 from pathline.domain.facts import Fact, State
 from pathline.domain.fold import Changes, Stitched, join_of
-from pathline.domain.identifiers import Identifier
+from pathline.domain.identifiers import Identifier, name_id
 from pathline.domain.touchpoint import Touchpoint
 from tests.support.world import STAGES, logs, touchpoint
 
@@ -142,3 +142,16 @@ def test_a_batch_says_of_every_touchpoint_where_it_went(log: list[Touchpoint]) -
     assert all({one.subject, *one.entities} <= known for one in stitched)
     assert all(one.stage is None or one.stage in STAGES.names for one in stitched)
     assert all(changes.claims[name].target in {p.id for p in changes.people} for name in changes.claims)
+
+
+@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@given(logs())
+def test_who_acts_for_an_account_belongs_to_it_since_they_first_did(log: list[Touchpoint]) -> None:
+    members = fold(*log).members
+    assert members == fold(*log[::-1]).members
+    acted = [t for t in log if t.account is not None and t.people and not t.report]
+    assert set(members) == {(name_id("default", "account", str(t.account)), t.people[0].id) for t in acted}
+    for (_, one), member in members.items():
+        theirs = [t for t in acted if t.people[0].id == one]
+        assert member.since == min(t.occurred_at for t in theirs)
+        assert member.trusted is any(t.trusted for t in theirs)
