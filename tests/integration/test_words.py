@@ -10,12 +10,15 @@ from typing import Any, NamedTuple
 import asyncpg
 import pytest
 
+from pathline.domain.alerts import Notice
 from pathline.domain.fold import join_of
 from pathline.domain.identifiers import Identifier, name_id
+from pathline.domain.judging import Change
 from pathline.domain.touchpoint import Touchpoint
 from pathline.domain.words import Impossible, Said
-from pathline.storage import customers, people, stitching, words
+from pathline.storage import customers, judgements, people, stitching, stories, words
 from pathline.storage.words import Act, Done, Outcome
+from tests.support.alerts import alert_about
 from tests.support.stitching import stitch
 from tests.support.world import touchpoint
 
@@ -347,3 +350,26 @@ async def test_an_act_is_untold_until_it_is_told(pool: Any) -> None:
         assert act.id in {one.id for one in await words.untold(db, 1_000)}
         await words.told(db, [act.id])
         assert act.id not in {one.id for one in await words.untold(db, 1_000)}
+
+
+async def test_what_hangs_on_a_customer_elsewhere_is_judged_anew_after_a_word(pool: Any) -> None:
+    shop = Shop(pool)
+    order = Identifier(shop.namespace, "order", "1001")
+    bought = touchpoint(
+        3, event="Order Completed", people={"email": "a@b"}, things={"order": "1001"}, seconds=3,
+        namespace=shop.namespace, source=shop.namespace,
+    )  # fmt: skip
+    await shop.stitch(shop.tell(1, "user_id:ann", "email:a@b"), shop.tell(2, "user_id:bob"), bought)
+    async with pool.acquire() as db, db.transaction():
+        alert = alert_about(order)
+        notice = Notice("opened", "pathline", alert.updated_at, alert)
+        await judgements.keep(db, [Change(alert, notice, causes=(f"{alert.id}",), new=True)])
+    act = act_of(await shop.split("email:a@b", "user_id:bob"))
+    async with pool.acquire() as db:
+        # By the hint of the act, and by whatever the new parent does from now on.
+        for people_ids in (act.moved, [shop.name("user_id:bob").id]):
+            assert order.id in await stories.neighbours(db, people_ids, [], 100)
+        whole = await customers.whole(db, shop.name("user_id:bob").id)
+        assert [thing.id for thing in whole.things] == [order.id]
+        assert (await customers.of_alerts(db, [alert]))[alert.id] == shop.name("user_id:bob").id
+        assert not (await customers.whole(db, shop.name("user_id:ann").id)).things
