@@ -91,10 +91,11 @@ async def _scatter(db: Db, table: str, count: int, *kinds: str) -> None:
         f"SELECT * FROM held WHERE {_PREFIX} BETWEEN {ids} UNION ALL {rows} ORDER BY 1) AS part"
     )
     await db.execute("DROP TABLE held")
-    await db.execute(f"ALTER TABLE {table} RESET (autovacuum_enabled)")
 
 
 async def settle(db: Db) -> None:
     """Statistics and visibility as after a while, nothing left to be written."""
     await db.execute("VACUUM (ANALYZE) identifier, strand, entity, seen, touchpoint")
+    for table in ("identifier", "strand", "entity"):
+        await db.execute(f"ALTER TABLE {table} RESET (autovacuum_enabled)")
     await db.execute("CHECKPOINT")

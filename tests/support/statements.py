@@ -21,6 +21,7 @@ import pathline.storage
 from pathline.domain import alerts as life
 from pathline.domain.alerts import Notice
 from pathline.storage import (
+    accounts,
     acts,
     alerts,
     customers,
@@ -186,6 +187,7 @@ async def _outbox(db: Any, _world: World) -> None:
 
 
 CALLS: Final[dict[str, Call]] = {
+    "accounts.lookup": lambda db, _w: accounts.lookup(db, "acme", 100),
     "alerts.list_alerts": lambda db, _w: alerts.list_alerts(db, state=["open", "acknowledged"], limit=50),
     "alerts.list_alerts (any)": lambda db, _w: alerts.list_alerts(db, limit=50),
     "alerts.list_alerts (of a customer)": lambda db, w: alerts.list_alerts(db, subjects=[*w.users, *w.orders]),
