@@ -16,7 +16,9 @@ from pathline import cli
 from pathline.domain.touchpoint import Touchpoint
 from pathline.storage import codec, presence, rebuilding
 from services.stitcher.rebuild import AlreadyRunningError, OtherStagesError
-from tests.support.rebuilding import OTHER, OTHER_FILE, Stitching, bodied, from_scratch
+from tests.support.rebuilding import OTHER, OTHER_FILE, TOPIC, Stitching, bodied, from_scratch
+from tests.support.records import until
+from tests.support.scoring import NOW, late, placed, scorer
 from tests.support.world import STAGES, touchpoint
 
 pytestmark = pytest.mark.integration
@@ -208,3 +210,32 @@ async def test_one_that_was_left_is_cancelled_by_the_command_itself(stitching: S
         await stitching.rebuild(OTHER, batch=1, between=between)
     cancelled = await asyncio.to_thread(command, "--cancel", "--json")
     assert (cancelled.exit_code, msgspec.json.decode(cancelled.stdout)["phase"]) == (0, "cancelled")
+
+
+async def test_neither_what_it_fills_in_nor_what_alerted_before_alerts(
+    stitching: Stitching, pool: asyncpg.Pool[Any]
+) -> None:
+    promised = NOW - timedelta(days=2)
+    known, unknown = (bodied(placed(name, promised)) for name in ("known", "unknown"))
+    await stitching.add([known, unknown], STAGES)
+    # As a version leaves it that knew nothing of promises.
+    states = await stitching.states()
+    less = msgspec.structs.replace(states[unknown.things[0].id], facts={}, marks={})
+    await pool.execute("UPDATE entity SET state = $2 WHERE id = $1", unknown.things[0].id, codec.to_json(less))
+    transactions = scorer(pool, TOPIC)
+    await transactions.stories([known.things[0].id, unknown.things[0].id])
+    (alert,) = await late(pool, [known, unknown])
+    assert (alert.entity_value, alert.state) == ("known", "open")
+    before = await pool.fetchval("SELECT count(*) FROM outbox")
+    await stitching.rebuild(OTHER)
+    await pool.execute("UPDATE fence SET through = now() + interval '1 hour'")
+
+    async def looked_at() -> bool:
+        while await transactions.due(100):
+            pass
+        return len(await late(pool, [known, unknown])) == 2
+
+    await until(looked_at)
+    states_now = {one.entity_value: one.state for one in await late(pool, [known, unknown])}
+    assert states_now == {"known": "open", "unknown": "expired"}
+    assert await pool.fetchval("SELECT count(*) FROM outbox") == before

@@ -46,7 +46,7 @@ OTHER = Stages.from_builtins(OTHER_FILE)
 
 TABLES = (
     *("touchpoint", "seen", "strand", "entity", "identifier", "user_join", "fence", "watch", "rebuild"),
-    *("rebuild_note", "earlier_fact", "stitcher_process"),
+    *("rebuild_note", "earlier_fact", "stitcher_process", "alert", "alert_cause", "outbox"),
 )
 
 
