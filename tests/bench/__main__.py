@@ -56,7 +56,7 @@ async def measure(names: Sequence[str], *, quick: bool) -> dict[str, list[Figure
                 count = rebuilding.QUICK if quick else rebuilding.TOUCHPOINTS
                 figures["rebuild"] = await rebuilding.run(platform, touchpoints=count)
     if "whole" in names:
-        _say("whole: all services, three minutes")
+        _say("whole: all services, six minutes")
         figures["whole"] = await whole.run()
     return figures
 

@@ -138,7 +138,7 @@ async def shares(batch: int, events: int) -> list[tuple[str, float]]:
     profile.disable()
     spent: Counter[str] = Counter()
     for (file, _line, name), (_calls, _own_calls, own, *_rest) in pstats.Stats(profile).stats.items():  # type: ignore[attr-defined]
-        spent[_named(file, name)] += own
+        spent[named(file, name)] += own
     whole = sum(spent.values())
     return [(name, own / whole) for name, own in spent.most_common(SHOWN)]
 
@@ -159,7 +159,8 @@ async def ways(batch: int, events: int) -> tuple[float, float, float]:
     return min(a for a, _ in warm), min(b for _, b in warm), median(b / a for a, b in warm)
 
 
-def _named(file: str, name: str) -> str:
+def named(file: str, name: str) -> str:
+    """The module of a profiled call, or what native code it is."""
     if file == "~":
         return "json (msgspec)" if "msgspec" in name else "other native code"
     path = Path(file)

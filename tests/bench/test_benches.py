@@ -26,6 +26,7 @@ from tests.bench import (
     rebuilding,
     report,
     stitcher,
+    stitcher_profile,
     storage,
     whole,
 )
@@ -106,6 +107,15 @@ async def test_a_rebuild_is_measured(platform: Platform) -> None:
     assert held(await rebuilding.run(platform, touchpoints=2_500)) == [
         "at least 5556 touchpoints/s: a million in three minutes",
     ] * 2  # fmt: skip
+
+
+@pytest.mark.integration
+@pytest.mark.asyncio(loop_scope="module")
+async def test_a_profile_names_the_modules_of_the_stitcher(platform: Platform) -> None:
+    told, busy = await stitcher_profile.shares(platform.dsn, batches=1, size=200)
+    assert {"contracts/reading.py", "domain/fold.py"} <= {name for name, _ in told}
+    assert 0 < sum(share for _, share in told) <= 1 + 1e-9
+    assert busy > 0
 
 
 @pytest.mark.e2e
