@@ -62,7 +62,7 @@ async def stitch(
     letters.extend(refused)
     places = {(letter.partition, letter.offset) for letter in refused}
     new.difference_update(one for one, at in batch.at.items() if at in places)
-    changes = _changes(batch, new, stages)
+    changes = changes_of(batch, new, stages)
     if changes.people:
         await _read_unknown(db, changes, known)
         moved += await stitching.write_people(db, changes.people, changes.parents, known)
@@ -79,7 +79,7 @@ async def stitch(
     return Stitch(hints, len(moved), duplicates, letters)
 
 
-def _changes(batch: Batch, new: set[UUID], stages: Stages) -> Changes:
+def changes_of(batch: Batch, new: set[UUID], stages: Stages) -> Changes:
     """What the new touchpoints of a batch change: folded while PostgreSQL worked on another where all of them are."""
     if batch.changes is not None and len(new) == len(batch.touchpoints):
         return batch.changes

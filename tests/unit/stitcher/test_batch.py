@@ -1,0 +1,55 @@
+"""A batch is folded before anybody knows which of its touchpoints are new, and again where some are not."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+from services.stitcher.app import read_stages
+from services.stitcher.batch import PORTION, collect, empty, fill
+from services.stitcher.transaction import changes_of
+from tests.bench.traffic import records
+
+STAGES = read_stages(None)
+
+
+def polled(values: list[bytes]) -> dict[int, list[Any]]:
+    return {
+        0: [
+            SimpleNamespace(partition=0, offset=place, key=None, value=value, headers=())
+            for place, value in enumerate(values)
+        ]
+    }
+
+
+def test_a_batch_of_new_ones_is_folded_once() -> None:
+    batch = collect(polled(records(40, customers=5)), STAGES)
+    assert changes_of(batch, set(batch.touchpoints), STAGES) is batch.changes
+
+
+def test_what_is_not_new_is_in_no_count_and_no_pointer() -> None:
+    values = records(40, customers=5)
+    whole, rest = collect(polled(values), STAGES), collect(polled(values[15:]), STAGES)
+    changes = changes_of(whole, set(rest.touchpoints), STAGES)
+    assert rest.changes is not None
+    assert whole.changes is not None
+    assert changes.states == rest.changes.states != whole.changes.states
+    assert (changes.people, changes.parents) == (rest.changes.people, rest.changes.parents)
+    assert (changes.claims, changes.orders) == (rest.changes.claims, rest.changes.orders)
+    assert [one.touchpoint.id for one in changes.stitched] == list(rest.touchpoints)
+
+
+def test_one_that_stands_in_it_twice_is_folded_once() -> None:
+    values = records(10, customers=2)
+    batch, once = collect(polled([*values, *values]), STAGES), collect(polled(values), STAGES)
+    assert batch.size == 20
+    assert batch.changes is not None
+    assert once.changes is not None
+    assert batch.changes.states == once.changes.states
+
+
+def test_it_pauses_after_each_portion_and_ends_as_a_whole() -> None:
+    values = [*records(2 * PORTION, customers=5), b"no record"]
+    batch = empty(polled(values), STAGES)
+    assert [batch.size for _ in fill(batch)] == [0, PORTION, 2 * PORTION]
+    assert (batch.size, len(batch.touchpoints), len(batch.letters)) == (2 * PORTION + 1, 2 * PORTION, 1)
