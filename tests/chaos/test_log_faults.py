@@ -90,20 +90,14 @@ async def test_partitions_shared_out_anew_again_and_again_lose_and_double_nothin
     await asyncio.gather(*(program.start() for program in steady))
     sending = asyncio.create_task(trial.send(list(crowd(TOUCHPOINTS, customers=TOUCHPOINTS // 10, seed=23))))
     third = make("stitcher", **small)
-    taken = await _epochs(trial)
+    taken = sum((await trial.epochs()).values())
     for turn in range(REBALANCES // 2):
         await third.start()
         await trial.passed(TOUCHPOINTS * (turn + 1) // (REBALANCES // 2 + 1))
         assert await third.end() == 0
     await sending
     await trial.stitched()
-    taken = await _epochs(trial) - taken
+    taken = sum((await trial.epochs()).values()) - taken
     what = f"2 and 3 consumers in turn, {REBALANCES} rebalances"
     report = await trial.tell("3", what, f"{taken} times a partition was taken")
     assert report.stored == TOUCHPOINTS
-
-
-async def _epochs(trial: Trial) -> int:
-    return int(
-        await trial.value("SELECT coalesce(sum(epoch), 0) FROM fence WHERE topic = $1", trial.topics.touchpoints)
-    )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -61,6 +61,21 @@ class Trial:
             return bool(await self.value("SELECT count(*) >= $1 FROM seen", count))
 
         await until(enough, SECONDS)
+
+    async def epochs(self) -> dict[int, int]:
+        """How often each partition of touchpoints was taken."""
+        async with self.db() as db:
+            rows = await db.fetch("SELECT partition, epoch FROM fence WHERE topic = $1", self.topics.touchpoints)
+        return {row["partition"]: row["epoch"] for row in rows}
+
+    async def taken_over(self, before: Mapping[int, int]) -> None:
+        """Wait until each partition was taken since."""
+
+        async def taken() -> bool:
+            now = await self.epochs()
+            return all(now[partition] > epoch for partition, epoch in before.items())
+
+        await until(taken, SECONDS)
 
     async def stitched(self) -> None:
         """Wait until every record is handled."""
