@@ -22,7 +22,9 @@ HEADING: Final = "Faults"
 PAGE: Final = Path(__file__).parents[2] / "docs/faults.md"
 BEGIN: Final = "<!-- table of make chaos: begin -->\n"
 END: Final = "<!-- table of make chaos: end -->"
-_HEAD: Final = "| # | fault | acked | stored | dead letters | findings | measured |\n|---|---|---|---|---|---|---|\n"
+_HEAD: Final = (
+    "| # | fault | acked | stored | dead letters with an id | findings | measured |\n|---|---|---|---|---|---|---|\n"
+)
 
 
 def of(some: int, full: int) -> int:
@@ -43,7 +45,7 @@ def tell(config: pytest.Config, number: str, fault: str, report: Report, measure
 
 
 def _key(number: str) -> str:
-    return number.zfill(3)
+    return number.rstrip("b").zfill(3) + number[len(number.rstrip("b")) :]
 
 
 def rows(said: Mapping[str, str]) -> dict[str, str]:
