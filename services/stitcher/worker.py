@@ -34,12 +34,19 @@ if TYPE_CHECKING:
 
 log = get_logger(__name__)
 
+TELLING_SECONDS: Final = 1.0
+"""How long a transaction that is ready waits for the hints of the one before; then its locks are let go."""
+
 POLL_MS: Final = 200
 """How long a poll waits for a first record. It returns as soon as there is one."""
 
 
 class RevokedError(Exception):
     """The group gave a partition to a peer while its batch was in hand; that share of it is the peer's now."""
+
+
+class UntoldError(Exception):
+    """Kafka takes no hints: no transaction is held open until it does."""
 
 
 class Worker:
@@ -68,6 +75,8 @@ class Worker:
         self._health = health
         self._pace = Pace(settings.stitcher_pace_ms / 1_000)
         self._known: dict[UUID, Pointer | None] = {}
+        self._telling: asyncio.Task[None] | None = None
+        """Sends the hints of the last batch, until the next one is ready to be committed."""
         self.progressed_at = time.monotonic()
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -86,14 +95,20 @@ class Worker:
                 # The next poll, and what it brings decoded and folded, go on while PostgreSQL works on this batch.
                 ahead = asyncio.create_task(self._read())
                 await self._finish(shares, batch)
+            await self._told()
         finally:
-            if ahead is not None:
-                ahead.cancel()
-                await asyncio.gather(ahead, return_exceptions=True)
+            under_way = [task for task in (ahead, self._telling) if task is not None]
+            for task in under_way:
+                task.cancel()
+            await asyncio.gather(*under_way, return_exceptions=True)
 
     async def _take_assigned(self) -> None:
+        if self._telling is not None and self._telling.done():
+            # Where nothing comes nobody else would hear of an error of ours.
+            await self._told()
         # Only where there is something to take: else a database that is away would be said to be there.
         if self._partitions.missing:
+            await self._told()
             for left in await self._persistence.run(self._partitions.take_assigned):
                 await self._send(hint.decode(left).hints)
             self._partitions.all_told()
@@ -124,8 +139,12 @@ class Worker:
             done = await self._persistence.run(self._stitch, ours, batch)
         except RevokedError:
             await self._finish(ours, batch)
+        except UntoldError:
+            await self._told()
+            await self._finish(ours, batch)
         except REFUSALS as refusal:
             if batch.size == 1:
+                await self._told()
                 await self._persistence.run(self._stitch, ours, refused(batch, str(refusal)))
                 self._partitions.all_told()
                 return
@@ -133,8 +152,7 @@ class Worker:
                 share = {p: (ours[p][0], records) for p, records in half.items()}
                 await self._finish(share, self._decode(share))
         else:
-            await self._send(done.hints)
-            self._partitions.all_told()
+            self._telling = asyncio.create_task(self._tell(done.hints))
 
     async def _stitch(self, shares: Shares, batch: Batch) -> Stitch:
         started = time.perf_counter()
@@ -155,15 +173,35 @@ class Worker:
         async with self._pool.acquire() as db:
             try:
                 async with db.transaction():
-                    return await stitch(db, self._partitions.topic, batch, moves, self._stages, self._known)
+                    done = await stitch(db, self._partitions.topic, batch, moves, self._stages, self._known)
+                    await self._told(TELLING_SECONDS)
+                    return done
             except FenceLostError:
                 if not await self._partitions.committed(db, moves):
                     raise
                 kept = await fences.unsent(db, self._partitions.topic, [move.partition for move in moves])
                 return Stitch([one for value in kept for one in hint.decode(value).hints], 0, 0, [])
 
+    async def _tell(self, hints: Sequence[hint.Hint]) -> None:
+        await self._send(hints)
+        self._partitions.all_told()
+
+    async def _told(self, seconds: float | None = None) -> None:
+        """Wait until the hints of the last batch are sent: the next commit overwrites their copy in the table.
+
+        Raises:
+            UntoldError: they were not in so many seconds.
+        """
+        if self._telling is None:
+            return
+        await asyncio.wait([self._telling], timeout=seconds)
+        if not self._telling.done():
+            raise UntoldError
+        telling, self._telling = self._telling, None
+        await telling
+
     async def _send(self, hints: Sequence[hint.Hint]) -> None:
-        """Send hints until the broker has them: the next commit overwrites the copy in the table."""
+        """Send hints until the broker has them."""
         pause = RETRY_LEAST_SECONDS
         while True:
             try:

@@ -20,7 +20,8 @@ from pathline.kit.health import Health
 from pathline.kit.kafka import Topics, make_consumer, make_producer
 from pathline.kit.origin import Origin
 from pathline.storage import entities, fences, people, strands, touchpoints
-from services.stitcher import app
+from services.stitcher import app, transaction, worker
+from services.stitcher.batch import Batch
 from services.stitcher.hints import HintPublisher
 from services.stitcher.metrics import StitcherMetrics
 from tests.conftest import Stack
@@ -315,6 +316,15 @@ async def test_a_batch_waits_until_its_hints_are_sent(
     async def lag() -> float:
         return float(made[0].lag._value.get()) if made else math.nan
 
+    attempts: list[int] = []
+    stitch = transaction.stitch
+
+    async def counted(db: Any, topic: str, batch: Batch, *args: Any) -> Any:
+        attempts.append(batch.size)
+        return await stitch(db, topic, batch, *args)
+
+    monkeypatch.setattr(worker, "stitch", counted)
+    monkeypatch.setattr(worker, "TELLING_SECONDS", 0.1)
     monkeypatch.setattr(app, "StitcherMetrics", metrics)
     monkeypatch.setattr(HintPublisher, "send", when_it_is_back)
     running = Stitcher()
@@ -325,11 +335,30 @@ async def test_a_batch_waits_until_its_hints_are_sent(
         now = datetime.now(UTC)
         await until(lambda: _later(pool, topics, now))
         assert await lag() == 1
+        await send(record({"userId": "unsent", "event": "Product Viewed"}, message_id="2", source="s9"))
+        # It is ready to be written, waits a moment, and lets go of its locks.
+        await until(lambda: _is(_stitched(attempts), 2))
+        await until(lambda: _unlocked(pool, topics))
+        assert await stored(pool, "s9") == 1
         kafka_is_back.set()
+        await until(lambda: _is(stored(pool, "s9"), 2))
         await until(lambda: _is(lag(), 0))
     finally:
         kafka_is_back.set()
         await running.end()
+
+
+async def _stitched(attempts: list[int]) -> int:
+    return len(attempts)
+
+
+async def _unlocked(pool: asyncpg.Pool, topics: Topics) -> bool:
+    async with pool.acquire() as db, db.transaction():
+        try:
+            await db.fetch("SELECT FROM fence WHERE topic = $1 FOR UPDATE NOWAIT", topics.touchpoints)
+        except asyncpg.LockNotAvailableError:
+            return False
+    return True
 
 
 async def _later(pool: asyncpg.Pool, topics: Topics, than: datetime) -> bool:
