@@ -12,6 +12,7 @@ from pathline.embedded.trouble import Code, TroubleError
 from pathline.storage import keys, migrate, partitions
 from pathline.supervisor import first_run
 from tests.conftest import Stack
+from tests.support.records import until
 
 pytestmark = pytest.mark.integration
 
@@ -73,6 +74,37 @@ async def test_partitions_that_were_there_before_and_come_later_have_the_index_o
         assert any("Bitmap Index Scan on touchpoint_2026_01_05_received" in row[0] for row in plan), plan
     finally:
         await connection.close()
+    assert await migrate.drift(empty) == []
+
+
+@pytest.mark.parametrize(("version", "undone"), [("0009", "identifier_mailbox"), ("0014", "entity_claimed")])
+async def test_an_index_made_beside_others_waits_for_a_backup_that_reads(
+    empty: str, monkeypatch: pytest.MonkeyPatch, version: str, undone: str
+) -> None:
+    await migrate.upgrade(empty)
+    monkeypatch.setattr(migrate, "LOCK_TIMEOUT", "50ms")
+    connection, backup = await asyncpg.connect(empty), await asyncpg.connect(empty)
+    try:
+        await connection.execute(f"DROP INDEX {undone}")
+        await connection.execute("UPDATE alembic_version SET version_num = $1", version)
+        async with backup.transaction(isolation="repeatable_read"):
+            await backup.fetch("SELECT FROM write_key")
+            upgrade = asyncio.create_task(migrate.upgrade(empty))
+
+            async def waits() -> bool:
+                assert not upgrade.done(), upgrade.result()
+                return bool(
+                    await connection.fetchval(
+                        "SELECT count(*) > 0 FROM pg_locks WHERE locktype = 'virtualxid' AND NOT granted"
+                        " AND waitstart < clock_timestamp() - interval '200 ms'"
+                    )
+                )
+
+            await until(waits)
+        assert await upgrade == migrate.head()
+    finally:
+        await connection.close()
+        await backup.close()
     assert await migrate.drift(empty) == []
 
 

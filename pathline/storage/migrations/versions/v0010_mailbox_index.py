@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from alembic import op
 from sqlalchemy import text
+
+from pathline.storage.migrations.beside import beside
 
 revision = "0010"
 down_revision = "0009"
@@ -18,8 +19,7 @@ def upgrade() -> None:
 
     What a run that was cut short left half made is dropped first.
     """
-    with op.get_context().autocommit_block():
-        db = op.get_bind()
+    with beside() as db:
         if db.execute(text(_INVALID)).scalar():
             db.execute(text("DROP INDEX CONCURRENTLY identifier_mailbox"))
         db.execute(

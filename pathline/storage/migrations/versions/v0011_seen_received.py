@@ -5,6 +5,8 @@ from __future__ import annotations
 from alembic import op
 from sqlalchemy import text
 
+from pathline.storage.migrations.beside import without_lock_timeout
+
 revision = "0011"
 down_revision = "0010"
 branch_labels = None
@@ -34,7 +36,8 @@ def upgrade() -> None:
             index = f"{partition}_received"
             if db.execute(text(_INDEXED), {"index": index}).scalar() is False:
                 db.execute(text(f'DROP INDEX "{index}"'))
-            db.execute(text(f'CREATE INDEX CONCURRENTLY IF NOT EXISTS "{index}" ON "{partition}" {with_summaries}'))
+            with without_lock_timeout(db):
+                db.execute(text(f'CREATE INDEX CONCURRENTLY IF NOT EXISTS "{index}" ON "{partition}" {with_summaries}'))
             if not db.execute(text(_ATTACHED), {"index": index}).scalar():
                 db.execute(text(f'ALTER INDEX seen_received ATTACH PARTITION "{index}"'))
             db.execute(text(f'ALTER TABLE "{partition}" SET (autovacuum_freeze_min_age = 0)'))

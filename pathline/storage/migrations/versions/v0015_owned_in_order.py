@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from alembic import op
 from sqlalchemy import text
+
+from pathline.storage.migrations.beside import beside
 
 revision = "0015"
 down_revision = "0014"
@@ -23,8 +24,7 @@ def upgrade() -> None:
 
     They are made beside it, and no write waits. What a run that was cut short left half made is dropped first.
     """
-    with op.get_context().autocommit_block():
-        db = op.get_bind()
+    with beside() as db:
         for name, columns in _MADE.items():
             if db.execute(text(_INVALID), {"name": name}).scalar():
                 db.execute(text(f"DROP INDEX CONCURRENTLY {name}"))
