@@ -35,6 +35,8 @@ MAX_PROBLEMS: Final = 100
 
 _NAME: Final = re.compile(r"[^\W_](?:[\w -]{0,38}[^\W_])?")
 _NAME_WORDS: Final = "1 to 40 letters, digits, blanks, - and _, the first and the last a letter or a digit"
+_KINDS: Final = {"int": "a number", "float": "a number", "bool": "a truth value", "timestamp": "a date"}
+"""What a value is that YAML takes for no text, by its tag."""
 _ALIKE: Final = 0.85
 """How like a known event's name another must be to be taken for a slip of the pen."""
 
@@ -62,6 +64,7 @@ CODES: Final[Mapping[str, str]] = {
     "never_holds": "Only a track call has an event, so the condition never holds.",
     "perhaps_misspelt": "A warning: nobody knows the event, but one that is written much like it.",
     "never_reached": "A warning: an earlier stage takes every such event.",
+    "read_otherwise": "A warning: YAML reads the value as another than the one written; quoted, it is what is written.",
 }
 """Every stable code, and what it means."""
 
@@ -200,7 +203,7 @@ class _Reader:
         for name, code, known in (("type", "unknown_type", CALL_TYPES), ("channel", "unknown_channel", CHANNELS)):
             for text, at in listed.get(name, []):
                 if text not in known:
-                    self.note(at, code, f"{text!r} is no {name}: {CODES[code].lower()}{_like(text, known)}")
+                    self.note(at, code, f"{text!r} is no {name}: {CODES[code].lower().rstrip('.')}{_like(text, known)}")
         events = listed.get("event", [])
         if events and "type" in listed and not any(text == "track" for text, _ in listed["type"]):
             self.note(fields["type"], "never_holds")
@@ -282,13 +285,22 @@ class _Reader:
         if isinstance(node, ScalarNode):
             if kind == "str":
                 return str(node.value)
-            if scalars and kind in {"int", "float"}:
-                return str(yaml_files.builtins_of(node))
-            if scalars and kind == "bool":
-                return "true" if yaml_files.builtins_of(node) else "false"
-        quoted = f"; write it as '{node.value}'" if isinstance(node, ScalarNode) and kind != "null" else ""
-        self._wrong(node, f"a text{quoted}")
+            if scalars and kind in {"int", "float", "bool"} and (read := self._read(node)) is not None:
+                return read
+        self._wrong(node, "a text")
         return None
+
+    def _read(self, node: ScalarNode) -> str | None:
+        """A number or a truth value as it is compared; None for what is none, whatever its tag says."""
+        written = str(node.value)
+        value = yaml_files.scalar_of(node)
+        if value is None:
+            return None
+        read = str(value).lower()
+        # 01234 is 668 to YAML, 12:30 is 750, 1_000 is 1000, and `yes` is true.
+        if read != written.lower():
+            self.note(node, "read_otherwise", f"{written!r} is read as {read}; quoted, it is a text", warning=True)
+        return read
 
     def _name(self, node: Node | None) -> str:
         text = None if node is None else self._text(node)
@@ -307,7 +319,11 @@ class _Reader:
 
     def _wrong(self, node: Node, needed: str) -> None:
         kind = node.tag.rpartition(":")[2]
-        words = {"seq": "a list", "map": "a mapping", "str": "a text", "null": "nothing"}.get(kind, f"{kind} value")
+        words = {"seq": "a list", "map": "a mapping", "str": "a text", "null": "nothing"}.get(kind)
+        if words is None:
+            words = _KINDS.get(kind, "something of another kind")
+            if isinstance(node, ScalarNode):
+                words += f"; quoted, as '{node.value[:50]}', it is a text"
         self.note(node, "wrong_type", f"{needed} is needed, not {words}")
 
     def _count(self) -> None:

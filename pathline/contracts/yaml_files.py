@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import msgspec
 import yaml
-from yaml.nodes import Node
+from yaml.nodes import Node, ScalarNode
 
 STANDARD_INPUT: Final = Path("-")
 
@@ -61,14 +61,19 @@ def compose_bytes(data: bytes) -> Node | None:
     """The same of what a file holds. Raises FileError."""
     if len(data) > MAX_BYTES:
         raise FileError(_problem("file_too_large", f"larger than {MAX_BYTES} bytes"))
+    text = ""
     try:
-        return yaml.compose(data.decode("utf-8-sig"), Loader=yaml.SafeLoader)
+        text = data.decode("utf-8-sig")
+        return yaml.compose(text, Loader=yaml.SafeLoader)
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         column = error.start - (data.rfind(b"\n", 0, error.start) + 1) + 1
         raise FileError(_problem("not_utf8", f"byte 0x{data[error.start]:02x} is no UTF-8", line, column)) from error
     except yaml.reader.ReaderError as error:
-        raise FileError(_problem("not_yaml", f"character {error.position + 1} may not be in a YAML file")) from error
+        before = text[: error.position]
+        line, column = before.count("\n") + 1, error.position - (before.rfind("\n") + 1) + 1
+        words = f"the character U+{error.character:04X} may not be in a YAML file"
+        raise FileError(_problem("not_yaml", words, line, column)) from error
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         said = ", ".join(part for part in (error.context, error.problem) if part)
@@ -88,6 +93,16 @@ def builtins_of(node: Node | None) -> Any:
         raise FileError(_problem("not_yaml", str(error.problem), *place_of(mark))) from error
     except (ValueError, RecursionError) as error:
         raise FileError(_problem("not_yaml", str(error), *place_of(node.start_mark))) from error
+
+
+def scalar_of(node: ScalarNode) -> int | float | bool | None:
+    """The number or truth value of a node; None for what is none, and for a number that nobody could write out."""
+    try:
+        value = yaml.constructor.SafeConstructor().construct_document(node)
+        str(value)
+    except (yaml.MarkedYAMLError, ValueError, LookupError):
+        return None
+    return value if isinstance(value, int | float) else None
 
 
 def place_of(mark: yaml.Mark) -> tuple[int, int]:

@@ -47,7 +47,8 @@ WRONG: list[tuple[str | bytes, list[tuple[str, int, int]]]] = [
     ("moments_of_truth: []\n", [("missing_field", 1, 1)]),
     (b"stages: \xff\n", [("not_utf8", 1, 9)]),
     ("stages: [\n", [("not_yaml", 2, 1)]),
-    ("stages: \x00\n", [("not_yaml", 0, 0)]),
+    ("stages: \x00\n", [("not_yaml", 1, 9)]),
+    ("stages:\n  - nam\x07e: a\n", [("not_yaml", 2, 8)]),
     ("a: *b\n", [("not_yaml", 1, 4)]),
     ("[" * 30_000, [("not_yaml", 0, 0)]),
     ("#" * (MAX_BYTES + 1), [("file_too_large", 0, 0)]),
@@ -61,6 +62,12 @@ WRONG: list[tuple[str | bytes, list[tuple[str, int, int]]]] = [
     (stage("where: {}"), [("empty_list", 4, 16)]),
     (stage("where: {a: [null]}"), [("wrong_type", 4, 21)]),
     (stage("where: {a: []}"), [("empty_list", 4, 20)]),
+    (stage("where: {a: [!!bool maybe]}"), [("wrong_type", 4, 21)]),
+    (stage("where: {a: [!!int x]}"), [("wrong_type", 4, 21)]),
+    (stage("where: {a: [!own:int 3]}"), [("wrong_type", 4, 21)]),
+    (stage(f"where: {{a: [{'9' * 5000}]}}"), [("wrong_type", 4, 21)]),
+    (stage(f"where: {{a: [0x{'f' * 5000}]}}"), [("wrong_type", 4, 21)]),
+    (stage("where: {a: [2026-01-01]}"), [("wrong_type", 4, 21)]),
     (stage("type: [trak]"), [("unknown_type", 4, 16)]),
     (stage("channel: [web, mobile]"), [("unknown_channel", 4, 24)]),
     (stage("{event: [Foo], type: [page]}"), [("never_holds", 4, 30)]),
@@ -98,6 +105,10 @@ WRONG: list[tuple[str | bytes, list[tuple[str, int, int]]]] = [
 
 WARNED: list[tuple[str, list[tuple[str, int, int]]]] = [
     (stage("event: [Order Complete]"), [("perhaps_misspelt", 4, 17)]),
+    (
+        stage("where: {a: [01234, 12:30, 1_000, yes, 1.50, 7, 2.5, true, False]}"),
+        [("read_otherwise", 4, column) for column in (21, 28, 35, 42, 47)],
+    ),
     (
         stage("event: [Foo]") + "  - name: b\n    enter: [{event: [Bar, Foo], channel: [web]}]\n",
         [("never_reached", 6, 27)],
