@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable
 from typing import Annotated, Any, Final, NoReturn
 
+import asyncpg
 import msgspec
 import typer
 from rich.console import Console
@@ -14,10 +15,11 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemaining
 from pathline.commands.database import with_database
 from pathline.contracts import stage_files
 from pathline.domain.stages import StageError
+from pathline.embedded.trouble import Code, TroubleError
 from pathline.kit import kafka
 from pathline.kit.database import close_pool, create_pool
 from pathline.storage import rebuilding
-from pathline.storage.rebuilding import CATCHING_UP, DONE, READING, WRITING, Job
+from pathline.storage.rebuilding import CANCELLED, CATCHING_UP, DONE, READING, REPLACED, WRITING, Job
 from pathline.storage.stitching import NewerStateError
 from services.stitcher.rebuild import AlreadyRunningError, OtherStagesError, Rebuild, Stopped
 from services.stitcher.settings import RebuildSettings
@@ -29,7 +31,16 @@ REFUSED: Final = 2
 INTERRUPTED: Final = 130
 
 STATEMENT_TIMEOUT_MS: Final = 600_000
-"""A page takes milliseconds; to find what was stitched meanwhile looks at every touchpoint of a week."""
+"""A page takes milliseconds; the notes of one thing that a million touchpoints name take longer."""
+
+LOST: Final = (
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.OperatorInterventionError,
+    OSError,
+)
+"""What a database that goes away in the middle is seen by."""
 
 app = typer.Typer(help="Journeys: rebuild them by another stage file.", no_args_is_help=True)
 
@@ -54,18 +65,22 @@ def rebuild(
 ) -> None:
     """Rebuild all journeys by the stage file of PATHLINE_STAGES. Stopped, it goes on from where it was."""
     if status:
-        _show(with_database(rebuilding.latest), as_json=as_json)
+        _show(*with_database(_latest), as_json=as_json)
     elif cancel:
         _cancel(as_json=as_json)
     else:
         _run(anyway=anyway, as_json=as_json)
 
 
-def _show(job: Job | None, *, as_json: bool) -> None:
+async def _latest(db: Any) -> tuple[Job | None, bool]:
+    return await rebuilding.latest(db), await rebuilding.worked_on(db)
+
+
+def _show(job: Job | None, running: bool = False, *, as_json: bool) -> None:  # noqa: FBT001, FBT002 - one of a pair
     if as_json:
-        typer.echo(msgspec.json.encode(told_of(job)).decode())
+        typer.echo(msgspec.json.encode(told_of(job, running=running)).decode())
     else:
-        typer.echo("no rebuild was ever begun" if job is None else said_of(job))
+        typer.echo("no rebuild was ever begun" if job is None else said_of(job, running=running))
     if job is None:
         raise typer.Exit(NOT_WHOLE)
 
@@ -77,14 +92,14 @@ def _cancel(*, as_json: bool) -> None:
         job = await rebuilding.unfinished(db)
         if job is not None and await rebuilding.alone(db):
             # Nobody is there to do it.
-            await rebuilding.end(db, job, rebuilding.CANCELLED)
+            await rebuilding.end(db, job, CANCELLED)
         return await rebuilding.latest(db)
 
     job = with_database(ask)
     if job is None:
         typer.echo("no rebuild is under way", err=True)
         raise typer.Exit(NOT_WHOLE)
-    _show(job, as_json=as_json)
+    _show(job, job.finished_at is None, as_json=as_json)
 
 
 def _run(*, anyway: bool, as_json: bool) -> None:
@@ -94,7 +109,9 @@ def _run(*, anyway: bool, as_json: bool) -> None:
     except AlreadyRunningError as running:
         _refuse(say, "another process is at it; `--status` says how far", "rebuild_running", running)
     except OtherStagesError as others:
-        _refuse(say, f"{others}; start these anew first, or say --anyway", "other_stages", others)
+        _refuse(
+            say, f"{others}, or did 30 seconds ago; start these anew first, or say --anyway", "other_stages", others
+        )
     except NewerStateError as newer:
         _refuse(say, str(newer), "newer_state", newer)
     except StageError as wrong:
@@ -102,6 +119,9 @@ def _run(*, anyway: bool, as_json: bool) -> None:
     except Stopped:
         say.print("stopped; the same command goes on from there")
         raise typer.Exit(INTERRUPTED) from None
+    except LOST as lost:
+        message = f"The database went away ({str(lost) or type(lost).__name__}); the same command goes on from there."
+        raise TroubleError(Code.NOT_REACHABLE, message) from lost
     _show(job, as_json=as_json)
     if job.phase != DONE or job.others:
         raise typer.Exit(NOT_WHOLE)
@@ -144,7 +164,9 @@ def _bar(bar: Progress) -> Callable[[Job, float], None]:
         if job.phase not in tasks:
             tasks[job.phase] = bar.add_task(job.phase, total=None, told="")
         done, of = steps_of(job)
-        told = f"waits for the stitchers, {behind:.0f} s behind" if behind else f"{rate_of(job):,.0f}/s"
+        rate = rate_of(job)
+        pace = f"{rate:,.0f}/s" if rate else ""
+        told = f"waits for the stitchers, {behind:.0f} s behind" if behind else pace
         bar.update(tasks[job.phase], completed=done, total=max(done, of) or None, told=told)
 
     return on_progress
@@ -160,14 +182,15 @@ def rate_of(job: Job) -> float:
     return steps_of(job)[0] / job.worked_seconds if job.worked_seconds and job.phase in {READING, WRITING} else 0.0
 
 
-def told_of(job: Job | None) -> dict[str, Any] | None:
+def told_of(job: Job | None, *, running: bool = False) -> dict[str, Any] | None:
     """What a program reads of it."""
     if job is None:
         return None
     done, of = steps_of(job)
     rate = rate_of(job)
     return {
-        "id": job.id, "phase": job.phase, "stages": job.stages, "fold_version": job.fold_version,
+        "id": job.id, "phase": job.phase, "running": running and job.finished_at is None,
+        "stages": job.stages, "fold_version": job.fold_version,
         "started_at": job.started_at, "touched_at": job.touched_at, "finished_at": job.finished_at,
         "retained_since": job.retained_since, "touchpoints": job.touchpoints, "touchpoints_expected": job.expected,
         "placed": job.placed, "notes": job.noted, "notes_written": job.applied, "states_changed": job.changed,
@@ -176,8 +199,8 @@ def told_of(job: Job | None) -> dict[str, Any] | None:
     }  # fmt: skip
 
 
-def said_of(job: Job) -> str:
-    """The same in words."""
+def said_of(job: Job, *, running: bool = False) -> str:
+    """The same in words; `running`: somebody is at it."""
     done, of = steps_of(job)
     lines = [f"rebuild {job.id} by stage file {job.stages[:8]}: {job.phase}"]
     if job.phase in {READING, WRITING}:
@@ -185,11 +208,23 @@ def said_of(job: Job) -> str:
         rate = rate_of(job)
         left = f", {max(0, of - done) / rate:,.0f} s left" if rate else ""
         lines.append(f"{done:,} of about {max(done, of):,} {what}, {rate:,.0f}/s{left}")
-        lines.append(f"last written at {job.touched_at:%Y-%m-%d %H:%M:%S} UTC")
-    elif job.phase != CATCHING_UP:
+    elif job.phase == CATCHING_UP:
+        lines.append(f"tells once more what was stitched meanwhile; looks at {job.week or 'every week'}")
+    else:
         lines.append(f"{job.touchpoints:,} touchpoints read, {job.placed:,} moved, {job.changed:,} states changed")
+    if job.finished_at is None:
+        lines.append(f"last written at {job.touched_at:%Y-%m-%d %H:%M:%S} UTC")
+        lines += _what_next(job, running=running)
+    elif job.phase in {CANCELLED, REPLACED} and (job.placed or job.changed):
+        lines.append("what it wrote stays: until one is done, journeys go by this stage file in part")
     if job.earlier:
         lines.append(f"{job.earlier:,} states have stages from before what is kept, as an earlier file made them")
     if job.others:
         lines.append("stitchers by another stage file were seen meanwhile: once they are gone, run it again")
     return "\n".join(lines)
+
+
+def _what_next(job: Job, *, running: bool) -> list[str]:
+    if not running:
+        return ["nobody is at it: `pathline journeys rebuild` goes on, `--cancel` ends it"]
+    return ["it ends after the page in hand"] if job.cancel else []

@@ -58,7 +58,8 @@ def about_file(problem: OSError, read: Collection[str] = ()) -> str:
 
 def quiet_libraries() -> None:
     """Keep a client's own complaints out of a command's answer, which says the same in one line."""
-    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
+    for name in ("aiokafka", "asyncpg"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)
 
 
 def _setting(problem: ValidationError) -> list[str]:

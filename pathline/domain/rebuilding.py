@@ -27,6 +27,9 @@ OF_THE_FILE: Final = (STAGE_PREFIX, ACTION_PREFIX)
 _PERSON: Final = "user_id"
 """The kind that a person goes by here, of whom only the id of the strand is known."""
 
+Place = tuple[UUID, datetime, UUID]
+"""Of a touchpoint, in the order in which they are read: its subject, its time, its id."""
+
 _object = msgspec.json.Decoder(dict[str, Any])
 
 
@@ -49,8 +52,8 @@ class Retained(msgspec.Struct, frozen=True, gc=False):
     body: str
 
     @property
-    def place(self) -> tuple[UUID, datetime, UUID]:
-        """Where it stands in the order in which touchpoints are read."""
+    def place(self) -> Place:
+        """Where it stands."""
         return self.subject, self.occurred_at, self.id
 
 

@@ -15,7 +15,7 @@ import asyncpg
 import msgspec
 
 from pathline.domain.facts import FOLD_VERSION, Fact, State, join
-from pathline.domain.rebuilding import Placement, Refolded, Retained, Undone
+from pathline.domain.rebuilding import Place, Placement, Refolded, Retained, Undone
 from pathline.storage import codec, fences
 from pathline.storage.stitching import check_version
 from pathline.storage.touchpoints import BEGINNING
@@ -65,7 +65,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     earlier: int
     """States with facts that stay as an earlier stage file made them."""
     worked_seconds: float
-    """In this phase."""
+    """In this phase, with the rests, and without the time in which nobody was at it."""
     cancel: bool
     others: bool
     """Whether a stitcher with another stage file, or of an older version, was seen meanwhile."""
@@ -84,6 +84,17 @@ _COLUMNS: Final = ", ".join(Job.__struct_fields__)
 async def alone(db: Db) -> bool:
     """Take the lock of whoever rebuilds, for this session; False where another has it."""
     return bool(await db.fetchval("SELECT pg_try_advisory_lock($1)", LOCK))
+
+
+async def worked_on(db: Db) -> bool:
+    """Whether somebody has that lock."""
+    held: bool = await db.fetchval(
+        "SELECT count(*) > 0 FROM pg_locks WHERE locktype = 'advisory' AND objsubid = 1 AND granted"
+        " AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
+        " AND (classid::bigint << 32 | objid::bigint) = $1",
+        LOCK,
+    )
+    return held
 
 
 async def latest(db: Db) -> Job | None:
@@ -171,31 +182,43 @@ async def weeks(db: Db) -> list[str]:
     return [row["relname"] for row in rows]
 
 
-async def read(
-    db: Db, week: str, after: tuple[UUID, datetime, UUID] | None, limit: int, since: Sequence[int] | None = None
-) -> list[Retained]:
-    """The next touchpoints of a week, those of one subject together; none where the week has been dropped.
+class Page(msgspec.Struct, frozen=True):
+    """What was read of a week."""
+
+    week: str
+    touchpoints: list[Retained]
+    last: Place
+    """Where the next one begins: the last that was looked at, taken or not."""
+
+
+async def read(db: Db, week: str, after: Place | None, limit: int, since: Sequence[int] | None = None) -> Page | None:
+    """The next touchpoints of a week, those of one subject together; None at its end, and where it has been dropped.
 
     Args:
         db: any connection.
         week: one of `weeks`.
         after: the place of the last one; None for the first.
-        limit: so many, at most.
-        since: only those that were stitched when the stitchers had passed these offsets.
+        limit: so many are looked at.
+        since: of these only those that were stitched when the stitchers had passed these offsets.
     """
-    place = after or (FIRST, BEGINNING, FIRST)
-    late = "" if since is None else 'AND "offset" >= coalesce(($5::bigint[])[partition + 1], 0)'
-    try:
-        rows = await db.fetch(
-            f"SELECT {', '.join(Retained.__struct_fields__)} FROM {_quoted(week)}"
-            f" WHERE (subject, occurred_at, id) > ($1, $2, $3) {late} ORDER BY subject, occurred_at, id LIMIT $4",
-            *place,
-            limit,
-            *(() if since is None else (list(since),)),
+    fields, order = ", ".join(Retained.__struct_fields__), "subject, occurred_at, id"
+    source = f"{_quoted(week)} WHERE ({order}) > ($1, $2, $3) ORDER BY {order} LIMIT $4"
+    query = f"SELECT {fields}, true AS taken FROM {source}"
+    if since is not None:
+        query = (
+            f'WITH page AS (SELECT {fields}, "offset" >= coalesce(($5::bigint[])[partition + 1], 0) AS taken'
+            f" FROM {source}) SELECT {fields}, taken FROM page WHERE taken OR ({order}) ="
+            f" (SELECT {order} FROM page ORDER BY subject DESC, occurred_at DESC, id DESC LIMIT 1) ORDER BY {order}"
         )
+    place = after or (FIRST, BEGINNING, FIRST)
+    try:
+        rows = await db.fetch(query, *place, limit, *(() if since is None else (list(since),)))
     except asyncpg.UndefinedTableError:
-        return []
-    return [Retained(*row) for row in rows]
+        return None
+    if not rows:
+        return None
+    last = rows[-1]["subject"], rows[-1]["occurred_at"], rows[-1]["id"]
+    return Page(week, [Retained(*row[:-1]) for row in rows if row["taken"]], last)
 
 
 class _Facts(msgspec.Struct):

@@ -12,7 +12,7 @@ import random
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import aclosing
-from datetime import datetime, timedelta
+from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
@@ -21,10 +21,10 @@ from pathline.consuming.patience import pause
 from pathline.consuming.persistence import CONFLICTS
 from pathline.domain import rebuilding
 from pathline.domain.facts import FOLD_VERSION, State
-from pathline.domain.rebuilding import Refolded, Retained
+from pathline.domain.rebuilding import Place, Refolded, Retained
 from pathline.storage import fences, presence, stories
 from pathline.storage import rebuilding as storage
-from pathline.storage.rebuilding import CANCELLED, CATCHING_UP, DONE, READING, REPLACED, WRITING, Job, Noted
+from pathline.storage.rebuilding import CANCELLED, CATCHING_UP, DONE, READING, REPLACED, WRITING, Job, Noted, Page
 from services.stitcher.throttle import Throttle
 
 if TYPE_CHECKING:
@@ -92,6 +92,7 @@ class Rebuild:
         self._on_progress = on_progress
         self._stop = stop or asyncio.Event()
         self._throttle = throttle or Throttle(topic, stages.identity, settings, self._stop)
+        self._written = time.monotonic()
 
     async def run(self, *, anyway: bool = False) -> Job:
         """Rebuild to the end, or until it is cancelled; the job as it ended.
@@ -110,6 +111,7 @@ class Rebuild:
             if others and not anyway:
                 raise OtherStagesError(others)
             job = await self._begin(db)
+            self._written = time.monotonic()
             phases = {READING: self._read, WRITING: self._write, CATCHING_UP: self._catch_up}
             while job.finished_at is None:
                 if job.cancel:
@@ -122,6 +124,10 @@ class Rebuild:
         if job is not None and (job.stages, job.fold_version) != (self._stages.identity, FOLD_VERSION):
             # A state says itself what is to be taken back, so one that was left in the middle needs no end.
             await self._end(db, job, REPLACED)
+            job = None
+        elif job is not None and job.cancel:
+            # Whoever was to end it was killed before.
+            await self._end(db, job, CANCELLED)
             job = None
         if job is None:
             async with db.transaction():
@@ -140,18 +146,15 @@ class Rebuild:
     async def _read(self, db: Db, job: Job) -> Job:
         """Note what every retained touchpoint tells."""
         async with aclosing(self._pages(db, job, None)) as pages:
-            async for week, page in pages:
-                started = time.monotonic()
-                found = await self._refold(db, page)
-                job = await self._attempt(partial(self._note, db, job, week, page, found, started))
-                if await self._rest(db, job, len(page)):
+            async for page in pages:
+                found = await self._refold(db, page.touchpoints)
+                job = await self._attempt(partial(self._note, db, job, page, found))
+                if await self._rest(db, job, len(page.touchpoints)):
                     return job
         await storage.ready_to_write(db)
         return await storage.progress(db, job, phase=WRITING, worked_seconds=0.0)
 
-    async def _pages(
-        self, db: Db, job: Job, since: Sequence[int] | None
-    ) -> AsyncGenerator[tuple[str, list[Retained]], None]:
+    async def _pages(self, db: Db, job: Job, since: Sequence[int] | None) -> AsyncGenerator[Page, None]:
         """Pages of every week from where the job is; the next is read while this one is worked on."""
         for week in await storage.weeks(db):
             if job.week is not None and week < job.week:
@@ -160,47 +163,46 @@ class Rebuild:
             ahead = asyncio.create_task(self._page(week, place, since))  # type: ignore[arg-type]
             try:
                 while page := await ahead:
-                    ahead = asyncio.create_task(self._page(week, page[-1].place, since))
-                    yield week, page
+                    ahead = asyncio.create_task(self._page(week, page.last, since))
+                    yield page
             finally:
                 ahead.cancel()
                 await asyncio.gather(ahead, return_exceptions=True)
 
-    async def _page(
-        self, week: str, after: tuple[UUID, datetime, UUID] | None, since: Sequence[int] | None
-    ) -> list[Retained]:
+    async def _page(self, week: str, after: Place | None, since: Sequence[int] | None) -> Page | None:
         async with self._pool.acquire() as db:
             return await storage.read(db, week, after, self._batch, since)
 
     async def _refold(self, db: Db, page: Sequence[Retained]) -> Refolded:
+        if not page:
+            return Refolded({}, {}, [])
         things = {thing for one in page for thing in one.entities}
         subjects = {one.subject for one in page} - things
         kinds, held = await storage.look(db, subjects, things)
         return rebuilding.refold(page, kinds, held, self._stages)
 
-    async def _note(
-        self, db: Db, job: Job, week: str, page: Sequence[Retained], found: Refolded, started: float
-    ) -> Job:
+    async def _note(self, db: Db, job: Job, page: Page, found: Refolded) -> Job:
         async with db.transaction():
             noted = await storage.note(db, found)
             if found.placements:
-                await storage.place(db, week, found.placements)
-            return await storage.progress(
-                db, job, noted=job.noted + noted, **self._after(job, week, page, found, started)
-            )
+                await storage.place(db, page.week, found.placements)
+            return await storage.progress(db, job, noted=job.noted + noted, **self._after(job, page, found))
 
-    def _after(self, job: Job, week: str, page: Sequence[Retained], found: Refolded, started: float) -> dict[str, Any]:
-        last = page[-1]
+    def _after(self, job: Job, page: Page, found: Refolded) -> dict[str, Any]:
+        subject, occurred_at, touchpoint = page.last
         return {
-            "touchpoints": job.touchpoints + (len(page) if job.phase == READING else 0),
+            "touchpoints": job.touchpoints + (len(page.touchpoints) if job.phase == READING else 0),
             "placed": job.placed + len(found.placements),
-            "worked_seconds": job.worked_seconds + time.monotonic() - started,
+            "worked_seconds": self._worked(job),
             "others": job.others or self._throttle.others > 0,
-            "week": week,
-            "subject": last.subject,
-            "occurred_at": last.occurred_at,
-            "touchpoint": last.id,
+            "week": page.week,
+            "subject": subject,
+            "occurred_at": occurred_at,
+            "touchpoint": touchpoint,
         }
+
+    def _worked(self, job: Job) -> float:
+        return job.worked_seconds + time.monotonic() - self._written
 
     async def _write(self, db: Db, job: Job) -> Job:
         """Write what is noted, state after state."""
@@ -216,7 +218,6 @@ class Rebuild:
         )
 
     async def _write_page(self, db: Db, job: Job, last: UUID, before: str | None) -> Job:
-        started = time.monotonic()
         async with db.transaction():
             noted = await storage.notes(db, job.state or storage.FIRST, last)
             changed, states = await self._renew(db, job, noted)
@@ -230,7 +231,7 @@ class Rebuild:
                 db, job, state=last, applied=job.applied + sum(one.count for one in noted.values()),
                 changed=job.changed + changed, earlier=job.earlier + len(kept),
                 others=job.others or self._throttle.others > 0,
-                worked_seconds=job.worked_seconds + time.monotonic() - started,
+                worked_seconds=self._worked(job),
             )  # fmt: skip
 
     async def _renew(self, db: Db, job: Job, noted: dict[UUID, Noted]) -> tuple[int, dict[UUID, State]]:
@@ -266,34 +267,34 @@ class Rebuild:
     async def _catch_up(self, db: Db, job: Job) -> Job:
         """Tell once more what was stitched meanwhile."""
         async with aclosing(self._pages(db, job, job.positions)) as pages:
-            async for week, page in pages:
-                started = time.monotonic()
-                found = await self._refold(db, page)
-                job = await self._attempt(partial(self._tell, db, job, week, page, found, started))
-                if await self._rest(db, job, len(page)):
+            async for page in pages:
+                found = await self._refold(db, page.touchpoints)
+                job = await self._attempt(partial(self._tell, db, job, page, found))
+                if await self._rest(db, job, len(page.touchpoints)):
                     return job
         if await self._throttle.look(db):
             job = await storage.progress(db, job, others=True)
         return await self._end(db, job, DONE)
 
-    async def _tell(
-        self, db: Db, job: Job, week: str, page: Sequence[Retained], found: Refolded, started: float
-    ) -> Job:
+    async def _tell(self, db: Db, job: Job, page: Page, found: Refolded) -> Job:
         async with db.transaction():
-            changed, _ = await self._renew(db, job, {one: Noted(told, [], 0) for one, told in found.told.items()})
+            changed = 0
+            if found.told:
+                changed, _ = await self._renew(db, job, {one: Noted(told, [], 0) for one, told in found.told.items()})
             if found.placements:
-                await storage.place(db, week, found.placements)
-            return await storage.progress(
-                db, job, changed=job.changed + changed, **self._after(job, week, page, found, started)
-            )
+                await storage.place(db, page.week, found.placements)
+            return await storage.progress(db, job, changed=job.changed + changed, **self._after(job, page, found))
 
     async def _attempt(self, work: Callable[[], Awaitable[Job]]) -> Job:
         """Try a transaction again that met another process."""
         for _ in range(CONFLICT_TRIES):
             try:
-                return await work()
+                job = await work()
             except CONFLICTS:
                 await pause(self._stop, CONFLICT_PAUSE_SECONDS * random.uniform(0.5, 1))  # noqa: S311 - jitter
+            else:
+                self._written = time.monotonic()
+                return job
         return await work()
 
     async def _rest(self, db: Db, job: Job, rows: int) -> bool:

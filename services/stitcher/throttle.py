@@ -34,17 +34,22 @@ class Throttle:
         self._rate = settings.rebuild_rate
         self._most_behind = settings.rebuild_lag_seconds
         self._stop = stop
-        self._began = time.monotonic()
-        self._rows = 0
+        self._resumed = time.monotonic()
+        self._due = self._resumed
         self._looked = float("-inf")
         self.others = 0
         """Stitchers by another stage file or of an older version, when last looked."""
 
     async def rest(self, db: Db, rows: int, on_rest: Callable[[float], None]) -> None:
         """Rest after so many rows, as long as it takes; `on_rest` is told by how many seconds stitchers are behind."""
-        self._rows += rows
         if self._rate:
-            await pause(self._stop, max(0.0, self._began + self._rows / self._rate - time.monotonic()))
+            # From when it went on: time rested for the stitchers is not made up for by a burst.
+            self._due = max(self._due, self._resumed) + rows / self._rate
+            await pause(self._stop, max(0.0, self._due - time.monotonic()))
+        await self._leave_room(db, on_rest)
+        self._resumed = time.monotonic()
+
+    async def _leave_room(self, db: Db, on_rest: Callable[[float], None]) -> None:
         if time.monotonic() - self._looked < LOOK_SECONDS:
             return
         until = time.monotonic() + LONGEST_SECONDS

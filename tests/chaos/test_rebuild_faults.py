@@ -1,4 +1,4 @@
-"""A rebuild of journeys and the stitchers beside it are killed: afterwards all is as the new stage file has it, once."""
+"""A rebuild of journeys, the stitchers beside it, and PostgreSQL are killed: afterwards all is as the new stage file has it, once."""
 
 from __future__ import annotations
 
@@ -15,9 +15,11 @@ from pathline.backtest.world import World
 from pathline.contracts import accepted
 from pathline.contracts.reading import to_touchpoint
 from pathline.domain.facts import State
+from pathline.embedded.trouble import Code
 from pathline.storage import codec
 from tests.chaos.conftest import Make
 from tests.chaos.trial import Trial
+from tests.conftest import Stack
 from tests.support import checker
 from tests.support.crowd import crowd
 from tests.support.programs import ROOT
@@ -49,6 +51,12 @@ class Command:
 
     async def kill_after(self, trial: Trial, touchpoints: int, applied: int) -> None:
         """Begin or go on, and be killed once so much is done."""
+        running = await self.start_and_do(trial, touchpoints, applied)
+        running.kill()
+        await running.wait()
+
+    async def start_and_do(self, trial: Trial, touchpoints: int, applied: int) -> asyncio.subprocess.Process:
+        """Begin or go on, until so much is done."""
 
         async def enough() -> bool:
             assert running.returncode is None, (await running.communicate())[1].decode()
@@ -62,8 +70,7 @@ class Command:
 
         running = await self.start()
         await until(enough, SECONDS)
-        running.kill()
-        await running.wait()
+        return running
 
 
 async def test_killed_rebuilds_and_stitchers_leave_what_a_fold_from_the_beginning_gives(
@@ -93,9 +100,45 @@ async def test_killed_rebuilds_and_stitchers_leave_what_a_fold_from_the_beginnin
     await sending
     await trial.stitched()
 
+    await _as_from_the_beginning(trial, said)
+
+
+async def test_a_rebuild_whose_server_is_killed_says_so_and_goes_on(
+    trial: Trial, make: Make, stack: Stack, tmp_path: Path, topic_prefix: str
+) -> None:
+    stages = tmp_path / "stages.yaml"
+    stages.write_text(yaml.safe_dump(OTHER_FILE), encoding="utf-8")
+    log = list(crowd(2 * HALF, customers=150, seed=8))
+    old = await make("stitcher").start()
+    await trial.send(log[:HALF])
+    await trial.stitched()
+    await old.end()
+
+    command = Command(trial, stages, topic_prefix)
+    await make("stitcher", PATHLINE_STAGES=str(stages), PATHLINE_STITCHER_BATCH="50").start()
+    sending = asyncio.create_task(trial.send(log[HALF:]))
+    for touchpoints, applied in ((300, 0), (900, 0), (1_000, 100)):
+        running = await command.start_and_do(trial, touchpoints, applied)
+        await stack.kill("postgres")
+        await stack.start("postgres")
+        said, complaint = await running.communicate()
+        assert (running.returncode, said) == (Code.NOT_REACHABLE, b"")
+        assert b"the same command goes on from there. [not_reachable]" in complaint
+        assert complaint.count(b"\n") == 1, complaint.decode()
+    last = await command.start()
+    said, complaint = await last.communicate()
+    assert last.returncode == 0, complaint.decode()
+    await sending
+    await trial.stitched()
+    await _as_from_the_beginning(trial, said)
+
+
+async def _as_from_the_beginning(trial: Trial, said: bytes) -> None:
+    """All is as a fold of the whole log by the new file has it, by one rebuild that was done."""
     world = await _from_the_log(trial)
     async with trial.db() as db:
         assert await db.fetchval("SELECT count(*) FROM rebuild WHERE phase = 'done'") == 1, said.decode()
+        assert await db.fetchval("SELECT count(*) FROM rebuild") == 1
         held = {r["id"]: codec.state(r["state"]) for r in await db.fetch(_STATES)}
         rows = await db.fetch("SELECT id, stage, moment_of_truth FROM touchpoint")
     differing = [

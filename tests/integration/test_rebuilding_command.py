@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from datetime import timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import asyncpg
@@ -13,9 +14,10 @@ import yaml
 from typer.testing import CliRunner
 
 from pathline import cli
+from pathline.commands import journeys
 from pathline.domain.touchpoint import Touchpoint
 from pathline.storage import codec, presence, rebuilding
-from services.stitcher.rebuild import AlreadyRunningError, OtherStagesError
+from services.stitcher.rebuild import AlreadyRunningError, OtherStagesError, Rebuild
 from tests.support.rebuilding import OTHER, OTHER_FILE, TOPIC, Stitching, bodied, from_scratch
 from tests.support.records import until
 from tests.support.scoring import NOW, late, placed, scorer
@@ -51,7 +53,16 @@ def shop() -> list[Touchpoint]:
     ]
 
 
-async def test_what_came_meanwhile_and_hid_behind_what_is_taken_back_is_told_at_the_end(stitching: Stitching) -> None:
+async def _ends_at_once(self: Rebuild, db: Any, job: rebuilding.Job) -> rebuilding.Job:
+    return await self._end(db, job, rebuilding.DONE)
+
+
+@pytest.mark.parametrize("catching_up", [True, False])
+async def test_what_came_meanwhile_and_hid_behind_what_is_taken_back_is_told_at_the_end(
+    stitching: Stitching, monkeypatch: pytest.MonkeyPatch, *, catching_up: bool
+) -> None:
+    if not catching_up:
+        monkeypatch.setattr(Rebuild, "_catch_up", _ends_at_once)
     # By the old file the page is what first entered `awareness`; by the new one it is in another stage.
     page = bodied(touchpoint(1, type="page", people=ANN, seconds=1))
     later = bodied(touchpoint(2, type="identify", people=ANN, seconds=2, traits={"name": "Ann"}))
@@ -70,8 +81,48 @@ async def test_what_came_meanwhile_and_hid_behind_what_is_taken_back_is_told_at_
         seen[job.phase] = job
 
     await stitching.rebuild(stages, batch=1, between=between, on_progress=on_progress)
-    assert seen["done"].changed == 2  # taken back, and told again
-    assert await stitching.states() == from_scratch([page, later], stages)
+    if catching_up:
+        assert seen["done"].changed == 2  # taken back, and told again
+        assert await stitching.states() == from_scratch([page, later], stages)
+    else:
+        assert await stitching.states() != from_scratch([page, later], stages)
+
+
+async def test_to_catch_up_looks_at_each_touchpoint_a_page_at_a_time_and_tells_what_is_late(
+    stitching: Stitching, pool: asyncpg.Pool[Any]
+) -> None:
+    log = [bodied(touchpoint(n, type="page", people={"user_id": f"u{n}"}, seconds=n)) for n in range(1, 11)]
+    await stitching.add(log[:7], STAGES)
+    await stitching.add(log[7:], STAGES)
+    async with pool.acquire() as db:
+        for size, since, taken in ((3, [7], 3), (100, [7], 3), (4, [0], 10), (4, [], 10), (3, [10], 0)):
+            found, last, pages = [], None, 0
+            (week,) = [one for one in await rebuilding.weeks(db) if one == "touchpoint_rest"]
+            while page := await rebuilding.read(db, week, last, size, since):
+                found += page.touchpoints
+                assert last is None or page.last > last
+                last, pages = page.last, pages + 1
+            assert pages == -(-len(log) // size)
+            ids = sorted(one.id for one in (log[-taken:] if taken else []))
+            assert sorted(one.id for one in found) == ids
+        assert await rebuilding.read(db, "touchpoint_1999_01_04", None, 3) is None
+
+
+async def test_the_rate_counts_the_rests(stitching: Stitching, monkeypatch: pytest.MonkeyPatch) -> None:
+    await stitching.add(shop(), STAGES)
+    now = [0.0]
+    monkeypatch.setattr("services.stitcher.rebuild.time", SimpleNamespace(monotonic=lambda: now[0]))
+    told: dict[int, float] = {}
+
+    async def between() -> None:
+        now[0] += 10
+
+    def on_progress(job: rebuilding.Job, _behind: float) -> None:
+        if job.phase == rebuilding.READING:
+            told[job.touchpoints] = journeys.rate_of(job)
+
+    await stitching.rebuild(STAGES, batch=1, between=between, on_progress=on_progress)
+    assert told[6] == pytest.approx(6 / 50)
 
 
 async def test_what_no_version_told_before_is_history_and_its_story_is_looked_at(
@@ -188,6 +239,7 @@ async def test_the_command_says_how_far_it_is_and_cancels(stitching: Stitching, 
 
     async def between() -> None:
         told.append(await asyncio.to_thread(status))
+        assert told[-1]["running"]
         if len(told) == 3:
             told.append(msgspec.json.decode((await asyncio.to_thread(command, "--cancel", "--json")).stdout))
 
@@ -198,6 +250,7 @@ async def test_the_command_says_how_far_it_is_and_cancels(stitching: Stitching, 
     assert told[0]["stages"] == OTHER.identity
     words = await asyncio.to_thread(command, "--status")
     assert "cancelled" in words.stdout
+    assert "what it wrote stays" in words.stdout
 
 
 async def test_one_that_was_left_is_cancelled_by_the_command_itself(stitching: Stitching, command: Any) -> None:
@@ -208,8 +261,26 @@ async def test_one_that_was_left_is_cancelled_by_the_command_itself(stitching: S
 
     with pytest.raises(ConnectionResetError):
         await stitching.rebuild(OTHER, batch=1, between=between)
+    assert "nobody is at it" in (await asyncio.to_thread(command, "--status")).stdout
     cancelled = await asyncio.to_thread(command, "--cancel", "--json")
     assert (cancelled.exit_code, msgspec.json.decode(cancelled.stdout)["phase"]) == (0, "cancelled")
+
+
+async def test_one_that_was_to_end_and_was_killed_before_does_not_end_the_next(
+    stitching: Stitching, pool: asyncpg.Pool[Any]
+) -> None:
+    await stitching.add(shop(), STAGES)
+
+    async def between() -> None:
+        async with pool.acquire() as db:
+            assert await rebuilding.ask_to_cancel(db)
+        raise ConnectionResetError
+
+    with pytest.raises(ConnectionResetError):
+        await stitching.rebuild(OTHER, batch=1, between=between)
+    assert (await stitching.rebuild(OTHER)).phase == "done"
+    phases = await pool.fetch("SELECT phase FROM rebuild ORDER BY id")
+    assert [row["phase"] for row in phases] == ["cancelled", "done"]
 
 
 async def test_neither_what_it_fills_in_nor_what_alerted_before_alerts(
