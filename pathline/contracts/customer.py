@@ -105,10 +105,11 @@ class PromiseOut(msgspec.Struct):
 
 
 class PartOut(msgspec.Struct):
-    """A refund or cancellation; `amount` is null for all that was left."""
+    """A refund or cancellation; `amount` is null for all that was left, `currency` where none was told."""
 
     at: Time
     amount: str | None
+    currency: str | None
 
 
 class PaymentOut(msgspec.Struct):
@@ -159,7 +160,7 @@ class OrderOut(msgspec.Struct):
     payments: list[PaymentOut]
     refunds: list[PartOut]
     refunded: str | None
-    """The sum of the refunds; null while there is none, and where it cannot be said."""
+    """The sum of the refunds; null while there is none, and where one is in another currency than the order."""
     cancellations: list[PartOut]
     cancelled: str | None
     return_requested_at: Time | None

@@ -11,7 +11,7 @@ from decimal import Decimal
 from typing import Any, Final, NamedTuple
 
 from pathline.domain.facts import Fact, State
-from pathline.domain.story import OrderStory, amount, promise_end
+from pathline.domain.story import OrderStory, amount, other_currency, promise_end
 
 CUSTOMER: Final = "customer"
 AGENT: Final = "agent"
@@ -29,6 +29,8 @@ class Part(NamedTuple):
 
     at: datetime
     amount: Decimal | None
+    currency: str | None = None
+    """None where it was not told: then it is the order's."""
 
 
 class CaseStanding(NamedTuple):
@@ -62,16 +64,20 @@ def payments(states: Iterable[State]) -> list[Fact]:
 
 def parts(marks: Iterable[Fact]) -> list[Part]:
     """Cancellations or refunds, oldest first."""
-    return [Part(mark.at, amount(field(mark, "total"))) for mark in marks]
+    return [Part(mark.at, amount(field(mark, "total")), _text(field(mark, "currency"))) for mark in marks]
 
 
-def sum_of(given: Iterable[Part], total: Decimal | None) -> Decimal | None:
-    """How much of the order these parts make: at most all of it; None where that cannot be said."""
-    so_far = Decimal(0)
-    for part in given:
-        if part.amount is None:
-            return total
-        so_far += part.amount
+def sum_of(given: Iterable[Part], total: Decimal | None, currency: str | None = None) -> Decimal | None:
+    """How much of the order these parts make: at most all of it; None where that cannot be said.
+
+    It cannot of a sum in another `currency` than the order's, unless some part is all that was left.
+    """
+    listed = list(given)
+    if any(part.amount is None for part in listed):
+        return total
+    if any(other_currency(part.currency, currency) for part in listed):
+        return None
+    so_far = sum((part.amount for part in listed if part.amount is not None), Decimal(0))
     return so_far if total is None else min(so_far, total)
 
 
@@ -97,6 +103,10 @@ def standing(case: State) -> CaseStanding:
     else:
         status = "accepted" if "accepted" in case.facts else "open"
     return CaseStanding(status, waiting, min(answers, default=None))
+
+
+def _text(value: Any) -> str | None:
+    return value if isinstance(value, str) else None
 
 
 def field(mark: Fact, name: str) -> Any:

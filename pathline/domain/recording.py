@@ -68,8 +68,8 @@ RECORDING: Final[dict[str, tuple[Told | Marked, ...]]] = {
         Told(_ORDER, ("payment_method",), "payment_method"),
     ),
     "Order Updated": (*_TOTAL, *_PROMISE),
-    "Order Cancelled": (Marked(_ORDER, "cancellations", ("total",)),),
-    "Order Refunded": (Marked(_ORDER, "refunds", ("total",)),),
+    "Order Cancelled": (Marked(_ORDER, "cancellations", ("total", "currency")),),
+    "Order Refunded": (Marked(_ORDER, "refunds", ("total", "currency")),),
     "Delivery Promised": _PROMISE,
     "Shipment Created": (Told(_PARCEL, ("created",)), *_ESTIMATE, *_PROMISE),
     "Shipment Scanned": (

@@ -85,16 +85,25 @@ def amount(value: object) -> Decimal | None:
     return number
 
 
-def covers_all(marks: Iterable[Fact], total: Decimal | None) -> Fact | None:
+def other_currency(told: object, currency: object) -> bool:
+    """Whether a sum was told in another currency than this; where one of them was not told, they are the same."""
+    return isinstance(told, str) and isinstance(currency, str) and told.upper() != currency.upper()
+
+
+def covers_all(marks: Iterable[Fact], total: Decimal | None, currency: object = None) -> Fact | None:
     """The cancellation or refund by which the whole order was given up, or None while it was only part of it.
 
-    One without an amount means all of it, and so does one of an order whose total nobody told.
+    One without an amount means all of it, and so does one of an order whose total nobody told. An amount in another
+    currency than the order's cannot be held against its total, and covers nothing.
     """
     so_far = Decimal(0)
     for mark in marks:
-        part = amount((mark.value or {}).get("total"))
+        value = mark.value or {}
+        part = amount(value.get("total"))
         if part is None or total is None:
             return mark
+        if other_currency(value.get("currency"), currency):
+            continue
         so_far += part
         if so_far >= total:
             return mark
@@ -118,6 +127,12 @@ class OrderStory:
     def total(self) -> Decimal | None:
         """What it costs, in the order's currency."""
         return amount(self.order.state.value("total"))
+
+    @property
+    def currency(self) -> str | None:
+        """The currency of the total, as it was told."""
+        told = self.order.state.value("currency")
+        return told if isinstance(told, str) else None
 
     @property
     def promised_until(self) -> datetime | None:
@@ -153,12 +168,12 @@ class OrderStory:
     @property
     def cancelled(self) -> Fact | None:
         """The cancellation of the whole order; of a part of it, it is only an amount."""
-        return covers_all(self.order.state.marks.get("cancellations", ()), self.total)
+        return covers_all(self.order.state.marks.get("cancellations", ()), self.total, self.currency)
 
     @property
     def refunded(self) -> Fact | None:
         """The refund of the whole order; of a part of it, it is only an amount."""
-        return covers_all(self.order.state.marks.get("refunds", ()), self.total)
+        return covers_all(self.order.state.marks.get("refunds", ()), self.total, self.currency)
 
     @property
     def status(self) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import msgspec
+import pytest
 
 from pathline.contracts.customer import Customer, EntityOut
 from pathline.domain.bonds import Bond
@@ -143,6 +144,28 @@ def test_risk_is_of_the_alerts_that_last() -> None:
     assert (out.risk.score, out.risk.band, out.open_alerts) == (90, "critical", 1)
 
 
+@pytest.mark.parametrize(
+    ("given_back", "sum_told"),
+    [
+        ([("5", "EUR"), ("7.50", None)], "12.50"),
+        ([("5", "eur"), ("40", "EUR")], "30"),
+        ([("5", "EUR"), ("900", "JPY")], None),
+        ([("900", "JPY"), (None, "JPY")], "30"),
+    ],
+)
+def test_refunds_are_summed_in_the_currency_of_the_order(
+    given_back: list[tuple[str | None, str | None]], sum_told: str | None
+) -> None:
+    marks = [
+        fact(10 + n, {k: v for k, v in (("total", sum_), ("currency", currency)) if v is not None})
+        for n, (sum_, currency) in enumerate(given_back)
+    ]
+    facts = {"placed": fact(0), "total": fact(0, "30"), "currency": fact(0, "EUR")}
+    (one,) = shown(whole({ANN: State()}, [Entity(ORDER, state(facts=facts, marks={"refunds": tuple(marks)}))])).orders
+    assert one.refunded == sum_told
+    assert [(part.amount, part.currency) for part in one.refunds] == given_back
+
+
 def test_an_order_tells_what_was_promised_paid_given_back_and_how_often_the_courier_came() -> None:
     order = Entity(
         ORDER,
@@ -170,6 +193,7 @@ def test_an_order_tells_what_was_promised_paid_given_back_and_how_often_the_cour
         ("failed", None, "declined", None), ("succeeded", "30", None, "2"),
     ]  # fmt: skip
     assert (one.refunded, [r.amount for r in one.refunds]) == ("12.50", ["5", "7.50"])
+    assert [r.currency for r in one.refunds] == [None, None]
     assert (one.cancelled, one.return_reason, one.return_requested_at) == (None, "damaged", at(9))
     assert (one.parcels, one.parcels_delivered) == (2, 1)
     (first, _) = one.shipments

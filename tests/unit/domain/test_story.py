@@ -107,12 +107,12 @@ def placed(**properties: Any) -> Told:
     return "Order Completed", ORDER, properties
 
 
-def cancelled(total: str | None = None) -> Told:
-    return "Order Cancelled", ORDER, {} if total is None else {"total": total}
+def cancelled(total: str | None = None, **more: str) -> Told:
+    return "Order Cancelled", ORDER, more if total is None else {"total": total, **more}
 
 
-def refunded(total: str | None = None) -> Told:
-    return "Order Refunded", ORDER, {} if total is None else {"total": total}
+def refunded(total: str | None = None, **more: str) -> Told:
+    return "Order Refunded", ORDER, more if total is None else {"total": total, **more}
 
 
 def shipped(parcel: str) -> Told:
@@ -139,6 +139,11 @@ def minute(number: int) -> datetime:
         ([placed(total="30"), cancelled("10"), cancelled()], 2),
         ([placed(total="30"), cancelled("all of it")], 1),
         ([placed(), cancelled("10")], 1),
+        # 30 yen are not 30 euros; a sum of no currency, or of the order's in small letters, is the order's.
+        ([placed(total="30", currency="EUR"), cancelled("30", currency="JPY")], None),
+        ([placed(total="30", currency="EUR"), cancelled("30", currency="JPY"), cancelled("30")], 2),
+        ([placed(total="30", currency="EUR"), cancelled("30", currency="eur")], 1),
+        ([placed(total="30", currency="EUR"), cancelled(currency="JPY")], 1),
         # The total was lowered later, to what had been cancelled.
         ([placed(total="30"), cancelled("10"), ("Order Updated", ORDER, {"total": "10"})], 1),
     ],
@@ -146,9 +151,7 @@ def minute(number: int) -> datetime:
 def test_an_order_is_given_up_once_all_of_it_is(told: list[Told], at: int | None) -> None:
     cancellation = story(*told).cancelled
     assert (cancellation and cancellation.at) == (None if at is None else minute(at))
-    refunds = [
-        refunded(properties.get("total")) if e == "Order Cancelled" else (e, t, properties) for e, t, properties in told
-    ]
+    refunds = [refunded(**properties) if e == "Order Cancelled" else (e, t, properties) for e, t, properties in told]
     refund = story(*refunds).refunded
     assert (refund and refund.at) == (None if at is None else minute(at))
 
