@@ -31,5 +31,7 @@ def test_its_numbers_are_the_code_s() -> None:
     assert f"at most {LONGEST_SECONDS:g} seconds" in PAGE
 
 
-def test_its_version_of_the_database_is_the_newest() -> None:
-    assert re.findall(r"database: at version (\d+)", PAGE) == [migrate.head()]
+def test_its_version_of_the_database_is_one_there_was() -> None:
+    """What a start says is shown as an example: the page need not change with every migration."""
+    (version,) = re.findall(r"database: at version (\d+)", PAGE)
+    assert list((Path(migrate.__file__).parent / "migrations" / "versions").glob(f"v{version}_*.py"))
