@@ -42,6 +42,8 @@ WHERE parent.oid = 'touchpoint'::regclass
 ORDER BY child.relname
 """
 
+_IN_REST: Final = "SELECT EXISTS (SELECT FROM touchpoint_rest WHERE received_at >= $1 AND received_at < $2)"
+
 # Bounded, so that no transaction gets long: vacuum cannot take away what a running one may still see.
 _PRUNE_REST: Final = """
 DELETE FROM touchpoint_rest WHERE ctid = ANY(ARRAY(SELECT ctid FROM touchpoint_rest WHERE received_at < $1 LIMIT $2))
@@ -91,9 +93,15 @@ async def ensure(db: Db, now: datetime) -> int:
 
 
 async def _make(db: Db, begin: datetime) -> bool:
-    """Make a week's table apart, then attach it: for that nobody who reads or writes touchpoints has to wait."""
+    """Make a week's table apart, then attach it: nobody has to wait for that who writes touchpoints of other weeks.
+
+    `touchpoint_rest` is locked against all, and read through, for as long as that takes: it has few rows, or none.
+    """
     name = f"{begin:{NAME}}"
     try:
+        if await db.fetchval(_IN_REST, begin, begin + WEEK):
+            # Found by the index here, and not under that lock.
+            return _stays(name)
         async with db.transaction():
             await _alone(db)
             # Rows are only added: frozen at the first vacuum, they need no other.
@@ -108,9 +116,13 @@ async def _make(db: Db, begin: datetime) -> bool:
                     f" FOR VALUES FROM ('{begin.isoformat()}') TO ('{(begin + WEEK).isoformat()}')"
                 )
     except asyncpg.CheckViolationError:
-        log.warning("a week has rows in touchpoint_rest already, and stays there", week=name)
-        return False
+        return _stays(name)
     return True
+
+
+def _stays(name: str) -> bool:
+    log.warning("a week has rows in touchpoint_rest already, and stays there", week=name)
+    return False
 
 
 async def drop(db: Db, week: Week) -> None:

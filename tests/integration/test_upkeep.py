@@ -131,12 +131,17 @@ async def test_two_that_make_weeks_at_once_make_each_once(mine: asyncpg.Pool[Any
     assert await asyncio.gather(*(ensure() for _ in range(4))) == [partitions.WEEKS_AHEAD + 1] * 4
 
 
-async def test_a_week_that_began_without_a_partition_ends_there(db: asyncpg.Connection[Any]) -> None:
+async def test_a_week_that_began_without_a_partition_ends_there(
+    db: asyncpg.Connection[Any], mine: asyncpg.Pool[Any]
+) -> None:
     now = datetime(2035, 5, 9, tzinfo=UTC)
     await db.execute(ROW, now, "nobody had made the week")
     assert await partitions.ensure(db, now) == partitions.WEEKS_AHEAD
     await db.execute(ROW, now, "nor is it made now")
     assert await db.fetchval("SELECT count(*) FROM touchpoint_rest") == 2
+    async with db.transaction(), mine.acquire() as other:
+        await db.fetch("SELECT FROM touchpoint")
+        assert await partitions.ensure(other, now) == partitions.WEEKS_AHEAD, "it is known without a lock"
 
 
 async def test_a_week_that_was_detached_and_not_dropped_is_dropped(
