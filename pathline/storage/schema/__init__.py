@@ -1,0 +1,1 @@
+"""The tables by subject. `pathline.storage.tables` names them all."""
