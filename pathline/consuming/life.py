@@ -138,7 +138,8 @@ class Life:
             origin = await origins.origin(member.bootstrap, member.topic)
             await consumer.start()
             self._health.set("kafka", None)
-            partitions = Partitions(consumer, self._pool, member.topic, origin)
+            ended = self._failures.labels("sleeper_ended").inc
+            partitions = Partitions(consumer, self._pool, member.topic, origin, ended)
             work = self._work(partitions)
             watch = Watch(member, Lookout(partitions, self._pool, self._health), partitions, self._health, self._lag)
             await self._together(work.run(stop), watch.over(work))

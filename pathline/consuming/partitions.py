@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 import asyncpg
@@ -65,7 +65,14 @@ class _Listener(ConsumerRebalanceListener):  # type: ignore[misc]
 class Partitions:
     """One consumer's part of one topic."""
 
-    def __init__(self, consumer: AIOKafkaConsumer, pool: asyncpg.Pool[Any], topic: str, origin: Origin) -> None:
+    def __init__(
+        self,
+        consumer: AIOKafkaConsumer,
+        pool: asyncpg.Pool[Any],
+        topic: str,
+        origin: Origin,
+        ended: Callable[[int], object] = lambda _number: None,
+    ) -> None:
         """Hold nothing yet.
 
         Args:
@@ -73,8 +80,10 @@ class Partitions:
             pool: where the fence's table is.
             topic: what is read.
             origin: which topic of which Kafka that is.
+            ended: told how many sessions were ended that kept a partition locked.
         """
         self._consumer = consumer
+        self._ended = ended
         self._pool = pool
         self.topic = topic
         self._origin = origin
@@ -133,6 +142,7 @@ class Partitions:
             return await fences.take(db, self.topic, partition, self._origin)
         except asyncpg.LockNotAvailableError:
             ended = await fences.end_holder(db, self.topic, partition)
+            self._ended(len(ended))
             log.warning("ended a session that kept a partition locked", partition=partition, processes=ended)
             return await fences.take(db, self.topic, partition, self._origin)
 

@@ -11,7 +11,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from pathline.domain.alerts import SEVERITIES
 
 HINTS: Final = ("judged", "nothing_to_judge", "unreadable")
-FAILURES: Final = ("fence_lost", "conflict", "database", "kafka", "story")
+FAILURES: Final = ("fence_lost", "sleeper_ended", "conflict", "database", "kafka", "story")
 CHANGES: Final = ("opened", "expired", "raised", "lowered", "updated", "woken", "reopened", "resolved")
 DELIVERIES: Final = ("delivered", "retried", "failed")
 ENDPOINTS: Final = ("console", "webhook")

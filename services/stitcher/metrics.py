@@ -9,7 +9,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 Outcome = Literal["stitched", "duplicate", "dead_letter"]
 OUTCOMES: Final[tuple[Outcome, ...]] = ("stitched", "duplicate", "dead_letter")
-FAILURES: Final = ("fence_lost", "conflict", "database", "kafka")
+FAILURES: Final = ("fence_lost", "sleeper_ended", "conflict", "database", "kafka")
 ACTS: Final = ("told", "failed")
 LETTERS: Final = ("told", "kept", "pruned", "failed")
 """What became of dead letters: the topic was told of a row, a row was made of what the topic told, a row was too old;

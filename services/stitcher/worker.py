@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
@@ -145,8 +146,9 @@ class Worker:
         except REFUSALS as refusal:
             if batch.size == 1:
                 await self._told()
-                await self._persistence.run(self._stitch, ours, refused(batch, str(refusal)))
-                self._partitions.all_told()
+                with suppress(RevokedError):  # its peer finds out by itself
+                    await self._persistence.run(self._stitch, ours, refused(batch, str(refusal)))
+                    self._partitions.all_told()
                 return
             for half in halves(batch.records):
                 share = {p: (ours[p][0], records) for p, records in half.items()}
