@@ -205,6 +205,9 @@ class _Reader:
                 if text not in known:
                     self.note(at, code, f"{text!r} is no {name}: {CODES[code].lower().rstrip('.')}{_like(text, known)}")
         events = listed.get("event", [])
+        for text, at in events:
+            if not text.strip():
+                self.note(at, "empty_list", "the name of an event is empty, so no touchpoint would meet it")
         if events and "type" in listed and not any(text == "track" for text, _ in listed["type"]):
             self.note(fields["type"], "never_holds")
         if compare:

@@ -56,6 +56,7 @@ WRONG: list[tuple[str | bytes, list[tuple[str, int, int]]]] = [
     (stage("{event: [Foo], event: [Bar]}"), [("duplicate_field", 4, 24)]),
     (stage("{where: {a: [x], a: [y]}}"), [("duplicate_field", 4, 26)]),
     (stage("event: Foo"), [("wrong_type", 4, 16)]),
+    (stage("event: ['', Foo, ' ']"), [("empty_list", 4, 17), ("empty_list", 4, 26)]),
     (stage("event: [404]"), [("wrong_type", 4, 17)]),
     (stage("event: [[Foo]]"), [("wrong_type", 4, 17)]),
     (stage("where: [a]"), [("wrong_type", 4, 16)]),
