@@ -126,8 +126,8 @@ async def test_a_state_of_a_newer_version_is_left_alone(pool: asyncpg.Pool[Any],
 async def test_what_was_given_up_long_ago_is_forgotten(pool: asyncpg.Pool[Any]) -> None:
     await pool.execute(
         "INSERT INTO outbox (endpoint, delivery_id, alert_id, payload, created_at, next_attempt_at, failed_at)"
-        " SELECT 'webhook', 'prune ' || days, gen_random_uuid(), '{}', now(), now(), now() - days * interval '1 day'"
-        " FROM generate_series(27, 30) AS days"
+        " SELECT 'webhook', 'prune ' || days, gen_random_uuid(), '{}', at, at, at"
+        " FROM generate_series(30, 27, -1) AS days, LATERAL (SELECT now() - days * interval '1 day' AS at) AS aged"
     )
     async with pool.acquire() as db:
         assert await outbox.prune(db, datetime.now(UTC) - timedelta(days=28, hours=1)) == 2
