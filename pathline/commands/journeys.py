@@ -120,7 +120,9 @@ def _run(*, anyway: bool, as_json: bool) -> None:
         say.print("stopped; the same command goes on from there")
         raise typer.Exit(INTERRUPTED) from None
     except LOST as lost:
-        message = f"The database went away ({str(lost) or type(lost).__name__}); the same command goes on from there."
+        # Of a connection that is gone the driver speaks in terms of its pool.
+        why = "" if isinstance(lost, asyncpg.InterfaceError) else f" ({str(lost) or type(lost).__name__})"
+        message = f"The database went away{why}; the same command goes on from there."
         raise TroubleError(Code.NOT_REACHABLE, message) from lost
     _show(job, as_json=as_json)
     if job.phase != DONE or job.others:
