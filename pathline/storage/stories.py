@@ -37,6 +37,7 @@ FROM strand s JOIN identifier i ON i.id = s.id WHERE s.id = ANY($1::uuid[])
 """
 
 # A superset on purpose, links to tills and links that an operator cut included: judging what is the same is harmless.
+# Of what a till claims the index is read from both of its ends, orders first and all else first, as far as the limit.
 # Nothing that was never judged can change its mind. Lateral, and not EXISTS, for which PostgreSQL hashes all alerts.
 _NEIGHBOURS: Final = """
 WITH RECURSIVE down (id, depth) AS (
@@ -49,11 +50,24 @@ WITH RECURSIVE down (id, depth) AS (
     ) AS c
     WHERE down.depth < $4
 ), owned AS (
-    SELECT e.id, e.kind, e.order_id FROM down JOIN entity e ON e.claimant_id = down.id
+    SELECT f.* FROM down CROSS JOIN LATERAL (
+        (
+            SELECT e.id, e.kind, e.order_id FROM entity e
+            WHERE e.claimant_id = down.id ORDER BY (e.kind = 'order') DESC, e.id LIMIT $5
+        )
+      UNION ALL
+        (
+            SELECT e.id, e.kind, e.order_id FROM entity e
+            WHERE e.claimant_id = down.id ORDER BY (e.kind = 'order'), e.id DESC LIMIT $5
+        )
+    ) AS f
 ), asked AS (
     SELECT id, kind = 'checkout' AND order_id IS NULL AS open_checkout FROM owned
   UNION
-    SELECT p.id, false FROM owned o JOIN entity p ON p.order_id = o.id WHERE o.kind = 'order' AND p.kind = 'case'
+    SELECT p.id, false FROM owned o CROSS JOIN LATERAL (
+        SELECT e.id, e.kind FROM entity e WHERE e.order_id = o.id ORDER BY e.id LIMIT $6
+    ) AS p
+    WHERE o.kind = 'order' AND p.kind = 'case'
   UNION
     SELECT id, false FROM down
 )
@@ -134,7 +148,7 @@ async def neighbours(db: Db, people_ids: Collection[UUID], things: Collection[UU
     if not roots:
         return []
     roots |= (await people.joined(db, roots)).keys()
-    rows = await db.fetch(_NEIGHBOURS, list(roots), MAX_STRANDS, limit, MAX_STEPS)
+    rows = await db.fetch(_NEIGHBOURS, list(roots), MAX_STRANDS, limit, MAX_STEPS, entities.MAX_OWNED, MAX_PARTS)
     return [row["id"] for row in rows]
 
 
