@@ -44,6 +44,12 @@ class Join(msgspec.Struct, frozen=True, gc=False):
     b: UUID
     bond: Bond
 
+    def later_than(self, bond: Bond) -> bool:
+        """Whether this one is kept, and not that one: of two aliases about a pair the later says why they are one."""
+        return (self.bond.at, self.bond.source, self.bond.message_id, self.bond.target) > (
+            bond.at, bond.source, bond.message_id, bond.target
+        )  # fmt: skip
+
 
 class Membership(msgspec.Struct, frozen=True, gc=False):
     """An identifier belongs to an account: since when it is told of so, and whether a server has said so."""
@@ -135,7 +141,7 @@ class Changes:
             weaker = (*weaker, before[1])
             join = join_of(touchpoint)
             held = None if join is None else self.joins.get((join.a, join.b))
-            if join is not None and (held is None or join.bond < held.bond):
+            if join is not None and (held is None or join.later_than(held.bond)):
                 self.joins[join.a, join.b] = join
         if weaker:
             bond = bonds.parent_bond(touchpoint, strongest)

@@ -161,16 +161,32 @@ async def lock_joins(db: Db) -> None:
 
 
 async def write_joins(db: Db, joins: Sequence[Join]) -> list[Moved]:
-    """Write pairs of user_ids that are one person; return those that were new."""
+    """Write pairs of user_ids that are one person; return those that were new.
+
+    Of several aliases about one pair the latest is kept, whichever came first: all who write hold the lock of joins.
+    """
+    latest: dict[tuple[UUID, UUID], Join] = {}
+    for one in joins:
+        other = latest.get((one.a, one.b))
+        if other is None or one.later_than(other.bond):
+            latest[one.a, one.b] = one
     rows = await db.fetch(
-        "INSERT INTO user_join (a, b, bond) SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::json[])"
-        " ON CONFLICT (a, b) DO NOTHING RETURNING a, b",
-        [j.a for j in joins],
-        [j.b for j in joins],
-        [codec.to_json(j.bond) for j in joins],
+        "SELECT j.a, j.b, j.bond FROM unnest($1::uuid[], $2::uuid[]) AS c (a, b)"
+        " JOIN user_join j ON j.a = c.a AND j.b = c.b",
+        [j.a for j in latest.values()],
+        [j.b for j in latest.values()],
     )
-    new = {(row["a"], row["b"]) for row in rows}
-    return [Moved(j.bond, (j.a, j.b)) for j in joins if (j.a, j.b) in new]
+    held = {(row["a"], row["b"]): codec.bond(row["bond"]) for row in rows}
+    better = [j for pair, j in latest.items() if (bond := held.get(pair)) is None or j.later_than(bond)]
+    if better:
+        await db.execute(
+            "INSERT INTO user_join (a, b, bond) SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::json[])"
+            " ON CONFLICT (a, b) DO UPDATE SET bond = excluded.bond",
+            [j.a for j in better],
+            [j.b for j in better],
+            [codec.to_json(j.bond) for j in better],
+        )
+    return [Moved(j.bond, (j.a, j.b)) for pair, j in latest.items() if pair not in held]
 
 
 async def write_strands(db: Db, deltas: Mapping[UUID, State]) -> None:

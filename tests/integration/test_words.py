@@ -16,7 +16,7 @@ from pathline.domain.identifiers import Identifier, name_id
 from pathline.domain.judging import Change
 from pathline.domain.touchpoint import Touchpoint
 from pathline.domain.words import Impossible, Said
-from pathline.storage import customers, judgements, people, stitching, stories, words
+from pathline.storage import customers, entities, judgements, people, stitching, stories, words
 from pathline.storage.words import Act, Done, Outcome
 from tests.support.alerts import alert_about
 from tests.support.stitching import stitch
@@ -373,3 +373,49 @@ async def test_what_hangs_on_a_customer_elsewhere_is_judged_anew_after_a_word(po
         assert [thing.id for thing in whole.things] == [order.id]
         assert (await customers.of_alerts(db, [alert]))[alert.id] == shop.name("user_id:bob").id
         assert not (await customers.whole(db, shop.name("user_id:ann").id)).things
+
+
+async def test_of_several_aliases_of_a_pair_the_latest_says_why_in_whatever_order_they_come(pool: Any) -> None:
+    for numbers in ((1, 2, 3), (3, 2, 1), (2, 3, 1)):
+        shop = Shop(pool)
+        for number in numbers:
+            await shop.stitch(shop.alias(number, "ann", "bob"))
+        async with pool.acquire() as db:
+            (alias,) = await words.aliases(db, [shop.name("user_id:ann").id])
+        assert alias.bond == shop_bond(shop.alias(3, "ann", "bob"))
+
+
+def shop_bond(told: Touchpoint) -> Any:
+    pair = join_of(told)
+    assert pair is not None
+    return pair.bond
+
+
+async def test_of_a_tills_thousands_no_more_is_judged_anew_than_the_limit_and_its_open_checkout_is(
+    pool: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(entities, "MAX_OWNED", 2)
+    shop = Shop(pool)
+
+    def bought(number: int) -> Touchpoint:
+        return touchpoint(
+            number, event="Order Completed", people={"user_id": "till"}, things={"order": f"{number}"}, seconds=number,
+            namespace=shop.namespace, source=shop.namespace,
+        )  # fmt: skip
+
+    begun = touchpoint(
+        99, event="Checkout Started", people={"user_id": "till"}, things={"checkout": "c"}, seconds=99,
+        namespace=shop.namespace, source=shop.namespace,
+    )  # fmt: skip
+    await shop.stitch(*(bought(number) for number in range(1, 9)), begun)
+    orders = [Identifier(shop.namespace, "order", f"{number}") for number in range(1, 9)]
+    checkout = Identifier(shop.namespace, "checkout", "c")
+    async with pool.acquire() as db, db.transaction():
+        for thing in (*orders, checkout):
+            alert = alert_about(thing)
+            notice = Notice("opened", "pathline", alert.updated_at, alert)
+            await judgements.keep(db, [Change(alert, notice, causes=(f"{alert.id}",), new=True)])
+    async with pool.acquire() as db:
+        found = await stories.neighbours(db, [shop.name("user_id:till").id], [], 100)
+    assert checkout.id in found
+    assert 2 <= len({order.id for order in orders}.intersection(found)) <= 3

@@ -18,6 +18,7 @@ from pathline.domain.identifiers import PERSON_KINDS, Identifier
 from pathline.domain.people import Person
 from pathline.domain.words import MAX_REASON, ActKind, Impossible, Said
 from pathline.storage import people, words
+from pathline.storage.stitching import lock_joins
 from pathline.storage.words import Outcome
 from services.console import kin
 from services.console.api.answers import answer, body_of, described, id_of, limit_of
@@ -170,6 +171,8 @@ async def _attempt(context: Context, work: Work, said: Said) -> tuple[Outcome, U
     for attempt in range(1, ATTEMPTS + 1):
         try:
             async with context.database.transaction() as db:
+                # Before the work looks whose the identifier is: another operator may be moving it.
+                await lock_joins(db)
                 return await work(db, said)
         except (asyncpg.DeadlockDetectedError, asyncpg.SerializationError):
             if attempt == ATTEMPTS:
