@@ -10,10 +10,14 @@ from tests.support.records import record
 SOURCE = "shop"
 
 
-def visit(user: str, order: str, *, name: str | None = None, minutes_ago: float = 30) -> list[bytes]:
+def visit(
+    user: str, order: str, *, name: str | None = None, account: str | None = None, minutes_ago: float = 30
+) -> list[bytes]:
     """From the first page to an order that was promised for a time that is over, and is still on its way."""
     begin = datetime.now(UTC) - timedelta(minutes=minutes_ago)
-    person = {"userId": user, "anonymousId": f"browser-{user}"}
+    person: dict[str, Any] = {"userId": user, "anonymousId": f"browser-{user}"}
+    if account is not None:
+        person["context"] = {"groupId": account}
     money = {"order_id": order, "total": "149.90", "currency": "EUR"}
     promise = (begin + timedelta(minutes=minutes_ago - 1)).isoformat()
     traits = {"email": f"{user}@example.com", **({} if name is None else {"name": name})}

@@ -36,7 +36,7 @@ async def crowd(site: Site) -> dict[str, dict[str, Any]]:
     names = {"hostile": HOSTILE, "arabic": ARABIC, "long": LONG[:200], "nameless": None}
     alerts = {}
     for number, (kind, name) in enumerate(names.items()):
-        await site.send_all(visit(f"crowd-{kind}", f"300{number}", name=name))
+        await site.send_all(visit(f"crowd-{kind}", f"300{number}", name=name, account=HOSTILE))
         alerts[kind] = await site.alert(f"300{number}")
     site.api(f"/alerts/{alerts['long']['id']}/acknowledge", {}, actor=LONG[:200])
     site.api(f"/alerts/{alerts['hostile']['id']}/note", {"text": HOSTILE}, actor=HOSTILE)
@@ -53,6 +53,8 @@ def addresses(site: Site, crowd: dict[str, dict[str, Any]]) -> list[str]:
         "/search",
         "/search?q=nobody",
         "/nowhere",
+        f"/accounts?value={quote(HOSTILE)}",
+        "/accounts?value=nobody",
     ]
     for alert in crowd.values():
         paths += [f"/alerts/{alert['id']}", f"/customers/{alert['customer_id']}"]
@@ -109,7 +111,13 @@ async def test_nothing_runs_out_of_a_narrow_screen(
 async def test_what_a_customer_wrote_stays_text(site: Site, sign_in: SignIn, crowd: dict[str, dict[str, Any]]) -> None:
     page = await sign_in("Mara")
     alert = crowd["hostile"]
-    for address in (f"/alerts/{alert['id']}", f"/customers/{alert['customer_id']}", f"/search?q={quote(HOSTILE)}", "/"):
+    for address in (
+        f"/alerts/{alert['id']}",
+        f"/customers/{alert['customer_id']}",
+        f"/search?q={quote(HOSTILE)}",
+        "/",
+        f"/accounts?value={quote(HOSTILE)}",
+    ):
         await page.goto(site.url + address)
         await expect(page.locator("body")).to_contain_text('<img src=x onerror="window.hurt=1">')
         assert await page.evaluate("window.hurt") is None, address
