@@ -18,10 +18,13 @@ from tests.support.records import until
 
 pytestmark = [pytest.mark.chaos, pytest.mark.timeout(300)]
 
-BACKENDS_ENDED = of(4, 20)
+BACKENDS_ENDED = of(3, 20)
 SERVER_KILLED = of(1, 5)
 COMMITS_CUT = of(6, 100)
-TOUCHPOINTS = of(4_000, 40_000)
+ROOMLESS = of(300, 1_000)
+HALVES = 12
+"""Sessions ended where one in the middle of a batch is looked for: nearly each is, and one is enough."""
+TOUCHPOINTS = of(1_500, 40_000)
 SMALL_BATCHES = {"PATHLINE_STITCHER_BATCH": "50", "PATHLINE_SCORER_BATCH": "50"}
 """Many transactions, so that faults come among them."""
 
@@ -58,6 +61,18 @@ async def test_sessions_that_are_ended_and_a_server_that_is_killed_lose_and_doub
     what = f"sessions of PostgreSQL ended {BACKENDS_ENDED} times, the server killed {SERVER_KILLED} times"
     report = await trial.tell("7", what, f"{ended} sessions")
     assert report.stored == TOUCHPOINTS
+
+
+async def test_without_transactions_the_checker_finds_what_an_ended_session_had_half_written(
+    trial: Trial, make: Make
+) -> None:
+    await make("stitcher", without="transaction", **SMALL_BATCHES).start()
+    await trial.send(list(crowd(TOUCHPOINTS, customers=TOUCHPOINTS // 10, seed=7)))
+    for _ in range(HALVES):
+        await _more_seen(trial, TOUCHPOINTS // (HALVES + 1))
+        await trial.value(_END_SESSIONS)
+    await trial.stitched()
+    assert (await trial.report()).findings != []
 
 
 @pytest.mark.parametrize("without", [None, "dedupe"])
@@ -102,7 +117,7 @@ async def test_a_database_without_room_is_waited_for(trial: Trial, make: Make) -
     stitcher = await make("stitcher", **SMALL_BATCHES).start()
     async with trial.db() as db:
         await db.execute(_FULL)
-    await trial.send(list(crowd(1_000, customers=100, seed=9)))
+    await trial.send(list(crowd(ROOMLESS, customers=100, seed=9)))
     await until(_says(stitcher.address, "database"), 60)
     assert await trial.value("SELECT count(*) FROM dead_letter") == 0, "it is no fault of the touchpoints"
     async with trial.db() as db:
@@ -110,7 +125,7 @@ async def test_a_database_without_room_is_waited_for(trial: Trial, make: Make) -
     await trial.stitched()
     await stitcher.ready()
     report = await trial.tell("15", "disk full under PostgreSQL", "not ready, then all stitched without a restart")
-    assert report.stored == 1_000
+    assert report.stored == ROOMLESS
 
 
 def _says(address: str, part: str) -> Callable[[], Awaitable[bool]]:

@@ -16,7 +16,7 @@ from tests.support.records import produce, record
 
 pytestmark = [pytest.mark.chaos, pytest.mark.timeout(300)]
 
-TOUCHPOINTS = of(4_000, 40_000)
+TOUCHPOINTS = of(2_000, 40_000)
 REBALANCES = of(4, 20)
 PARTITIONS = 6
 FRESH = 20
@@ -64,6 +64,16 @@ async def test_the_whole_topic_again_mixed_with_fresh_pains_alerts_of_the_fresh_
     await trial.judged()
     assert await trial.value("SELECT count(*) FROM alert") == before + FRESH
     await trial.tell("14", f"the topic of {len(values):,} replayed, with {FRESH} fresh pains", f"{FRESH} new alerts")
+
+
+async def test_without_dedupe_the_checker_finds_what_was_replayed(trial: Trial, make: Make) -> None:
+    await make("stitcher", without="dedupe").start()
+    await trial.send(_pains("old", FRESH))
+    values = await checker.read_all(trial.bootstrap, trial.topics.touchpoints)
+    await produce(trial.bootstrap, trial.topics.touchpoints, values)
+    await trial.stitched()
+    report = await trial.report()
+    assert any("more than once" in finding for finding in report.findings), report.table
 
 
 def _pains(prefix: str, count: int) -> list[tuple[str, bytes]]:

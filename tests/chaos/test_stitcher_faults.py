@@ -21,8 +21,9 @@ from tests.support.records import record, until
 
 pytestmark = [pytest.mark.chaos, pytest.mark.timeout(300)]
 
-TOUCHPOINTS = of(20_000, 200_000)
+TOUCHPOINTS = of(8_000, 200_000)
 KILLS = of(3, 50)
+TOGETHER = of(3_000, 6_000)
 FROZEN_SECONDS = of(0, 40)
 
 
@@ -48,7 +49,7 @@ async def _two_on_one_customer(trial: Trial, programs: Sequence[Program]) -> Rep
     """Every record is about one person and one order, and both stitchers have half of them."""
     await asyncio.gather(*(program.start() for program in programs))
     log = []
-    for number in range(6_000):
+    for number in range(TOGETHER):
         properties = {"order_id": "order-1", "amount": f"{number}.00"}
         call = {"event": "Payment Succeeded", "properties": properties}
         if number // 2 % 2:  # not by partition: records are dealt to these in turn

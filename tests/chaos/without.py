@@ -12,6 +12,7 @@ import os
 import signal
 import sys
 from collections.abc import AsyncIterator, Callable
+from contextlib import nullcontext
 from datetime import datetime
 from typing import Any
 
@@ -37,6 +38,15 @@ def fence() -> None:
         return
 
     fences.lock = lock  # type: ignore[assignment]
+
+
+def transaction() -> None:
+    """Each statement is committed by itself."""
+
+    def nothing(_self: object, **_options: object) -> nullcontext[None]:
+        return nullcontext()
+
+    asyncpg.Connection.transaction = nothing
 
 
 def row_locks() -> None:
@@ -115,6 +125,7 @@ def older() -> None:
 SAFEGUARDS: dict[str, Callable[[], None]] = {
     "dedupe": dedupe,
     "fence": fence,
+    "transaction": transaction,
     "row_locks": row_locks,
     "cause_key": cause_key,
     "through": through,
