@@ -93,6 +93,8 @@ def peers() -> None:
         return make_consumer(*args, group_id=f"{group_id}.{os.getpid()}", **more)
 
     kafka.make_consumer = alone  # type: ignore[assignment]
+    # However long one of them sleeps while the machine is busy, it must wake as a member and not join anew.
+    vars(kafka)["SESSION_TIMEOUT_MS"] = 120_000
 
 
 SLEEPS_AFTER = 3
