@@ -59,7 +59,7 @@ async def test_collector_and_stitcher_are_measured_against_their_baselines(platf
         "at most 1 times accepted",
         "at most 1 times accepted",
         "at most 1 times 64",
-        "at most 1.1 times one",
+        "at most 1.1 times one with as many",
         "at most 20 ms",
     ]
     figures = await stitcher.run(platform, records_a_round=3_000, rounds=1)
