@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from http import HTTPStatus
 from typing import Final, NamedTuple
 
@@ -43,6 +44,14 @@ _STORED_REPLY: Final = Reply(HTTPStatus.OK, (JSON,), STORED)
 """Nearly every reply: as it stays the same object, it is encoded once."""
 
 
+KEPT: Final = 256
+"""Refusals that are put together once: there are not many more, and who is refused often is refused for the same."""
+
+KEPT_BYTES: Final = 1_024
+"""Of an answer that is kept; those that list what was refused are longer, and of one batch."""
+
+
+@lru_cache(maxsize=KEPT)
 def refuse(refused: Refused, *, close: bool = False, retry_after: int | None = None) -> Answer:
     """The answer to a request that is refused."""
     status = refused.status
@@ -53,9 +62,17 @@ def refuse(refused: Refused, *, close: bool = False, retry_after: int | None = N
 
 def reply(answer: Answer, origin: bytes | None) -> Reply:
     """It as JSON, with what a page of another origin needs to read it."""
-    if answer is ALL_STORED and origin is None:
+    if origin is not None:
+        return reply_as(answer, answer.status, answer.content, (JSON,), origin)
+    if answer is ALL_STORED:
         return _STORED_REPLY
-    return reply_as(answer, answer.status, answer.content, (JSON,), origin)
+    return _bare(answer) if len(answer.content) <= KEPT_BYTES else _bare.__wrapped__(answer)
+
+
+@lru_cache(maxsize=KEPT)
+def _bare(answer: Answer) -> Reply:
+    """It as JSON, to who is no page."""
+    return reply_as(answer, answer.status, answer.content, (JSON,), None)
 
 
 def reply_as(answer: Answer, status: int, content: bytes, own: Sequence[Header], origin: bytes | None) -> Reply:

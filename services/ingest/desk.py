@@ -245,7 +245,7 @@ class Desk:
         for index, record in enumerate(together.records(raws, items, receipt)):
             if type(record) is Refused:
                 rejected.append(Rejected(index, record.code, record.message))
-                self._metrics.touchpoints.labels(record.code).inc()
+                self._metrics.refused(record.code)
                 refused.append((raws[index], record))
                 continue
             records.append(record)
@@ -347,7 +347,7 @@ class Desk:
 
     def _one_refused(self, refused: Refused, request: Request, key: Pass | None, kind: str) -> _One:
         """A single call that is refused. Without a key that is known and may be used nothing is kept."""
-        self._metrics.touchpoints.labels(refused.code).inc()
+        self._metrics.refused(refused.code)
         if key is None:
             return _One(refuse(refused))
         around = Around(kind, privacy_signal=request.peer.private)

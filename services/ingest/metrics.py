@@ -110,13 +110,16 @@ class IngestMetrics:
         )
         lag = Gauge("pathline_consumer_lag", "Records not yet handled.", ["topic"], registry=registry)
         self.lag = lag.labels(topic)
-        for outcome in OUTCOMES:
-            self.touchpoints.labels(outcome)
+        self._outcomes = {outcome: self.touchpoints.labels(outcome) for outcome in OUTCOMES}
         self._answers = {
             (route, int(status)): self.requests.labels(route, status) for route in ROUTES for status in STATUSES
         }
-        self.accepted = self.touchpoints.labels(ACCEPTED)
-        self.unstored = self.touchpoints.labels(UNSTORED)
+        self.accepted = self._outcomes[ACCEPTED]
+        self.unstored = self._outcomes[UNSTORED]
+
+    def refused(self, code: str) -> None:
+        """Count a call that is not taken, by its code."""
+        (self._outcomes.get(code) or self.touchpoints.labels(code)).inc()
 
     def answered(self, route: str, status: int, code: str | None = None) -> None:
         """Count an answer; `code` where it refuses the request."""
