@@ -21,6 +21,8 @@ import uvloop
 from aiokafka import AIOKafkaProducer
 from murmurhash2 import murmurhash2
 
+from pathline.kit import lifecycle
+
 JAVA_SEED: Final = 0x9747B28C
 GROUP_BYTES: Final = 900_000
 """Most bytes of a group: under the broker's limit of 1 MB a request."""
@@ -130,8 +132,6 @@ async def main(bootstrap: str, topic: str, port: int) -> None:
         lanes = [Lane(producer, topic, partition) for partition in sorted(await producer.partitions_for(topic))]
         config = uvicorn.Config(
             BareCollector(lanes),
-            host="127.0.0.1",
-            port=port,
             http="httptools",
             ws="none",
             lifespan="off",
@@ -141,7 +141,8 @@ async def main(bootstrap: str, topic: str, port: int) -> None:
             proxy_headers=False,
             date_header=False,
         )
-        await uvicorn.Server(config).serve()
+        # Several may share the address, as collectors do.
+        await uvicorn.Server(config).serve(sockets=[lifecycle.bind(f"127.0.0.1:{port}", shared=True)])
     finally:
         await producer.stop()
 

@@ -76,8 +76,7 @@ async def run(platform: Platform, *, events: int = 30_000, rounds: int = 5) -> l
     port, bare_port = free_port(), free_port()
     collector = platform.service("ingest", PREFIX, f"127.0.0.1:{port}")
     topic = f"{BARE_PREFIX}.touchpoints.v1"
-    bare = platform.python("bare", "tests.bench.bare_collector", platform.bootstrap, topic, str(bare_port))
-    await until_listening(bare, bare_port)
+    bare = await _bare(platform, topic, bare_port)
     await until_ready(collector, f"127.0.0.1:{port}")
     figures = []
     for batch in (1, BATCH):
@@ -85,10 +84,21 @@ async def run(platform: Platform, *, events: int = 30_000, rounds: int = 5) -> l
         given = Load(events if batch == 1 else events * 5, batch)
         turns = [(await given.cost(collector, port), await given.cost(bare, bare_port)) for _ in range(rounds + 1)]
         figures += _figures(batch, turns[1:])
-    await platform.end(bare)
     figures += await collector_kinds.run(platform, collector, port, events=events, rounds=rounds)
-    await platform.end(collector)
+    shared = free_port()
+    two = [await _bare(platform, topic, shared, number) for number in (1, 2)]
+    rise = await collector_kinds.bare_rise(([bare], bare_port), (two, shared), events=events, rounds=rounds)
+    figures += [rise, collector_kinds.rises(figures, rise)]
+    for child in (*two, bare, collector):
+        await platform.end(child)
     return figures
+
+
+async def _bare(platform: Platform, topic: str, port: int, number: int = 0) -> Child:
+    """A bare collector that takes connections; several may have one port."""
+    child = platform.python(f"bare-{number}", "tests.bench.bare_collector", platform.bootstrap, topic, str(port))
+    await until_listening(child, port)
+    return child
 
 
 def _limit(said: str, batch: int, spent: float) -> Figure:

@@ -10,13 +10,12 @@ from typing import Final, NamedTuple
 
 import msgspec
 import orjson
-import psutil
 
 from pathline.embedded.ports import free_port
 from pathline.embedded.processes import Child
 from tests.bench import load
 from tests.bench.figures import Figure, at_most
-from tests.bench.platform import POLL_SECONDS, START_SECONDS, Platform, cpu_seconds, until_ready
+from tests.bench.platform import Platform, cpu_seconds, until_listening, until_ready
 from tests.bench.traffic import calls
 
 KEY: Final = "bench-key"
@@ -34,6 +33,12 @@ TICK_SECONDS: Final = 0.002
 
 ASKED_TIMES: Final = 16
 """Whoever shares the address answers: so often asked, each has said that it is ready."""
+
+
+Where = tuple[Sequence[Child], int]
+"""Collectors on one address, and its port."""
+
+TWO: Final = f"two processes on one address, {load.CONNECTIONS} connections each"
 
 
 class Kind(NamedTuple):
@@ -81,7 +86,7 @@ async def run(platform: Platform, collector: Child, port: int, *, events: int, r
             await _turns(rounds, (single._replace(connections=MANY), *one), (single, *one)),
         ),
         _against(
-            f"two processes on one address, {load.CONNECTIONS} connections each", "one with as many", 1.1,
+            TWO, "one with as many", None,
             await _turns(rounds, (single._replace(connections=2 * load.CONNECTIONS), *two), (single, *one)),
         ),
         _against(
@@ -95,6 +100,26 @@ async def run(platform: Platform, collector: Child, port: int, *, events: int, r
     return [*figures, await _paced(requests, port, rate * HALF)]
 
 
+async def bare_rise(one: Where, two: Where, *, events: int, rounds: int) -> Figure:
+    """What an event costs two bare collectors on one address: more programs at work than processors cost by themselves."""
+    listed = calls(events, customers=CUSTOMERS, seed=2)
+    single = Kind([load.request(call["type"], orjson.dumps(call), KEY) for call in listed], events)
+    both = single._replace(connections=2 * load.CONNECTIONS)
+    figure = _against(TWO, "one with as many", None, await _turns(rounds, (both, *two), (single, *one)))
+    return msgspec.structs.replace(figure, name=f"the bare {figure.name}")
+
+
+def rises(figures: Sequence[Figure], bare: Figure) -> Figure:
+    """How much more an event costs two collectors than one, against how much more it costs two bare ones."""
+    ours = next(figure for figure in figures if figure.name == bare.name.removeprefix("the bare "))
+    assert ours.ratio is not None
+    assert bare.ratio is not None
+    ratio = ours.ratio / bare.ratio
+    name = f"collector, {TWO}: an event costs so many times what it costs one"
+    goal = at_most(ratio, 1.1, "times what the bare one's rises by")
+    return Figure(name=name, value=ours.ratio, unit="times", limit=bare.ratio, ratio=ratio, **goal)
+
+
 async def _sharing(platform: Platform, port: int, number: int) -> Child:
     """One more collector that shares this address, ready."""
     env = {
@@ -102,12 +127,7 @@ async def _sharing(platform: Platform, port: int, number: int) -> Child:
         "PATHLINE_TOPIC_PREFIX": PREFIX, "PATHLINE_LOG_LEVEL": "warning",
     }  # fmt: skip
     child = platform.python(f"ingest-shared-{number}", "pathline.cli", "ingest", env=env)
-    process = psutil.Process(child.pid)
-    async with asyncio.timeout(START_SECONDS):
-        while not any(
-            one.status == psutil.CONN_LISTEN and one.laddr.port == port for one in process.net_connections("tcp")
-        ):
-            await asyncio.sleep(POLL_SECONDS)
+    await until_listening(child, port)
     for _ in range(ASKED_TIMES):
         await until_ready(child, f"127.0.0.1:{port}")
     return child

@@ -119,24 +119,25 @@ async def running() -> AsyncIterator[Platform]:
 
 
 async def until_listening(child: Child, port: int) -> None:
-    """Wait until a program of ours takes connections.
+    """Wait until a program of ours takes connections, itself and not one that shares its address.
 
     Raises:
         RuntimeError: it ended first.
         TimeoutError: it does not in START_SECONDS.
     """
     async with asyncio.timeout(START_SECONDS):
-        while True:
-            try:
-                _reader, writer = await asyncio.open_connection("127.0.0.1", port)
-            except OSError as refused:
-                if not child.running:
-                    message = f"{child.name} ended\n{child.last_words()}"
-                    raise RuntimeError(message) from refused
-                await asyncio.sleep(POLL_SECONDS)
-            else:
-                writer.close()
-                return
+        while not _listens(child, port):
+            if not child.running:
+                message = f"{child.name} ended\n{child.last_words()}"
+                raise RuntimeError(message)
+            await asyncio.sleep(POLL_SECONDS)
+
+
+def _listens(child: Child, port: int) -> bool:
+    with suppress(psutil.NoSuchProcess):
+        listening = psutil.Process(child.pid).net_connections("tcp")
+        return any(one.status == psutil.CONN_LISTEN and one.laddr.port == port for one in listening)
+    return False
 
 
 async def until_ready(child: Child, address: str) -> None:
