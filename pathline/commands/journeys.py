@@ -12,6 +12,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
+from pathline.commands import trouble
 from pathline.commands.database import with_database
 from pathline.contracts import stage_files
 from pathline.domain.stages import StageError
@@ -104,6 +105,7 @@ def _cancel(*, as_json: bool) -> None:
 
 def _run(*, anyway: bool, as_json: bool) -> None:
     say = Console(stderr=True, soft_wrap=True)
+    trouble.quiet_loop()
     try:
         job = asyncio.run(_rebuild(RebuildSettings.load(), say, anyway=anyway))
     except AlreadyRunningError as running:

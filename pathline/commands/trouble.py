@@ -62,6 +62,11 @@ def quiet_libraries() -> None:
         logging.getLogger(name).setLevel(logging.CRITICAL)
 
 
+def quiet_loop() -> None:
+    """The same of what a driver leaves behind in the event loop when its server dies: whoever waited is told anyway."""
+    logging.getLogger("asyncio").setLevel(logging.CRITICAL)
+
+
 def _setting(problem: ValidationError) -> list[str]:
     # `input` is left out: a setting may be a password.
     return [
