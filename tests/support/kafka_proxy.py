@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import asyncio
 import struct
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import AbstractAsyncContextManager
 from typing import Final
 
 from pathline.kit.settings import split_address
+from tests.support.proxy import Proxy, listening, until_one_ends
 
 PRODUCE: Final = 0
 """The API key of a write."""
@@ -21,16 +21,13 @@ _API_AND_ID: Final = struct.Struct(">hhi")
 _HOST: Final = b"127.0.0.1"
 
 
-class KafkaProxy:
+class KafkaProxy(Proxy):
     """What stands before one broker on loopback. The faults are attributes, and may change while it runs."""
 
     def __init__(self, bootstrap: str) -> None:
         """Pass on to `bootstrap`."""
-        _, port = split_address(bootstrap)
-        self._upstream = port
-        self._server: asyncio.Server | None = None
-        self._open: set[asyncio.Task[None]] = set()
-        self.port = 0
+        super().__init__()
+        _, self._upstream = split_address(bootstrap)
         self.delay_seconds = 0.0
         """Every answer is given so late."""
         self.lose_answers = 0
@@ -45,29 +42,9 @@ class KafkaProxy:
         """What clients are given as bootstrap."""
         return f"127.0.0.1:{self.port}"
 
-    async def start(self) -> None:
-        """Listen on a free port."""
-        self._server = await asyncio.start_server(self._accepted, "127.0.0.1", 0)
-        self.port = self._server.sockets[0].getsockname()[1]
-
-    async def close(self) -> None:
-        """End, with every connection."""
-        assert self._server is not None
-        self._server.close()
-        for task in self._open:
-            task.cancel()
-        await asyncio.gather(*self._open, return_exceptions=True)
-
-    async def _accepted(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        self._open.add(task)
-        try:
-            with suppress(OSError, asyncio.IncompleteReadError):
-                await _Line(self, reader, writer).run(self._upstream)
-        finally:
-            self._open.discard(task)
-            writer.close()
+    async def pass_on(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Pass frames both ways."""
+        await _Line(self, reader, writer).run(self._upstream)
 
     def here(self, frame: bytes) -> bytes:
         """An answer with this proxy's address in the place of the broker's."""
@@ -88,17 +65,7 @@ class _Line:
     async def run(self, port: int) -> None:
         """Pass frames both ways until either end closes."""
         behind_reader, behind = await asyncio.open_connection("127.0.0.1", port)
-        tasks = [
-            asyncio.create_task(one)
-            for one in (self._asking(behind), self._answering(behind_reader), self._giving())
-        ]  # fmt: skip
-        try:
-            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
-            behind.close()
+        await until_one_ends(behind, self._asking(behind), self._answering(behind_reader), self._giving())
 
     async def _asking(self, behind: asyncio.StreamWriter) -> None:
         while True:
@@ -143,12 +110,6 @@ async def _frame(reader: asyncio.StreamReader) -> bytes:
     return await reader.readexactly(length)
 
 
-@asynccontextmanager
-async def before(bootstrap: str) -> AsyncIterator[KafkaProxy]:
+def before(bootstrap: str) -> AbstractAsyncContextManager[KafkaProxy]:
     """A proxy that is there while the block runs."""
-    proxy = KafkaProxy(bootstrap)
-    await proxy.start()
-    try:
-        yield proxy
-    finally:
-        await proxy.close()
+    return listening(KafkaProxy(bootstrap))

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import struct
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Final
 from urllib.parse import parse_qs, urlsplit
+
+from tests.support.proxy import Proxy, listening, until_one_ends
 
 _LENGTH: Final = struct.Struct(">i")
 _QUERY: Final = b"Q"
@@ -16,16 +17,15 @@ _COMMIT: Final = b"COMMIT;\0"
 _READY: Final = b"Z"
 
 
-class PostgresProxy:
+class PostgresProxy(Proxy):
     """What stands before one server on a Unix socket. `cuts` may be raised while it runs."""
 
     def __init__(self, dsn: str) -> None:
         """Pass on to the server of `dsn`, whose host is a folder with a socket."""
+        super().__init__()
         parts = urlsplit(dsn)
         self._parts = parts
         self._socket = str(Path(parse_qs(parts.query)["host"][0]) / ".s.PGSQL.5432")
-        self._server: asyncio.Server | None = None
-        self._open: set[asyncio.Task[None]] = set()
         self.cuts = 0
         """So many commits more are cut, by turns before the server and after it."""
         self.before = self.after = 0
@@ -34,48 +34,14 @@ class PostgresProxy:
     @property
     def dsn(self) -> str:
         """The URL of the same database by this way."""
-        assert self._server is not None
-        port = self._server.sockets[0].getsockname()[1]
         user = self._parts.netloc.partition("@")[0]
-        return f"postgresql://{user}@127.0.0.1:{port}{self._parts.path}?sslmode=disable"
+        return f"postgresql://{user}@127.0.0.1:{self.port}{self._parts.path}?sslmode=disable"
 
-    async def start(self) -> None:
-        """Listen on a free port."""
-        self._server = await asyncio.start_server(self._accepted, "127.0.0.1", 0)
-
-    async def close(self) -> None:
-        """End, with every connection."""
-        assert self._server is not None
-        self._server.close()
-        for task in self._open:
-            task.cancel()
-        await asyncio.gather(*self._open, return_exceptions=True)
-
-    async def _accepted(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        self._open.add(task)
-        try:
-            with suppress(OSError, asyncio.IncompleteReadError):
-                await self._pass_on(reader, writer)
-        finally:
-            self._open.discard(task)
-            writer.close()
-
-    async def _pass_on(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def pass_on(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Pass messages both ways."""
         answers, behind = await asyncio.open_unix_connection(self._socket)
         committed = asyncio.Event()
-        tasks = [
-            asyncio.create_task(self._asking(reader, behind, committed)),
-            asyncio.create_task(_answering(answers, writer, committed)),
-        ]
-        try:
-            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
-            behind.close()
+        await until_one_ends(behind, self._asking(reader, behind, committed), _answering(answers, writer, committed))
 
     async def _asking(
         self, reader: asyncio.StreamReader, behind: asyncio.StreamWriter, committed: asyncio.Event
@@ -110,12 +76,6 @@ async def _answering(answers: asyncio.StreamReader, writer: asyncio.StreamWriter
             return
 
 
-@asynccontextmanager
-async def before(dsn: str) -> AsyncIterator[PostgresProxy]:
+def before(dsn: str) -> AbstractAsyncContextManager[PostgresProxy]:
     """A proxy that is there while the block runs."""
-    proxy = PostgresProxy(dsn)
-    await proxy.start()
-    try:
-        yield proxy
-    finally:
-        await proxy.close()
+    return listening(PostgresProxy(dsn))
