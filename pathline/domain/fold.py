@@ -85,7 +85,6 @@ class Changes:
         self.things: set[Identifier] = set()
         self.members: dict[tuple[UUID, UUID], Membership] = {}
         """Who belongs to which account, by (account, identifier)."""
-        self.joins: dict[tuple[UUID, UUID], Join] = {}
         self.stitched: list[Stitched] = []
         self._stages = stages
 
@@ -139,10 +138,6 @@ class Changes:
         if before is not None:
             self.people.update(before)
             weaker = (*weaker, before[1])
-            join = join_of(touchpoint)
-            held = None if join is None else self.joins.get((join.a, join.b))
-            if join is not None and (held is None or join.later_than(held.bond)):
-                self.joins[join.a, join.b] = join
         if weaker:
             bond = bonds.parent_bond(touchpoint, strongest)
             for child in weaker:

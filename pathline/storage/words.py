@@ -272,11 +272,6 @@ async def told(db: Db, ids: Collection[int]) -> None:
     await db.execute("UPDATE operator_act SET told_at = clock_timestamp() WHERE id = ANY($1::bigint[])", list(ids))
 
 
-async def waiting(db: Db) -> int:
-    """How many acts are not told."""
-    return int(await db.fetchval("SELECT count(*) FROM operator_act WHERE told_at IS NULL"))
-
-
 def _act(row: Record) -> Act:
     return Act(
         id=row["id"],

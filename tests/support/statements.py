@@ -270,7 +270,6 @@ CALLS: Final[dict[str, Call]] = {
     "words.aliases": lambda db, w: words.aliases(db, w.users),
     "words.untold": lambda db, _w: words.untold(db, 100),
     "words.told": lambda db, _w: words.told(db, [1]),
-    "words.waiting": lambda db, _w: words.waiting(db),
 }
 
 
