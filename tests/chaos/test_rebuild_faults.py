@@ -18,7 +18,7 @@ from pathline.domain.facts import State
 from pathline.embedded.trouble import Code
 from pathline.storage import codec
 from tests.chaos.conftest import Make
-from tests.chaos.trial import Trial
+from tests.chaos.trial import Log, Trial
 from tests.conftest import Stack
 from tests.support import checker
 from tests.support.crowd import crowd
@@ -76,14 +76,8 @@ class Command:
 async def test_killed_rebuilds_and_stitchers_leave_what_a_fold_from_the_beginning_gives(
     trial: Trial, make: Make, tmp_path: Path, topic_prefix: str
 ) -> None:
-    stages = tmp_path / "stages.yaml"
-    stages.write_text(yaml.safe_dump(OTHER_FILE), encoding="utf-8")
     log = list(crowd(2 * HALF, customers=150, seed=7))
-    old = await make("stitcher").start()
-    await trial.send(log[:HALF])
-    await trial.stitched()
-    await old.end()
-
+    stages = await _half_by_the_old_file(trial, make, tmp_path, log)
     command = Command(trial, stages, topic_prefix)
     new = await make("stitcher", PATHLINE_STAGES=str(stages), PATHLINE_STITCHER_BATCH="50").start()
     sending = asyncio.create_task(trial.send(log[HALF:]))
@@ -106,14 +100,8 @@ async def test_killed_rebuilds_and_stitchers_leave_what_a_fold_from_the_beginnin
 async def test_a_rebuild_whose_server_is_killed_says_so_and_goes_on(
     trial: Trial, make: Make, stack: Stack, tmp_path: Path, topic_prefix: str
 ) -> None:
-    stages = tmp_path / "stages.yaml"
-    stages.write_text(yaml.safe_dump(OTHER_FILE), encoding="utf-8")
     log = list(crowd(2 * HALF, customers=150, seed=8))
-    old = await make("stitcher").start()
-    await trial.send(log[:HALF])
-    await trial.stitched()
-    await old.end()
-
+    stages = await _half_by_the_old_file(trial, make, tmp_path, log)
     command = Command(trial, stages, topic_prefix)
     await make("stitcher", PATHLINE_STAGES=str(stages), PATHLINE_STITCHER_BATCH="50").start()
     sending = asyncio.create_task(trial.send(log[HALF:]))
@@ -131,6 +119,17 @@ async def test_a_rebuild_whose_server_is_killed_says_so_and_goes_on(
     await sending
     await trial.stitched()
     await _as_from_the_beginning(trial, said)
+
+
+async def _half_by_the_old_file(trial: Trial, make: Make, folder: Path, log: Log) -> Path:
+    """Have the first half of the log stitched by the stages that come with Pathline; returns the file with others."""
+    stages = folder / "stages.yaml"
+    stages.write_text(yaml.safe_dump(OTHER_FILE), encoding="utf-8")
+    old = await make("stitcher").start()
+    await trial.send(log[:HALF])
+    await trial.stitched()
+    await old.end()
+    return stages
 
 
 async def _as_from_the_beginning(trial: Trial, said: bytes) -> None:

@@ -6,10 +6,13 @@ from collections.abc import AsyncIterator
 
 import httpx
 import pytest
+import pytest_asyncio
 
 from pathline.kit.kafka import Topics, make_consumer
 from tests.conftest import Stack
 from tests.support.collector import Log, add_demo_keys, environment, is_ready, running
+from tests.support.console import Running
+from tests.support.console import running as running_console
 from tests.support.letters import Stitcher
 from tests.support.records import until
 
@@ -50,3 +53,10 @@ async def stitcher(stitcher_settings: None, topics: Topics) -> AsyncIterator[Sti
     started = Stitcher()
     yield started
     await started.end()
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def here(stack: Stack, database: str) -> AsyncIterator[Running]:
+    """A stitcher and a console of a module's own, the console ready."""
+    async with running_console(stack, database) as one, one.console():
+        yield one

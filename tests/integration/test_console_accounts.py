@@ -4,28 +4,19 @@ from __future__ import annotations
 
 import html
 import re
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 
 import httpx
 import msgspec
 import pytest
-import pytest_asyncio
 
 from pathline.contracts.account import Account
-from tests.conftest import Stack
-from tests.support.console import TOKEN, Running, running, user
+from tests.support.console import TOKEN, Running, user
 from tests.support.records import record
 
 pytestmark = [pytest.mark.integration, pytest.mark.asyncio(loop_scope="module")]
 
 NOW = datetime.now(UTC).replace(microsecond=0)
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def here(stack: Stack, database: str) -> AsyncIterator[Running]:
-    async with running(stack, database) as one, one.console():
-        yield one
 
 
 async def test_the_people_of_a_business_are_seen_together(here: Running) -> None:

@@ -22,7 +22,7 @@ from services.stitcher.batch import Batch
 from services.stitcher.transaction import Stitch
 from tests.support.people import BASE, Saying, Stitcher, browses, doubled, says
 from tests.support.records import record, until
-from tests.unit.domain.oracle import Name, Oracle
+from tests.unit.domain.oracle import OWNING_EVENTS, Name, Oracle
 
 pytestmark = pytest.mark.integration
 
@@ -34,15 +34,6 @@ FEW_NAMES_LINKS = 2_000
 NAMESPACES = ("north", "south")
 CONFLICTS = ("40P01", "40001")
 """deadlock_detected and serialization_failure: an engine over several nodes answers with the latter, too."""
-
-EVENTS = (
-    "Order Completed",
-    "Order Refunded",
-    "Shipment Created",
-    "Contact Opened",
-    "Contact Closed",
-    "Return Requested",
-)
 
 
 @pytest.fixture
@@ -97,7 +88,7 @@ def link(chance: random.Random, town: int = 1_000) -> Saying:
         chance, tracking_number=(0.5, f"p{chance.randrange(town // 2)}"), case_id=(0.2, f"c{chance.randrange(200)}")
     )
     properties = {"order_id": f"o{chance.randrange(town)}", **things, **named}
-    return tell(minutes, chance.choice(EVENTS), **some(chance, **ids), properties=properties)
+    return tell(minutes, chance.choice(OWNING_EVENTS), **some(chance, **ids), properties=properties)
 
 
 def some(chance: random.Random, **likely: tuple[float, Any]) -> dict[str, Any]:

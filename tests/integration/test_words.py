@@ -4,99 +4,23 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from itertools import count
 from typing import Any, NamedTuple
 
-import asyncpg
 import pytest
 
-from pathline.domain.alerts import Notice
 from pathline.domain.fold import join_of
-from pathline.domain.identifiers import Identifier, name_id
-from pathline.domain.judging import Change
+from pathline.domain.identifiers import name_id
 from pathline.domain.touchpoint import Touchpoint
-from pathline.domain.words import Impossible, Said
-from pathline.storage import customers, entities, judgements, people, stitching, stories, words
+from pathline.domain.words import Impossible
+from pathline.storage import customers, people, words
 from pathline.storage.words import Act, Done, Outcome
-from tests.support.alerts import alert_about
-from tests.support.stitching import stitch
-from tests.support.world import touchpoint
+from tests.support.operators import SAID, Shop, act_of
 
 pytestmark = pytest.mark.integration
-
-SAID = Said("Uma", "api", "the customer called")
-_numbers = count()
-
-
-class Shop:
-    """People of a namespace of their own."""
-
-    def __init__(self, pool: asyncpg.Pool[Any]) -> None:
-        self.pool = pool
-        self.namespace = f"shop-{next(_numbers)}"
-
-    def name(self, told: str) -> Identifier:
-        kind, _, value = told.partition(":")
-        return Identifier(self.namespace, kind, value)
-
-    def tell(self, number: int, *names: str, **more: Any) -> Touchpoint:
-        """Who was met together."""
-        given = dict(name.split(":", 1) for name in names)
-        return touchpoint(
-            number, type=more.pop("type", "identify"), people=given, seconds=more.pop("seconds", number),
-            namespace=self.namespace, source=self.namespace, **more,
-        )  # fmt: skip
-
-    def alias(self, number: int, user: str, before: str) -> Touchpoint:
-        return self.tell(number, f"user_id:{user}", type="alias", previous_id=before)
-
-    async def stitch(self, *told: Touchpoint) -> None:
-        await stitch(self.pool, told)
-        for one in told:
-            await self.join(one)
-
-    async def join(self, told: Touchpoint) -> None:
-        pair = join_of(told)
-        if pair is not None:
-            async with self.pool.acquire() as db, db.transaction():
-                await stitching.lock_joins(db)
-                await stitching.write_joins(db, [pair])
-
-    async def split(self, name: str, to: str | None = None) -> Outcome:
-        async with self.pool.acquire() as db, db.transaction():
-            return await words.split(db, self.name(name).id, None if to is None else self.name(to).id, SAID)
-
-    async def merge(self, one: str, other: str) -> Outcome:
-        async with self.pool.acquire() as db, db.transaction():
-            return await words.merge(db, self.name(one).id, self.name(other).id, SAID)
-
-    async def take_back(self, act: Act | int) -> Outcome:
-        async with self.pool.acquire() as db, db.transaction():
-            return await words.take_back(db, act if isinstance(act, int) else act.id, SAID)
-
-    async def groups(self) -> set[frozenset[str]]:
-        """Who is one customer, by the way up, held against the way down."""
-        async with self.pool.acquire() as db:
-            rows = await db.fetch("SELECT id, kind, value FROM identifier WHERE namespace = $1", self.namespace)
-            names = {row["id"]: f"{row['kind']}:{row['value']}" for row in rows}
-            # One by one: asked for together, each would find what the others have read.
-            roots = {one: (await people.roots_of(db, [one]))[one] for one in names}
-            assert await people.roots_of(db, names) == roots
-            found: dict[Any, set[str]] = {}
-            for one, root in roots.items():
-                found.setdefault(root, set()).add(names[one])
-            for root, members in found.items():
-                assert {names[one] for one in (await people.family(db, root)).people} == members
-        return {frozenset(members) for members in found.values()}
 
 
 def sets(*groups: str) -> set[frozenset[str]]:
     return {frozenset(group.split()) for group in groups}
-
-
-def act_of(outcome: Outcome) -> Act:
-    assert isinstance(outcome, Done) and outcome.act is not None, outcome
-    return outcome.act
 
 
 def code_of(outcome: Outcome) -> str:
@@ -352,29 +276,6 @@ async def test_an_act_is_untold_until_it_is_told(pool: Any) -> None:
         assert act.id not in {one.id for one in await words.untold(db, 1_000)}
 
 
-async def test_what_hangs_on_a_customer_elsewhere_is_judged_anew_after_a_word(pool: Any) -> None:
-    shop = Shop(pool)
-    order = Identifier(shop.namespace, "order", "1001")
-    bought = touchpoint(
-        3, event="Order Completed", people={"email": "a@b"}, things={"order": "1001"}, seconds=3,
-        namespace=shop.namespace, source=shop.namespace,
-    )  # fmt: skip
-    await shop.stitch(shop.tell(1, "user_id:ann", "email:a@b"), shop.tell(2, "user_id:bob"), bought)
-    async with pool.acquire() as db, db.transaction():
-        alert = alert_about(order)
-        notice = Notice("opened", "pathline", alert.updated_at, alert)
-        await judgements.keep(db, [Change(alert, notice, causes=(f"{alert.id}",), new=True)])
-    act = act_of(await shop.split("email:a@b", "user_id:bob"))
-    async with pool.acquire() as db:
-        # By the hint of the act, and by whatever the new parent does from now on.
-        for people_ids in (act.moved, [shop.name("user_id:bob").id]):
-            assert order.id in await stories.neighbours(db, people_ids, [], 100)
-        whole = await customers.whole(db, shop.name("user_id:bob").id)
-        assert [thing.id for thing in whole.things] == [order.id]
-        assert (await customers.of_alerts(db, [alert]))[alert.id] == shop.name("user_id:bob").id
-        assert not (await customers.whole(db, shop.name("user_id:ann").id)).things
-
-
 async def test_of_several_aliases_of_a_pair_the_latest_says_why_in_whatever_order_they_come(pool: Any) -> None:
     for numbers in ((1, 2, 3), (3, 2, 1), (2, 3, 1)):
         shop = Shop(pool)
@@ -389,33 +290,3 @@ def shop_bond(told: Touchpoint) -> Any:
     pair = join_of(told)
     assert pair is not None
     return pair.bond
-
-
-async def test_of_a_tills_thousands_no_more_is_judged_anew_than_the_limit_and_its_open_checkout_is(
-    pool: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(entities, "MAX_OWNED", 2)
-    shop = Shop(pool)
-
-    def bought(number: int) -> Touchpoint:
-        return touchpoint(
-            number, event="Order Completed", people={"user_id": "till"}, things={"order": f"{number}"}, seconds=number,
-            namespace=shop.namespace, source=shop.namespace,
-        )  # fmt: skip
-
-    begun = touchpoint(
-        99, event="Checkout Started", people={"user_id": "till"}, things={"checkout": "c"}, seconds=99,
-        namespace=shop.namespace, source=shop.namespace,
-    )  # fmt: skip
-    await shop.stitch(*(bought(number) for number in range(1, 9)), begun)
-    orders = [Identifier(shop.namespace, "order", f"{number}") for number in range(1, 9)]
-    checkout = Identifier(shop.namespace, "checkout", "c")
-    async with pool.acquire() as db, db.transaction():
-        for thing in (*orders, checkout):
-            alert = alert_about(thing)
-            notice = Notice("opened", "pathline", alert.updated_at, alert)
-            await judgements.keep(db, [Change(alert, notice, causes=(f"{alert.id}",), new=True)])
-    async with pool.acquire() as db:
-        found = await stories.neighbours(db, [shop.name("user_id:till").id], [], 100)
-    assert checkout.id in found
-    assert 2 <= len({order.id for order in orders}.intersection(found)) <= 3

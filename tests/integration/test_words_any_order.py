@@ -15,7 +15,7 @@ from pathline.domain.words import Said
 from pathline.kit.database import create_pool
 from pathline.storage import stitching
 from pathline.storage.words import Done, Outcome
-from tests.integration.test_words import Shop
+from tests.support.operators import Shop
 from tests.support.spoken import Back, Held, Merge, Split, SpokenOracle, mixed, stories
 from tests.unit.domain.oracle import Name
 

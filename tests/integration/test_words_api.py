@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -11,24 +11,16 @@ from typing import Any
 import httpx
 import msgspec
 import pytest
-import pytest_asyncio
 
 from pathline.contracts import api
 from pathline.contracts.words import KinHistory, WordOut
 from pathline.domain.identifiers import Identifier, name_id
-from tests.conftest import Stack
-from tests.support.console import Running, running, user
+from tests.support.console import Running, user
 from tests.support.records import record
 
 pytestmark = [pytest.mark.integration, pytest.mark.asyncio(loop_scope="module")]
 
 _numbers = count()
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def here(stack: Stack, database: str) -> AsyncIterator[Running]:
-    async with running(stack, database) as one, one.console():
-        yield one
 
 
 def met(*names: str, **call: Any) -> bytes:

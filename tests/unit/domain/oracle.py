@@ -14,6 +14,16 @@ from pathline.domain.touchpoint import Touchpoint
 KINDS = ["user_id", "email", "phone", "anonymous_id", "device_id"]
 Name = tuple[str, str]
 
+OWNING_EVENTS = (
+    "Order Completed",
+    "Order Refunded",
+    "Shipment Created",
+    "Contact Opened",
+    "Contact Closed",
+    "Return Requested",
+)
+"""Events that bear on who owns what: one that makes an order, a case and reports of both."""
+
 
 class Oracle:
     """Answers about a log in which every touchpoint stands once."""

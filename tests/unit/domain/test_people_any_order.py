@@ -14,24 +14,16 @@ from pathline.backtest import world as backtest
 from pathline.domain.identifiers import STRENGTH
 from pathline.domain.touchpoint import Touchpoint
 from tests.support.world import World, touchpoints
-from tests.unit.domain.oracle import Name, Oracle
+from tests.unit.domain.oracle import OWNING_EVENTS, Name, Oracle
 
 LINKING = ("identify", "identify", "identify", "page", "alias", "alias", "track")
-EVENTS = (
-    "Order Completed",
-    "Order Refunded",
-    "Shipment Created",
-    "Contact Opened",
-    "Contact Closed",
-    "Return Requested",
-)
 
 
 @st.composite
 def links(draw: st.DrawFn, most: int = 30) -> list[Touchpoint]:
     """A log that is mostly about who is whom."""
     count = draw(st.integers(min_value=1, max_value=most))
-    return [draw(touchpoints(number, LINKING, EVENTS)) for number in range(count)]
+    return [draw(touchpoints(number, LINKING, OWNING_EVENTS)) for number in range(count)]
 
 
 def told(log: Sequence[Touchpoint], seed: int, mailbox_limit: int) -> tuple[World, list[Touchpoint]]:
