@@ -20,6 +20,7 @@ import psutil
 
 from pathline.embedded import launch, ports
 from pathline.embedded.trouble import Code, TroubleError
+from pathline.kit.files import write_whole
 
 CREATED_TOLERANCE_SECONDS = 2.0
 """Creation times are counted from the boot time, which moves by a little when the clock is set."""
@@ -163,7 +164,7 @@ def write_record(path: Path, pid: int, stop_signal: signal.Signals) -> None:
     """Record a process; the creation time tells it from a later one with the same id."""
     with suppress(psutil.NoSuchProcess):
         created = psutil.Process(pid).create_time()
-        path.write_text(json.dumps({"pid": pid, "created": created, "stop_signal": int(stop_signal)}), encoding="utf-8")
+        write_whole(path, json.dumps({"pid": pid, "created": created, "stop_signal": int(stop_signal)}), 0o644)
 
 
 def read_record(path: Path) -> tuple[psutil.Process, signal.Signals] | None:

@@ -7,6 +7,7 @@ from typing import Final
 
 import msgspec
 
+from pathline.kit.files import write_whole
 from pathline.sending.lines import Identity
 
 FOLDER: Final = "imports"
@@ -41,10 +42,7 @@ class Progress:
     def save(self, identity: Identity, position: Position) -> None:
         """Keep it, all of it or nothing. Raises OSError."""
         self._folder.mkdir(parents=True, exist_ok=True)
-        path = self._path(identity)
-        draft = path.with_suffix(".new")
-        draft.write_bytes(msgspec.json.encode(position))
-        draft.replace(path)
+        write_whole(self._path(identity), msgspec.json.encode(position), 0o644)
 
     def _path(self, identity: Identity) -> Path:
         return self._folder / f"{self._where}-{identity.key}.json"

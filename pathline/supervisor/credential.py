@@ -4,7 +4,7 @@ import secrets
 from contextlib import suppress
 from pathlib import Path
 
-from pathline.supervisor import state
+from pathline.kit.files import write_whole
 
 CREDENTIAL_FILE = "api-token"
 
@@ -18,5 +18,5 @@ def api_token(home: Path) -> str:
         if token:
             return token
     token = secrets.token_urlsafe(32)
-    state.write_text(path, token + "\n")
+    write_whole(path, token + "\n")
     return token

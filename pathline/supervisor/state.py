@@ -1,10 +1,11 @@
 """What a running `up` leaves for `status` and for itself: `run/state.json`, written in one step."""
 
-import os
 from pathlib import Path
 from typing import Literal
 
 import msgspec
+
+from pathline.kit.files import write_whole
 
 State = Literal["waiting", "starting", "ready", "not ready", "dead", "stopped"]
 
@@ -31,18 +32,9 @@ class Snapshot(msgspec.Struct, frozen=True):
     demo: bool = False
 
 
-def write_text(path: Path, text: str, mode: int = 0o600) -> None:
-    """Write a small file in one step, readable by `mode`."""
-    step = path.with_name(f"{path.name}.{os.getpid()}.part")
-    descriptor = os.open(step, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        file.write(text)
-    step.replace(path)
-
-
 def write(home: Path, snapshot: Snapshot) -> None:
     """Leave `snapshot` for `status`. Raises OSError."""
-    write_text(home / "run" / "state.json", msgspec.json.encode(snapshot).decode(), 0o644)
+    write_whole(home / "run" / "state.json", msgspec.json.encode(snapshot), 0o644)
 
 
 def read(home: Path) -> Snapshot | None:

@@ -17,6 +17,7 @@ from pathline.embedded.kafka import EmbeddedKafka
 from pathline.embedded.part import Part
 from pathline.embedded.postgres import EmbeddedPostgres
 from pathline.embedded.trouble import Code, TroubleError, from_os_error
+from pathline.kit.files import write_whole
 from pathline.kit.settings import DATABASE_URL_RECORD, KAFKA_RECORD, Settings
 from pathline.supervisor import credential, state
 from pathline.supervisor.greeting import greeting
@@ -135,8 +136,8 @@ class Supervisor:
         if self._settings.kafka is None:
             self._kafka = self._keepers["kafka"].part.address
         # For the other commands on this home, also when the servers are somebody else's.
-        state.write_text(self._home / DATABASE_URL_RECORD, self._dsn + "\n")
-        state.write_text(self._home / KAFKA_RECORD, self._kafka + "\n", 0o644)
+        write_whole(self._home / DATABASE_URL_RECORD, self._dsn + "\n")
+        write_whole(self._home / KAFKA_RECORD, self._kafka + "\n", 0o644)
 
     def _services(self) -> tuple[str, ...]:
         return (*SERVICES, *(("demo",) if self._demo else ()))

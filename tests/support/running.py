@@ -104,10 +104,11 @@ class Up:
 
     def pids(self) -> dict[str, int]:
         """The process id of each part."""
-        return {
-            path.stem: int(json.loads(path.read_text(encoding="utf-8"))["pid"])
-            for path in (self.home / "run").glob("*.pid")
-        }
+        found = {}
+        for path in (self.home / "run").glob("*.pid"):
+            with suppress(FileNotFoundError):  # its part has just ended
+                found[path.stem] = int(json.loads(path.read_text(encoding="utf-8"))["pid"])
+        return found
 
     def end(self, how: signal.Signals = signal.SIGTERM) -> int:
         """Ask it to end; its exit status."""

@@ -20,10 +20,3 @@ def test_none_and_a_broken_one_are_none(tmp_path: Path) -> None:
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "state.json").write_text('{"supervisor":', encoding="utf-8")
     assert state.read(tmp_path) is None
-
-
-def test_a_secret_is_for_its_user_alone(tmp_path: Path) -> None:
-    path = tmp_path / "secret"
-    path.touch(0o644)
-    state.write_text(path, "x")
-    assert path.stat().st_mode & 0o777 == 0o600
