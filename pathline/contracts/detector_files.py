@@ -30,6 +30,10 @@ def load(folder: Path | None = None, overrides: Path | None = None) -> Detectors
     files = [read(path) for where in (BUILT_IN, folder) if where is not None for path in _paths(where)]
     # A folder's own overrides count like the built-in ones; only the overrides file outranks both.
     used = {file.name: file for file in files}
+    for file in used.values():
+        if file.warns_of is not None and file.warns_of not in used:
+            message = f"{file.name}: warns_of: there is no detector {file.warns_of!r}"
+            raise DetectorError(message)
     given = [override for file in used.values() for override in checks.overrides_of(file)]
     return Detectors(used.values(), [*given, *(read_overrides(overrides) if overrides else ())])
 

@@ -109,6 +109,8 @@ class DetectorFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     entity: tuple[str, ...]
     severity: tuple[Step, ...]
     version: int = 1
+    warns_of: str | None = None
+    """The detector of the trouble that this one warns of; its record says how often it was right."""
     deadline: DeadlineRule | None = None
     marks: MarksRule | None = None
     thresholds: dict[str, Threshold] = {}
