@@ -38,7 +38,7 @@ HISTORY: Final = 200
 POLL_MS: Final = 500
 POLL_RECORDS: Final = 500
 PACE_SECONDS: Final = 0.04
-"""Between the beginnings of two reads of the database that are not full, at least."""
+"""Between the beginnings of two reads of the database that are not full, at most, while there is much to read."""
 PAUSE_SECONDS: Final = 1.0
 RENEW_SECONDS: Final = 60.0
 """So long a consumer is trusted to find its brokers again by itself; then another one starts from the bootstrap."""
@@ -112,9 +112,11 @@ class Reader:
                 continue
             await self._pace.kept()
             polled = await consumer.getmany(timeout_ms=POLL_MS, max_records=POLL_RECORDS)
-            if polled:
-                self._pace.began(full=sum(map(len, polled.values())) >= POLL_RECORDS)
-            await self._handle(polled, stop)
+            self._pace.began(full=sum(map(len, polled.values())) >= POLL_RECORDS)
+            try:
+                await self._handle(polled, stop)
+            finally:
+                self._pace.ended()
 
     async def _wait(self, error: Exception, stop: asyncio.Event) -> None:
         self._health.set("kafka", f"{type(error).__name__}: {error}"[:MAX_REASON])

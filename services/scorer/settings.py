@@ -38,7 +38,7 @@ class ScorerSettings(Settings):
         default=40,
         ge=0,
         le=1_000,
-        description="Time between the beginnings of two transactions that are not full, at least, in ms.",
+        description="Under load a transaction that is not full begins up to so many ms after the last one; 0: at once.",
     )
     scorer_due_batch: int = Field(
         default=500,

@@ -75,4 +75,5 @@ class Worker:
                 await self._transactions.batch(batch, self._partitions)
             except RevokedError:
                 await self._judge(self._partitions.still_ours(batch.shares), stop)
+            self._pace.ended()
             self.progressed_at = time.monotonic()

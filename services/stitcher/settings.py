@@ -26,7 +26,7 @@ class StitcherSettings(Settings):
         default=40,
         ge=0,
         le=1_000,
-        description="Time between the beginnings of two transactions that are not full, at least, in ms.",
+        description="Under load a transaction that is not full begins up to so many ms after the last one; 0: at once.",
     )
     stitcher_known_people: int = Field(
         default=200_000,

@@ -96,6 +96,8 @@ class Worker:
                 # The next poll, and what it brings decoded and folded, go on while PostgreSQL works on this batch.
                 ahead = asyncio.create_task(self._read())
                 await self._finish(shares, batch)
+                if shares:
+                    self._pace.ended()
             await self._told()
         finally:
             under_way = [task for task in (ahead, self._telling) if task is not None]
