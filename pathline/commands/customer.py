@@ -282,7 +282,7 @@ async def _all_of(db: "Db", root: UUID) -> AsyncIterator[tuple[str, Any]]:
             yield "touchpoint", shapes.touchpoint(row)
         after = rows[-1].cursor
     place = None
-    while found := await alerts.list_alerts(db, subjects=whole.alertable, limit=PAGE, cursor=place):
+    while found := await alerts.list_alerts(db, subjects=whole.alertable, shadow=None, limit=PAGE, cursor=place):
         for alert in found:
             yield "alert", shapes.alert(alert, {alert.id: root})
         place = alerts.cursor_of(found[-1])

@@ -76,6 +76,10 @@ class Alert(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     resolution: str | None = None
     revision: int = 1
     """Grows by one with each change; of two notices the one with the higher is the newer."""
+    shadow: bool = False
+    """True while its detector is on trial: it is counted, and nobody is told."""
+    detector_version: int = 1
+    """The version of the detector's file that opened it."""
 
     @property
     def alive(self) -> bool:

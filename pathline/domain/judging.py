@@ -11,7 +11,7 @@ against memory. The steps, in both:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from hashlib import blake2b
 from typing import Any, Final
@@ -30,6 +30,8 @@ Episode = tuple[str, UUID]
 LATE_EVENT: Final = "late_event"
 """The answer had happened before the alert fired, and was only told later."""
 EXPIRED: Final = "expired"
+DETECTOR_REMOVED: Final = "detector_removed"
+"""Nobody runs the detector any more."""
 
 
 class Moment(msgspec.Struct, frozen=True):
@@ -154,10 +156,30 @@ def causes_of(assessed: Iterable[Assessed]) -> set[tuple[str, str]]:
     return {(one.detector.name, cause.key) for one in assessed for cause in one.verdict.causes}
 
 
-def judge(assessed: Iterable[Assessed], memory: Memory, when: Moment) -> list[Change]:
-    """What is to be done about each alert of a story. The same story judged twice changes nothing the second time."""
-    changes = (_judge(one, memory, when) for one in assessed)
+def judge(
+    assessed: Iterable[Assessed], memory: Memory, when: Moment, on_trial: Container[str] = frozenset()
+) -> list[Change]:
+    """What is to be done about each alert of a story. The same story judged twice changes nothing the second time.
+
+    Args:
+        assessed: the story.
+        memory: what was alerted before.
+        when: the time.
+        on_trial: names of detectors whose new episodes are shadows. One that was told stays told; a shadow whose
+            detector has gone live is told as what it is to people: an alert that opens.
+    """
+    changes = (_judge(one, memory, when, shadow=one.detector.name in on_trial) for one in assessed)
     return [change for change in changes if change is not None]
+
+
+def withdraw(alert: Alert, clock: datetime) -> Change:
+    """The end of an alert whose detector is no longer there. Should it come back, and still hold, it opens again."""
+    when = Moment(clock, clock, clock)
+    ended = _next(
+        alert, when, state="resolved", resolution=DETECTOR_REMOVED, resolved_at=clock, snoozed_until=None,
+        claimed_until=None,
+    )  # fmt: skip
+    return _change("resolved", ended, when, (), {"resolution": DETECTOR_REMOVED})
 
 
 def deadlines(assessed: Iterable[Assessed], alive: Mapping[Episode, Alert]) -> dict[str, datetime]:
@@ -202,19 +224,25 @@ def alert_id(detector: str, entity_id: UUID, episode: int) -> UUID:
     return UUID(bytes=blake2b(f"{detector}\x1f{entity_id}\x1f{episode}".encode(), digest_size=16).digest())
 
 
-def _judge(one: Assessed, memory: Memory, when: Moment) -> Change | None:
+def _judge(one: Assessed, memory: Memory, when: Moment, *, shadow: bool) -> Change | None:
     alert = memory.alive.get(one.episode)
     told = _counted(one, memory)
     fresh = _fresh(told, memory)
     if alert is not None:
-        return _keep(told, alert, _keys(fresh), when) if told.verdict.holding else _resolve(told, alert, when)
+        if not told.verdict.holding:
+            return _resolve(told, alert, when)
+        goes_live = alert.shadow and not shadow
+        return _tell(told, alert, _keys(fresh), when) if goes_live else _keep(told, alert, _keys(fresh), when)
     if told.verdict.holding:
         if fresh:
-            return _open(told, fresh, memory, when)
+            return _open(told, fresh, memory, when, shadow=shadow)
         before = [owner for owner in _owners(told, memory) if _reopens(told, owner, when)]
-        return _reopen(told, max(before, key=lambda a: a.episode), when) if before else None
+        if not before:
+            return None
+        last = max(before, key=lambda a: a.episode)
+        return _tell(told, last, (), when) if last.shadow and not shadow else _reopen(told, last, when)
     history = _fresh(one, memory)
-    return _expire(_narrowed(one, history), history, memory, when) if history else None
+    return _expire(_narrowed(one, history), history, memory, when, shadow=shadow) if history else None
 
 
 def _counted(one: Assessed, memory: Memory) -> Assessed:
@@ -299,21 +327,29 @@ def _new(one: Assessed, memory: Memory, when: Moment, **more: Any) -> Alert:
         episode=episode,
         previous_id=None if last is None else last.id,
         updated_at=when.clock,
+        detector_version=one.detector.version,
         **_told(one),
         **more,
     )
 
 
-def _open(one: Assessed, fresh: Sequence[Spark], memory: Memory, when: Moment) -> Change:
+def _open(one: Assessed, fresh: Sequence[Spark], memory: Memory, when: Moment, *, shadow: bool) -> Change:
     blind = one.detector.deadline is not None and one.verdict.opened_at > when.sighted
-    alert = _new(one, memory, when, state="open", blind=blind)
+    alert = _new(one, memory, when, state="open", blind=blind, shadow=shadow)
     return _change("opened", alert, when, _keys(fresh), new=True)
 
 
-def _expire(one: Assessed, fresh: Sequence[Spark], memory: Memory, when: Moment) -> Change:
+def _expire(one: Assessed, fresh: Sequence[Spark], memory: Memory, when: Moment, *, shadow: bool) -> Change:
     """History told of it: kept for the record, sent to nobody."""
-    alert = _new(one, memory, when, state="expired", resolution=EXPIRED, resolved_at=when.clock)
+    alert = _new(one, memory, when, state="expired", resolution=EXPIRED, resolved_at=when.clock, shadow=shadow)
     return Change(alert, None, _keys(fresh), new=True)
+
+
+def _tell(one: Assessed, alert: Alert, fresh: tuple[str, ...], when: Moment) -> Change:
+    """A shadow's detector has gone live, and it holds: to whoever hears of it, it opens now."""
+    again: dict[str, Any] = {} if alert.alive else {"state": "open", "resolved_at": None, "resolution": None}
+    told = _next(alert, when, shadow=False, severity=one.verdict.severity, **again, **_told(one))
+    return _change("opened", told, when, fresh, {"was": "shadow"})
 
 
 def _reopen(one: Assessed, alert: Alert, when: Moment) -> Change:

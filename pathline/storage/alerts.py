@@ -28,25 +28,32 @@ Cursor = tuple[datetime, UUID]
 FIELDS: Final = (
     "id", "detector", "entity_id", "story_id", "namespace", "entity_kind", "entity_value", "severity", "state", "title",
     "ease", "episode", "previous_id", "blind", "why", "amount", "currency", "assignee", "claimed_until",
-    "snoozed_until", "opened_at", "updated_at", "resolved_at", "resolution", "revision",
+    "snoozed_until", "opened_at", "updated_at", "resolved_at", "resolution", "revision", "shadow",
+    "detector_version",
 )  # fmt: skip
 COLUMNS: Final = ", ".join(FIELDS)
 _END: Final[Cursor] = (datetime.fromisoformat("9999-12-31T00:00:00+00:00"), UUID(int=2**128 - 1))
 
 _MATCHING: Final = """
-WHERE (opened_at, id) < ($1, $2)
+WHERE {shown} AND (opened_at, id) < ($1, $2)
   AND ($3::text[] IS NULL OR state = ANY($3)) AND ($4::text[] IS NULL OR severity = ANY($4))
   AND ($5::text[] IS NULL OR detector = ANY($5)) AND ($6::text IS NULL OR assignee = $6)
 ORDER BY opened_at DESC, id DESC LIMIT $7
 """
 
-_LIST: Final = f"SELECT {COLUMNS} FROM alert {_MATCHING}"
+_SHOWN: Final = {False: "NOT shadow", True: "shadow", None: "true"}
+"""Written out, as each has an index of its own."""
+
+_LIST: Final = {
+    which: f"SELECT {COLUMNS} FROM alert {_MATCHING.format(shown=shown)}" for which, shown in _SHOWN.items()
+}
 
 # Materialized, so that a customer without alerts costs no walk through everybody's.
-_LIST_OF: Final = f"""
-WITH theirs AS MATERIALIZED (SELECT {COLUMNS} FROM alert WHERE entity_id = ANY($8::uuid[]))
-SELECT {COLUMNS} FROM theirs {_MATCHING}
-"""
+_LIST_OF: Final = {
+    which: f"WITH theirs AS MATERIALIZED (SELECT {COLUMNS} FROM alert WHERE entity_id = ANY($8::uuid[]))"
+    f" SELECT {COLUMNS} FROM theirs {_MATCHING.format(shown=shown)}"
+    for which, shown in _SHOWN.items()
+}
 
 _SET: Final = ", ".join(f"{name} = ${place}" for place, name in enumerate(FIELDS[1:], start=2))
 
@@ -94,6 +101,7 @@ async def list_alerts(
     detector: Sequence[str] | None = None,
     subjects: Iterable[UUID] | None = None,
     assignee: str | None = None,
+    shadow: bool | None = False,
     limit: int = 100,
     cursor: Cursor | None = None,
 ) -> list[Alert]:
@@ -106,12 +114,15 @@ async def list_alerts(
         detector: any of these.
         subjects: ids of things, and of strands: for a customer, all that it owns and all its identifiers.
         assignee: whose.
+        shadow: those of detectors on trial, or None for both kinds.
         limit: how many at most.
         cursor: `cursor_of` the last one of the page before.
     """
     at, one = cursor or _END
     asked = (at, one, _any(state), _any(severity), _any(detector), assignee, limit)
-    rows = await (db.fetch(_LIST, *asked) if subjects is None else db.fetch(_LIST_OF, *asked, list(subjects)))
+    rows = await (
+        db.fetch(_LIST[shadow], *asked) if subjects is None else db.fetch(_LIST_OF[shadow], *asked, list(subjects))
+    )
     return [alert_of(row) for row in rows]
 
 
@@ -161,7 +172,7 @@ async def update(db: Db, alerts: Iterable[Alert]) -> None:
 
 
 async def record(db: Db, notices: Sequence[Notice]) -> None:
-    """Append what happened, and have it told; part of the transaction that wrote the alerts."""
+    """Append what happened, and have it told but of shadows; part of the transaction that wrote the alerts."""
     if not notices:
         return
     await db.execute(
@@ -175,7 +186,7 @@ async def record(db: Db, notices: Sequence[Notice]) -> None:
         [n.change for n in notices],
         [msgspec.json.encode(n.detail).decode() for n in notices],
     )
-    await outbox.enqueue(db, notices)
+    await outbox.enqueue(db, [one for one in notices if not one.alert.shadow])
 
 
 async def _resolved_by(db: Db, alert_id: UUID) -> str | None:

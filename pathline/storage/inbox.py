@@ -22,7 +22,7 @@ _ALIVE: Final = f"""
 SELECT state, severity, assignee IS NOT DISTINCT FROM $1::text AS mine, detector, count(*) AS alerts
 FROM (
     SELECT state, severity, assignee, detector FROM alert
-    WHERE state IN ('open', 'acknowledged', 'snoozed') LIMIT {MAX_COUNTED}
+    WHERE state IN ('open', 'acknowledged', 'snoozed') AND NOT shadow LIMIT {MAX_COUNTED}
 ) AS counted
 GROUP BY 1, 2, 3, 4
 """
@@ -30,7 +30,7 @@ GROUP BY 1, 2, 3, 4
 _MATCHING: Final = f"""
 SELECT count(*) FROM (
     SELECT 1 FROM alert
-    WHERE ($1::text[] IS NULL OR state = ANY($1)) AND ($2::text[] IS NULL OR severity = ANY($2))
+    WHERE NOT shadow AND ($1::text[] IS NULL OR state = ANY($1)) AND ($2::text[] IS NULL OR severity = ANY($2))
       AND ($3::text[] IS NULL OR detector = ANY($3)) AND ($4::text IS NULL OR assignee = $4)
       AND id <> ALL($5::uuid[])
     LIMIT {MAX_COUNTED}

@@ -33,7 +33,8 @@ GROUP BY subject, stage, channel
 
 _PAINS: Final = """
 SELECT entity_id, detector, severity, opened_at FROM alert
-WHERE opened_at >= $1 AND opened_at < $2 AND state <> 'expired' ORDER BY opened_at DESC, id DESC LIMIT $3
+WHERE opened_at >= $1 AND opened_at < $2 AND state <> 'expired' AND NOT shadow
+ORDER BY opened_at DESC, id DESC LIMIT $3
 """
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from pathline.storage.schema.alerting import alert, alert_cause, alert_event, endpoint, outbox, watch
 from pathline.storage.schema.base import metadata
+from pathline.storage.schema.detectors import detector, detector_act, detector_sweep, scorer_process
 from pathline.storage.schema.journeys import account_member, entity, identifier, strand, touchpoint, user_join
 from pathline.storage.schema.operators import operator_act, operator_join, operator_link
 from pathline.storage.schema.reading import dead_letter, fence, seen, stitcher_process
@@ -22,6 +23,9 @@ __all__ = [
     "alert_cause",
     "alert_event",
     "dead_letter",
+    "detector",
+    "detector_act",
+    "detector_sweep",
     "earlier_fact",
     "endpoint",
     "entity",
@@ -34,6 +38,7 @@ __all__ = [
     "outbox",
     "rebuild",
     "rebuild_note",
+    "scorer_process",
     "seen",
     "stitcher_process",
     "strand",

@@ -21,7 +21,7 @@ CUSTOMERS = 100_000
 MAY: dict[str, tuple[str, ...]] = {
     # Counts, each with an end: of what is alive, waits for a deadline, or waits for an endpoint that is away.
     "inbox.counts": ("alert_open_episode",),
-    "inbox.others": ("alert", "alert_open_episode", "alert_state"),
+    "inbox.others": ("alert", "alert_open_episode", "alert_shown_state"),
     "judgements.alive_by_detector": ("alert_open_episode",),
     "watch.due": ("watch",),
     "outbox.depths": ("outbox",),

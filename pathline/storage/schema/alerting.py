@@ -57,6 +57,8 @@ alert = Table(
     Column("resolved_at", TIME),
     Column("resolution", Text),
     Column("revision", BigInteger, nullable=False, server_default=text("1")),
+    Column("shadow", Boolean, nullable=False, server_default=text("false")),
+    Column("detector_version", Integer, nullable=False, server_default=text("1")),
     Index(
         "alert_open_episode",
         "detector",
@@ -64,8 +66,16 @@ alert = Table(
         unique=True,
         postgresql_where=text("state IN ('open', 'acknowledged', 'snoozed')"),
     ),
-    Index("alert_newest", text("opened_at DESC"), text("id DESC")),
-    Index("alert_state", "state", text("opened_at DESC"), text("id DESC")),
+    Index("alert_shown", text("opened_at DESC"), text("id DESC"), postgresql_where=text("NOT shadow")),
+    Index("alert_shown_state", "state", text("opened_at DESC"), text("id DESC"), postgresql_where=text("NOT shadow")),
+    Index("alert_shadow", text("opened_at DESC"), text("id DESC"), postgresql_where=text("shadow")),
+    Index(
+        "alert_shadow_open",
+        "detector",
+        "id",
+        postgresql_where=text("shadow AND state IN ('open', 'acknowledged', 'snoozed')"),
+    ),
+    Index("alert_record", "detector", text("opened_at DESC")),
     Index("alert_entity", "entity_id"),
     Index("alert_story", "story_id"),
 )
