@@ -138,6 +138,14 @@ class Detectors:
         for namespace in {"", *(o.namespace or "" for o in given)}:
             self.of(namespace, "order")
 
+    def __reduce__(self) -> tuple[type[Detectors], tuple[list[DetectorFile], list[Override]]]:
+        """To another process go the files, which are compiled there."""
+        return Detectors, (list(self.files.values()), self._overrides)
+
+    def overridden(self, overrides: Iterable[Override]) -> Detectors:
+        """The same with these thresholds, which outrank its own of the same namespace. Raises DetectorError."""
+        return Detectors(self.files.values(), [*self._overrides, *overrides])
+
     def of(self, namespace: str, kind: str) -> tuple[Detector, ...]:
         """The detectors that look at entities of this kind in this namespace."""
         compiled = self._compiled.get(namespace)
