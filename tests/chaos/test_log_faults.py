@@ -10,9 +10,10 @@ from aiokafka.admin import AIOKafkaAdminClient, NewPartitions
 from tests.chaos.conftest import Make
 from tests.chaos.tally import of
 from tests.chaos.trial import Trial
+from tests.chaos.without import IN_HAND
 from tests.support import checker
 from tests.support.crowd import crowd
-from tests.support.records import produce, record
+from tests.support.records import produce, record, until
 
 pytestmark = [pytest.mark.chaos, pytest.mark.timeout(300)]
 
@@ -111,3 +112,19 @@ async def test_partitions_shared_out_anew_again_and_again_lose_and_double_nothin
     what = f"2 and 3 consumers in turn, {REBALANCES} rebalances"
     report = await trial.tell("3", what, f"{taken} times a partition was taken")
     assert report.stored == TOUCHPOINTS
+
+
+@pytest.mark.parametrize("without", [None, "fence"])
+async def test_one_with_a_batch_in_hand_when_partitions_are_shared_out_anew_is_too_late(
+    trial: Trial, make: Make, without: str | None
+) -> None:
+    late = await make("stitcher", without=",".join(filter(None, (without, "late")))).start()
+    await trial.send(list(crowd(200, customers=20, seed=24)))
+    await late.says(IN_HAND)
+    await make("stitcher").start()
+    if without is None:
+        await trial.stitched()
+    else:
+        await until(lambda: trial.value("SELECT count(*) > 0 FROM fence_moved_back"), 60)
+    report = await trial.report()
+    assert any("moved back" in finding for finding in report.findings) == (without is not None), report.table

@@ -13,6 +13,7 @@ from tests.chaos.conftest import Make
 from tests.chaos.tally import of
 from tests.chaos.test_restarts import CLIENTS, Client, in_order, more_calls
 from tests.chaos.trial import Trial
+from tests.support.crowd import crowd
 from tests.support.programs import Program
 from tests.support.records import until
 
@@ -67,3 +68,18 @@ async def test_all_told_to_end_under_load_and_an_old_version_beside_a_new_one_lo
     await in_order(trial, clients)
     what = f"SIGTERM to all under load {ENDINGS} times; an old version and a new one together"
     await trial.tell("20", what, f"drained in {drained:.1f} s; the old one left its partitions to the new one")
+
+
+async def test_without_the_check_of_versions_the_checker_finds_what_an_old_one_wrote_over(
+    trial: Trial, make: Make
+) -> None:
+    new = await make("stitcher", without="older").start()
+    await trial.send(list(crowd(200, customers=20, seed=41)))
+    await trial.stitched()
+    assert (await trial.report()).findings == []
+    await _end(new)
+    await make("stitcher", without="version").start()
+    await trial.send(list(crowd(200, customers=20, seed=42)))
+    await trial.stitched()
+    report = await trial.report()
+    assert any("lost what only that one knows" in finding for finding in report.findings), report.table

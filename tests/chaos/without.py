@@ -14,12 +14,15 @@ import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import nullcontext
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 import asyncpg
 
+from pathline.domain.facts import State
 from pathline.kit import kafka, lifecycle
-from pathline.storage import fences, judgements, stitching
+from pathline.storage import codec, fences, judgements, stitching
+from tests.support import checker
+from tests.support.records import until
 
 
 def dedupe() -> None:
@@ -38,6 +41,15 @@ def fence() -> None:
         return
 
     fences.lock = lock  # type: ignore[assignment]
+
+
+def version() -> None:
+    """A state of a newer version is read and written like one of its own."""
+
+    def known(_one: object, _version: object) -> None:
+        return
+
+    stitching.check_version = known  # type: ignore[assignment]
 
 
 def transaction() -> None:
@@ -97,6 +109,34 @@ def peers() -> None:
     vars(kafka)["SESSION_TIMEOUT_MS"] = 120_000
 
 
+OVERTAKEN_SECONDS: Final = 60.0
+IN_HAND: Final = "a batch in hand, and nothing done with it until a peer has"
+
+
+def late() -> None:
+    """A fault, no safeguard: its first batch comes to the database when a peer has its partition and has read all of it.
+
+    Its name is the last of its group's, so that the first partition is a peer's as soon as there is one.
+    """
+    lock, make_consumer, first = fences.lock, kafka.make_consumer, iter([True])
+
+    def last(*args: Any, client_id: str, **more: Any) -> Any:
+        return make_consumer(*args, client_id=f"zz-{client_id}", **more)
+
+    async def overtaken(db: Any, topic: str, moves: Any) -> None:
+        async def read_by_a_peer() -> bool:
+            _, next_offset = (await fences.positions(db, topic))[0]
+            return next_offset >= int(moves[0].next_offset)
+
+        if moves[0].partition == 0 and next(first, False):
+            sys.stderr.write(f"{IN_HAND}\n")
+            await until(read_by_a_peer, OVERTAKEN_SECONDS)
+        await lock(db, topic, moves)
+
+    kafka.make_consumer = last
+    fences.lock = overtaken
+
+
 SLEEPS_AFTER = 3
 """Transactions that one who will fall asleep ends well."""
 
@@ -120,18 +160,30 @@ def awake() -> None:
 
 
 def older() -> None:
-    """No fault and no safeguard: it is the version after this one, whose states this one must leave alone."""
+    """No fault and no safeguard: it is the version after this one, whose states this one must leave alone.
+
+    They say something that this one knows nothing of, and would write without.
+    """
     vars(stitching)["FOLD_VERSION"] += 1
+    to_json = codec.to_json
+
+    def with_news(value: Any) -> str:
+        text = to_json(value)
+        return checker.with_news(text) if isinstance(value, State) else text
+
+    codec.to_json = with_news
 
 
 SAFEGUARDS: dict[str, Callable[[], None]] = {
     "dedupe": dedupe,
     "fence": fence,
+    "version": version,
     "transaction": transaction,
     "row_locks": row_locks,
     "cause_key": cause_key,
     "through": through,
     "peers": peers,
+    "late": late,
     "awake": awake,
     "older": older,
 }

@@ -14,13 +14,16 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from pathline.contracts import accepted
 from pathline.contracts.reading import Unreadable, to_touchpoint
-from pathline.domain.facts import State
+from pathline.domain.facts import FOLD_VERSION, State
 from pathline.kit.kafka import make_consumer
 from pathline.storage import codec
 from tests.support.world import World
 
 Outcome = Literal["ok", "fail", "unknown"]
 """What a sender was told: 200; 4xx; or nothing that says (a time-out, a 5xx)."""
+
+NEWS = "later"
+"""What a state of the version after this one says, and this one knows nothing of (`tests/chaos/without.py`)."""
 
 MOST_SAID = 5
 """Examples given of each finding."""
@@ -75,6 +78,16 @@ SELECT s.id, s.state, coalesce(t.n, 0) AS n
 FROM (SELECT id, state FROM strand UNION ALL SELECT id, state FROM entity) AS s
 LEFT JOIN (SELECT subject, count(*) AS n FROM touchpoint GROUP BY subject) AS t ON t.subject = s.id
 """
+
+_STRIPPED = """
+SELECT count(*) FROM (SELECT state, fold_version FROM strand UNION ALL SELECT state, fold_version FROM entity) AS s
+WHERE fold_version > $1 AND (state::jsonb -> $2) IS NULL
+"""
+
+
+def with_news(text: str) -> str:
+    """The JSON of a state as the version after this one writes it."""
+    return text.removesuffix("}") + f'{"," * (text != "{}")}"{NEWS}":true}}'
 
 
 async def replay(bootstrap: str, topic: str) -> tuple[World, set[str]]:
@@ -184,6 +197,8 @@ async def _states(report: Report, db: asyncpg.Connection, world: World) -> None:
     differing = [one for one, state in expected.items() if held.get(one) != state]
     if differing:
         report.findings.append(f"{len(differing)} states differ from a serial replay: {differing[:MOST_SAID]}")
+    if stripped := await db.fetchval(_STRIPPED, FOLD_VERSION, NEWS):
+        report.findings.append(f"{stripped} states of a newer version lost what only that one knows")
     pointers = {
         row["id"]: codec.pointer(row["pointer"]) for row in await db.fetch("SELECT id, pointer FROM identifier")
     }

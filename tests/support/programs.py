@@ -99,6 +99,15 @@ class Program:
 
         await until(answers, START_SECONDS)
 
+    async def says(self, words: str) -> None:
+        """Wait until it has written these to its log."""
+
+        async def said() -> bool:
+            assert self.running, f"{self.name} ended\n{self.last_words()}"
+            return words in self.log.read_text(errors="replace")
+
+        await until(said, START_SECONDS)
+
     def last_words(self) -> str:
         """The end of its log."""
         return self.log.read_text(errors="replace")[-3_000:]
