@@ -21,7 +21,7 @@ import msgspec
 
 from pathline.domain.alerts import PATHLINE, REASONS, SEVERITIES, Alert, Notice
 from pathline.domain.detectors.compiled import Detector, Detectors
-from pathline.domain.detectors.evaluate import HANDED_OVER, HELD, Spark, Verdict, evaluate, narrowed
+from pathline.domain.detectors.evaluate import DUE, HANDED_OVER, HELD, Spark, Verdict, evaluate, narrowed
 from pathline.domain.detectors.view import Story, View
 
 Episode = tuple[str, UUID]
@@ -130,7 +130,7 @@ def assess(
         for detector in detectors.of(view.identifier.namespace, view.kind):
             alert = held.get((detector.name, view.id))
             # What has fired stays due, even if a new partition makes `now` step back.
-            at = now if alert is None or detector.deadline is None else max(now, alert.opened_at)
+            at = now if alert is None or not detector.timed else max(now, alert.opened_at)
             try:
                 assessed.append(Assessed(detector, view, evaluate(detector, view, at), at))
             except Exception as error:
@@ -193,9 +193,9 @@ def deadlines(assessed: Iterable[Assessed], alive: Mapping[Episode, Alert]) -> d
     for one in assessed:
         alert = alive.get(one.episode)
         name = f"{one.detector.name}:{one.view.kind}:{one.view.identifier.value}"
-        if one.verdict.holding and alert is None:
-            continue  # Its causes are spent; only something new can change that.
-        due |= {f"{name}:{what}": at for what, at in one.verdict.deadlines.items()}
+        # Without an alert its causes are spent: only something new can change that, or what is due later.
+        spent = one.verdict.holding and alert is None
+        due |= {f"{name}:{what}": at for what, at in one.verdict.deadlines.items() if what == DUE or not spent}
         if alert is not None and alert.state == "snoozed" and alert.snoozed_until is not None:
             due[f"{name}:snoozed"] = alert.snoozed_until
     return due
@@ -241,8 +241,10 @@ def _judge(one: Assessed, memory: Memory, when: Moment, *, shadow: bool) -> Chan
             return None
         last = max(before, key=lambda a: a.episode)
         return _tell(told, last, (), when) if last.shadow and not shadow else _reopen(told, last, when)
-    history = _fresh(one, memory)
-    return _expire(_narrowed(one, history), history, memory, when, shadow=shadow) if history else None
+    # What was told live may still be part of an alert, and is not history's to spend.
+    history = [cause for cause in _fresh(one, memory) if cause.history]
+    past = _narrowed(one, history)
+    return _expire(past, past.verdict.causes, memory, when, shadow=shadow) if past.verdict.holding and history else None
 
 
 def _counted(one: Assessed, memory: Memory) -> Assessed:
@@ -334,7 +336,7 @@ def _new(one: Assessed, memory: Memory, when: Moment, **more: Any) -> Alert:
 
 
 def _open(one: Assessed, fresh: Sequence[Spark], memory: Memory, when: Moment, *, shadow: bool) -> Change:
-    blind = one.detector.deadline is not None and one.verdict.opened_at > when.sighted
+    blind = one.detector.timed and one.verdict.opened_at > when.sighted
     alert = _new(one, memory, when, state="open", blind=blind, shadow=shadow)
     return _change("opened", alert, when, _keys(fresh), new=True)
 

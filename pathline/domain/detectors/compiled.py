@@ -2,30 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from datetime import timedelta
-from typing import Any, Final
+from functools import lru_cache
+from typing import Final
 
 import msgspec
 
 from pathline.domain.alerts import Severity
+from pathline.domain.detectors import rules
+from pathline.domain.detectors.calendars import WEEKDAYS, Calendar
+from pathline.domain.detectors.guards import Guard, GuardError
+from pathline.domain.detectors.operators import Answer, Before, Bound, Cause, Change, Count, Where
 from pathline.domain.detectors.rules import (
     AnswerRule,
-    AtMost,
     Clause,
+    DeadlineRule,
     DetectorError,
     DetectorFile,
     Override,
-    Threshold,
-    Until,
-    number_of,
-    span_of,
+    ServiceRule,
 )
+from pathline.domain.detectors.spans import NONE, Span
+from pathline.domain.detectors.values import Thresholds, Values
 from pathline.domain.detectors.view import OFFERED, View
-from pathline.domain.facts import Fact
 
 MAX_NAMESPACES: Final = 1_000
 """Namespaces whose compiled detectors are kept; more are compiled again when met."""
+
+MAX_MIXTURES: Final = 200
+"""Sets of segments for which a detector is kept; others are compiled again when met."""
 
 
 class Step(msgspec.Struct, frozen=True):
@@ -34,62 +40,51 @@ class Step(msgspec.Struct, frozen=True):
     level: Severity
     count: int
     within: timedelta
-    after: timedelta
+    after: Span
     working_day: bool
+    guard: Guard | None
+
+
+class Base(msgspec.Struct, frozen=True):
+    """What a deadline is counted from."""
+
+    at: str
+    where: Where
+    before: Span
+    after: Span
+
+
+class Until(msgspec.Struct, frozen=True):
+    """See rules.Until."""
+
+    fact: str | None
+    mark: str | None
+    where: Where
+    resolution: str
+
+
+class Later(msgspec.Struct, frozen=True):
+    """See rules.Later."""
+
+    fact: str
+    than: str
+    by: Span
 
 
 class Deadline(msgspec.Struct, frozen=True):
     """See DeadlineRule."""
 
-    at: str
-    offset: timedelta
+    bases: tuple[Base, ...]
+    """The first that is known counts."""
     needs: tuple[str, ...]
+    later: tuple[Later, ...]
     until: tuple[Until, ...]
     moved: str
     ends_at: str | None
 
 
-class Score(msgspec.Struct, frozen=True):
-    """See AtMost."""
-
-    attr: str
-    limit: float
-    of: float
-    scale: str | None
-
-    def holds(self, attrs: Mapping[str, Any]) -> bool:
-        """Whether the mark's score is low. One without a score is not."""
-        score = _number(attrs.get(self.attr))
-        if score is None:
-            return False
-        end = _number(attrs.get(self.scale)) if self.scale else None
-        return score * self.of <= self.limit * (end if end is not None and end > 0 else self.of)
-
-
-class Cause(msgspec.Struct, frozen=True):
-    """See Clause."""
-
-    mark: str
-    where: Mapping[str, frozenset[str]]
-    score: Score | None
-
-    def holds(self, fact: Fact) -> bool:
-        """Whether the mark is one of these."""
-        return matches(self.where, fact) and (self.score is None or self.score.holds(fact.value or {}))
-
-
-class Answer(msgspec.Struct, frozen=True):
-    """See AnswerRule."""
-
-    mark: str | None
-    fact: str | None
-    where: Mapping[str, frozenset[str]]
-    held: timedelta
-    resolution: str
-
-
 class Detector(msgspec.Struct, frozen=True, kw_only=True):
-    """A detector with the thresholds of one namespace."""
+    """A detector with the thresholds of one namespace; where they differ by segment, the strictest of all."""
 
     name: str
     version: int
@@ -98,9 +93,26 @@ class Detector(msgspec.Struct, frozen=True, kw_only=True):
     advice: str
     kinds: tuple[str, ...]
     steps: tuple[Step, ...]
+    guard: Guard | None
     deadline: Deadline | None
     causes: tuple[Cause, ...]
     answers: tuple[Answer, ...]
+    count: Count | None
+    lasts: Span
+    over: str
+    calendar: Calendar
+    mixtures: Mixtures | None = None
+
+    @property
+    def timed(self) -> bool:
+        """Whether it may begin to hold although nothing happens."""
+        return self.deadline is not None or any(cause.unanswered for cause in self.causes)
+
+    def fitting(self, view: View) -> Detector:
+        """The same as it counts for the customer who owns the thing, once they were looked up."""
+        if self.mixtures is None or view.id not in view.story.customers:
+            return self
+        return self.mixtures.of(view.customer.segments)
 
     def title_of(self, view: View) -> str:
         """What hurts, in a line."""
@@ -108,43 +120,87 @@ class Detector(msgspec.Struct, frozen=True, kw_only=True):
 
     def facts(self) -> tuple[str, ...]:
         """Every fact it names."""
-        rule = self.deadline
-        named = () if rule is None else (rule.at, *rule.needs, *(one.fact for one in rule.until), rule.ends_at)
-        answers = (answer.mark or answer.fact for answer in self.answers)
-        return tuple(name for name in (*named, *(cause.mark for cause in self.causes), *answers) if name is not None)
+        named: list[str | None] = []
+        if (rule := self.deadline) is not None:
+            named += [*(base.at for base in rule.bases), *rule.needs, rule.ends_at]
+            named += [name for one in rule.later for name in (one.fact, one.than)]
+            named += [one.mark or one.fact for one in rule.until]
+        for cause in self.causes:
+            named.append(cause.mark)
+            if cause.before is not None:
+                named.append(cause.before.mark or cause.before.fact)
+        named += [answer.mark or answer.fact for answer in self.answers]
+        return tuple(name for name in named if name is not None)
 
     def asks_customer(self, kind: str) -> bool:
         """Whether it must know the owner of a thing of this kind."""
-        return any(OFFERED[kind][name].of_customer for name in self.facts())
+        guards = (self.guard, *(step.guard for step in self.steps))
+        return (
+            self.mixtures is not None
+            or any(guard is not None and guard.asks_customer for guard in guards)
+            or any(OFFERED[kind][name].of_customer for name in self.facts())
+        )
+
+
+class Mixtures:
+    """A detector as it counts for customers of several segments at once."""
+
+    def __init__(self, file: DetectorFile, thresholds: Thresholds, calendar: Calendar) -> None:
+        """Compile each set of segments when it is met."""
+        self._file = file
+        self._thresholds = thresholds
+        self._calendar = calendar
+        self._compiled: dict[frozenset[str], Detector] = {}
+
+    def of(self, segments: frozenset[str]) -> Detector:
+        """For a customer of these."""
+        mine = segments & self._thresholds.segments
+        found = self._compiled.get(mine)
+        if found is None:
+            if len(self._compiled) >= MAX_MIXTURES:
+                self._compiled.clear()
+            found = self._compiled[mine] = compile_file(self._file, self._thresholds.of(mine), self._calendar)
+        return found
 
 
 class Detectors:
     """All detectors of a deployment."""
 
-    def __init__(self, files: Iterable[DetectorFile], overrides: Iterable[Override] = ()) -> None:
+    def __init__(
+        self,
+        files: Iterable[DetectorFile],
+        overrides: Iterable[Override] = (),
+        service: Iterable[ServiceRule] = (),
+        calendar: Calendar = WEEKDAYS,
+    ) -> None:
         """Compile them.
 
         Args:
             files: one a detector, checked; of two with one name the later counts.
-            overrides: other thresholds; one for a namespace outranks one for all, of two alike the later counts.
+            overrides: other thresholds; one for a segment outranks one for a namespace, and that one for all; of two
+                alike the later counts.
+            service: whose service timers are shorter.
+            calendar: the days on which the business works.
 
         Raises:
             DetectorError: an override names what does not exist, or gives a threshold that is none.
         """
         self.files = {file.name: file for file in files}
         given = [o for o in overrides if o.detector in self.files or _no_detector(o)]
-        self._overrides = sorted(given, key=lambda o: o.namespace is not None)
+        self._overrides = sorted(given, key=lambda o: (o.segment is not None, o.namespace is not None))
+        self._service = tuple(service)
+        self.calendar = calendar
         self._compiled: dict[str, dict[str, tuple[Detector, ...]]] = {}
         for namespace in {"", *(o.namespace or "" for o in given)}:
             self.of(namespace, "order")
 
-    def __reduce__(self) -> tuple[type[Detectors], tuple[list[DetectorFile], list[Override]]]:
+    def __reduce__(self) -> tuple[type[Detectors], tuple[object, ...]]:
         """To another process go the files, which are compiled there."""
-        return Detectors, (list(self.files.values()), self._overrides)
+        return Detectors, (list(self.files.values()), self._overrides, self._service, self.calendar)
 
     def overridden(self, overrides: Iterable[Override]) -> Detectors:
         """The same with these thresholds, which outrank its own of the same namespace. Raises DetectorError."""
-        return Detectors(self.files.values(), [*self._overrides, *overrides])
+        return Detectors(self.files.values(), [*self._overrides, *overrides], self._service, self.calendar)
 
     def of(self, namespace: str, kind: str) -> tuple[Detector, ...]:
         """The detectors that look at entities of this kind in this namespace."""
@@ -158,90 +214,119 @@ class Detectors:
     def _compile(self, namespace: str) -> dict[str, tuple[Detector, ...]]:
         by_kind: dict[str, tuple[Detector, ...]] = {}
         for file in self.files.values():
-            detector = compile_file(file, self._thresholds(file, namespace))
+            mine = [o for o in self._overrides if o.detector == file.name and o.namespace in {None, namespace}]
+            thresholds = Thresholds(file, mine, self._service)
+            detector = compile_file(file, thresholds.strictest(), self.calendar)
+            if thresholds.segments:
+                mixtures = Mixtures(file, thresholds, self.calendar)
+                detector = msgspec.structs.replace(detector, mixtures=mixtures)
             for kind in file.entity:
                 by_kind[kind] = (*by_kind.get(kind, ()), detector)
         return by_kind
 
-    def _thresholds(self, file: DetectorFile, namespace: str) -> dict[str, Threshold]:
-        thresholds = dict(file.thresholds)
-        for override in self._overrides:
-            if override.detector != file.name or override.namespace not in {None, namespace}:
-                continue
-            unknown = override.values.keys() - file.thresholds.keys()
-            if unknown:
-                message = f"overrides of {file.name}: no threshold is called {', '.join(sorted(unknown))}"
-                raise DetectorError(message)
-            thresholds |= override.values
-        return thresholds
 
-
-def compile_file(file: DetectorFile, thresholds: Mapping[str, Threshold]) -> Detector:
+def compile_file(file: DetectorFile, values: Values, calendar: Calendar = WEEKDAYS) -> Detector:
     """A detector with these thresholds. Raises DetectorError where one is neither a span nor a number."""
-
-    def span(word: str | None) -> timedelta:
-        return span_of(thresholds, word)
-
-    steps = tuple(
-        Step(
-            step.level,
-            0 if step.count is None else int(number_of(thresholds, step.count)),
-            span(step.within),
-            span(step.after),
-            step.begins is not None,
+    marks = file.marks
+    try:
+        return Detector(
+            name=file.name,
+            version=file.version,
+            title=file.title,
+            ease=file.ease,
+            advice=file.advice,
+            kinds=file.entity,
+            steps=tuple(_step(file, step, values) for step in file.severity),
+            guard=_guard(file, file.when),
+            deadline=None if file.deadline is None else _deadline(file.deadline, values),
+            causes=() if marks is None else tuple(_cause(clause, values) for clause in marks.causes),
+            answers=() if marks is None else tuple(_answer(answer, values) for answer in marks.answers),
+            count=None if marks is None or marks.count is None else _count(marks.count, values),
+            lasts=NONE if marks is None else values.longest(marks.lasts),
+            over="" if marks is None else marks.over,
+            calendar=calendar,
         )
-        for step in file.severity
+    except GuardError as error:
+        message = f"when: {error}"
+        raise DetectorError(message) from error
+
+
+def _guard(file: DetectorFile, source: str | None) -> Guard | None:
+    return None if source is None else _compiled_guard(source, file.entity)
+
+
+# Of each namespace and each set of segments it is the same.
+_compiled_guard = lru_cache(maxsize=1_000)(Guard)
+
+
+def _step(file: DetectorFile, step: rules.Step, values: Values) -> Step:
+    return Step(
+        step.level,
+        0 if step.count is None else int(values.least(step.count)),
+        values.longest(step.within).time,
+        values.shortest(step.after),
+        step.begins is not None,
+        _guard(file, step.when),
     )
-    rule = file.deadline
-    return Detector(
-        name=file.name,
-        version=file.version,
-        title=file.title,
-        ease=file.ease,
-        advice=file.advice,
-        kinds=file.entity,
-        steps=steps,
-        deadline=None
-        if rule is None
-        else Deadline(
-            rule.at, span(rule.after) - span(rule.before), rule.needs, rule.until, rule.moved, rule.ends_at
+
+
+def _deadline(rule: DeadlineRule, values: Values) -> Deadline:
+    counted_from = (rule,) if rule.otherwise is None else (rule, rule.otherwise)
+    return Deadline(
+        bases=tuple(
+            Base(one.at, _where(one.where), values.longest(one.before), values.shortest(one.after))
+            for one in counted_from
         ),
-        causes=tuple(_cause(clause, thresholds) for clause in (file.marks.causes if file.marks else ())),
-        answers=tuple(_answer(answer, span(answer.held)) for answer in (file.marks.answers if file.marks else ())),
+        needs=rule.needs,
+        later=tuple(Later(one.fact, one.than, values.shortest(one.by)) for one in rule.later),
+        until=tuple(Until(one.fact, one.mark, _where(one.where), one.resolution) for one in rule.until),
+        moved=rule.moved,
+        ends_at=rule.ends_at,
+    )
+
+
+def _cause(clause: Clause, values: Values) -> Cause:
+    bounds = []
+    if (most := clause.at_most) is not None:
+        bounds.append(Bound(most.attr, values.most(most.limit), most.of, most.scale, least=False))
+    if (least := clause.at_least) is not None:
+        bounds.append(Bound(least.attr, values.least(least.limit), least.of, least.scale, least=True))
+    before = None
+    if (rule := clause.after) is not None:
+        before = Before(values.longest(rule.within).time, rule.fact, rule.mark, _where(rule.where), rule.same)
+    return Cause(
+        clause.mark, _where(clause.where), tuple(bounds), before, _change(clause.change, values, strict=True),
+        values.shortest(clause.unanswered),
     )  # fmt: skip
 
 
-def matches(where: Mapping[str, frozenset[str]], fact: Fact) -> bool:
-    """Whether a mark's attributes have the values asked for."""
-    if not where:
-        return True
-    attrs = fact.value if isinstance(fact.value, Mapping) else {}
-    return all(str(attrs.get(name)) in values for name, values in where.items())
+def _answer(rule: AnswerRule, values: Values) -> Answer:
+    return Answer(
+        rule.mark, rule.fact, _where(rule.where), _change(rule.change, values, strict=False), rule.same,
+        values.longest(rule.held), rule.resolution,
+    )  # fmt: skip
 
 
-def _cause(clause: Clause, thresholds: Mapping[str, Threshold]) -> Cause:
-    return Cause(clause.mark, _where(clause.where), _score(clause.at_most, thresholds))
+def _change(rule: rules.Change | None, values: Values, *, strict: bool) -> Change | None:
+    """A change that is a cause is strict where it is small, one that answers where it is large."""
+    if rule is None:
+        return None
+    told = rule.rises if rule.rises is not None else rule.falls
+    assert told is not None
+    part = values.least(told) if strict else values.most(told)
+    within = None
+    if rule.within is not None:
+        within = (values.longest(rule.within) if strict else values.shortest(rule.within)).time
+    return Change(rule.attr, part, rule.rises is not None, within, rule.same)
 
 
-def _score(rule: AtMost | None, thresholds: Mapping[str, Threshold]) -> Score | None:
-    return None if rule is None else Score(rule.attr, number_of(thresholds, rule.limit), rule.of, rule.scale)
+def _count(rule: rules.Count, values: Values) -> Count:
+    within, apart = (None if word is None else values.longest(word).time for word in (rule.within, rule.apart))
+    return Count(int(values.least(rule.at_least)), within, apart, rule.same, rule.distinct)
 
 
-def _answer(rule: AnswerRule, held: timedelta) -> Answer:
-    return Answer(rule.mark, rule.fact, _where(rule.where), held, rule.resolution)
-
-
-def _where(where: Mapping[str, tuple[str, ...]]) -> dict[str, frozenset[str]]:
+def _where(where: rules.Where) -> dict[str, frozenset[str]]:
     return {name: frozenset(values) for name, values in where.items()}
-
-
-def _number(value: Any) -> float | None:
-    if isinstance(value, bool):
-        return None
-    try:
-        return float(value)
-    except (TypeError, ValueError):
-        return None
 
 
 def _no_detector(override: Override) -> bool:

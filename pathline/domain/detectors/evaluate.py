@@ -6,23 +6,28 @@ which the touchpoints arrived. Whatever deadline there is is read off the same e
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from datetime import UTC, datetime, time, timedelta
+from collections.abc import Collection, Iterable
+from datetime import datetime
 from typing import Final
-from zoneinfo import ZoneInfo
 
 import msgspec
 
 from pathline.domain.alerts import Severity
-from pathline.domain.detectors.compiled import Deadline, Detector, Step, matches
+from pathline.domain.detectors import spans
+from pathline.domain.detectors.compiled import Base, Deadline, Detector, Later, Step, Until
+from pathline.domain.detectors.offers.offer import Instant
+from pathline.domain.detectors.operators import Cause, Marked, matches
+from pathline.domain.detectors.replies import Replies
 from pathline.domain.detectors.view import View
 from pathline.domain.facts import Fact
 
 HANDED_OVER: Final = "handed_over"
 HELD: Final = "held"
 """The deadline at which an answer has held long enough to count."""
-SATURDAY: Final = 5
-END_OF_TIME: Final = datetime.max.replace(tzinfo=UTC)
+DUE: Final = "due"
+"""The deadline from which on it holds."""
+OUT_OF_SCOPE: Final = "out_of_scope"
+"""Its guard says that the detector is not about this."""
 
 
 class Spark(msgspec.Struct, frozen=True, gc=False):
@@ -49,6 +54,8 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     """When the fact that answers it happened; None where it is only the absence of a reason."""
     deadlines: dict[str, datetime] = {}
     """What will change by itself, and when; all of it later than the time asked for."""
+    guard_failed: bool = False
+    """Whether its guard could not be worked out, which counts as not true."""
 
     @property
     def opened_at(self) -> datetime:
@@ -65,23 +72,24 @@ SILENT: Final = Verdict(holding=False)
 """There is nothing the detector could be about."""
 
 
-class _Answered(msgspec.Struct, frozen=True, gc=False):
-    """An answer that was given, and from when on it counts."""
-
-    at: datetime
-    counts_from: datetime
-    resolution: str
-
-
 def evaluate(detector: Detector, view: View, now: datetime) -> Verdict:
     """What the detector says of the thing at the time `now`."""
-    if detector.deadline is not None:
-        return _deadline(detector, detector.deadline, view, now)
-    return _marks(detector, view, now)
+    fitting = detector.fitting(view)
+    if fitting.deadline is not None:
+        verdict = _deadline(fitting, fitting.deadline, view, now)
+    else:
+        verdict = _marks(fitting, view, now)
+    # What does not hold needs no guard; should one be true later, something was told, and it is asked again.
+    if not verdict.holding or fitting.guard is None:
+        return verdict
+    concerned = fitting.guard.holds(view)
+    if concerned:
+        return verdict
+    return Verdict(holding=False, resolution=OUT_OF_SCOPE, guard_failed=concerned is None)
 
 
 def narrowed(detector: Detector, view: View, verdict: Verdict, causes: tuple[Spark, ...], now: datetime) -> Verdict:
-    """The same verdict told from some of its causes only; without any, nothing holds.
+    """The same verdict told from some of its causes only; without any, or with too few of them, nothing holds.
 
     Args:
         detector: whose verdict it is.
@@ -90,137 +98,189 @@ def narrowed(detector: Detector, view: View, verdict: Verdict, causes: tuple[Spa
         causes: some of its causes, oldest first.
         now: the time that was asked for.
     """
-    if not causes:
-        return SILENT
     if len(causes) == len(verdict.causes):
         return verdict
-    severity, deadlines = _severity(detector.steps, causes, view.story.zone, now)
-    kept = {name: at for name, at in verdict.deadlines.items() if name in {HANDED_OVER, HELD}}
-    return Verdict(holding=True, severity=severity, causes=causes, deadlines=deadlines | kept)
-
-
-def next_working_day(at: datetime, zone: ZoneInfo) -> datetime:
-    """The first midnight that begins a Monday to Friday after the local day of `at`, as an instant in UTC.
-
-    Where the calendar ends before that, the end of time.
-    """
-    try:
-        day = at.astimezone(zone).date() + timedelta(days=1)
-        while day.weekday() >= SATURDAY:
-            day += timedelta(days=1)
-        return datetime.combine(day, time(), tzinfo=zone).astimezone(UTC)
-    except OverflowError:
-        return END_OF_TIME
+    fitting = detector.fitting(view)
+    if fitting.deadline is not None:
+        return SILENT  # It had one cause.
+    return _marks(fitting, view, now, only={cause.key for cause in causes})
 
 
 def _deadline(detector: Detector, rule: Deadline, view: View, now: datetime) -> Verdict:
-    base = view.instant(rule.at)
-    if base is None:
+    found = _base(rule.bases, view)
+    if found is None:
         return SILENT
+    base, counted = found
     needs = [view.instant(name) for name in rule.needs]
     if None in needs:
         return SILENT
-    answers = [(found.at, one.resolution) for one in rule.until if (found := view.instant(one.fact)) is not None]
+    ended = _ended(detector, rule, view, now)
+    if ended is not None:
+        return ended
+    zone = view.story.zone
+    due = spans.before(
+        spans.after(base.at, counted.after, detector.calendar, zone), counted.before, detector.calendar, zone
+    )
+    if due > now:
+        return Verdict(holding=False, resolution=rule.moved, deadlines={DUE: due})
+    told = tuple(dict.fromkeys(one for known in (*needs, base) if known is not None for one in known.message_ids))
+    history = base.imported_at is not None and due <= base.imported_at
+    cause = Spark(f"{_name(view)}@{base.at.isoformat()}", due, told, history)
+    severity, deadlines, failed = _severity(detector, (cause,), view, now)
+    end = view.instant(rule.ends_at) if rule.ends_at else None
+    if end is not None:
+        deadlines[HANDED_OVER] = end.at
+    return Verdict(holding=True, severity=severity, causes=(cause,), deadlines=deadlines, guard_failed=failed)
+
+
+def _ended(detector: Detector, rule: Deadline, view: View, now: datetime) -> Verdict | None:
+    """What is said where a deadline is answered, void, or another detector's; None where it stands."""
+    answers = [(at, one.resolution) for one in rule.until if (at := _until(one, view)) is not None]
     if answers:
         at, resolution = min(answers)
         return Verdict(holding=False, resolution=resolution, answered_at=at)
+    if rule.later and not any(_is_later(one, detector, view) for one in rule.later):
+        return Verdict(holding=False, resolution=rule.moved)
     end = view.instant(rule.ends_at) if rule.ends_at else None
     if end is not None and end.at <= now:
         return Verdict(holding=False, resolution=HANDED_OVER, answered_at=end.at)
-    due = _plus(base.at, rule.offset)
-    if due > now:
-        return Verdict(holding=False, resolution=rule.moved, deadlines={"due": due})
-    told = tuple(dict.fromkeys(one for found in (*needs, base) if found is not None for one in found.message_ids))
-    history = base.imported_at is not None and due <= base.imported_at
-    cause = Spark(f"{_name(view)}@{base.at.isoformat()}", due, told, history)
-    severity, deadlines = _severity(detector.steps, (cause,), view.story.zone, now)
-    if end is not None:
-        deadlines[HANDED_OVER] = end.at
-    return Verdict(holding=True, severity=severity, causes=(cause,), deadlines=deadlines)
+    return None
 
 
-def _marks(detector: Detector, view: View, now: datetime) -> Verdict:
-    causes = sorted(_causes(detector, view), key=lambda fact: (fact.at, fact.message_id))
+def _base(bases: Iterable[Base], view: View) -> tuple[Instant, Base] | None:
+    """The first of these that is known."""
+    for base in bases:
+        if not view.offers_marks(base.at):
+            found = view.instant(base.at)
+        else:
+            marks = view.marks(base.at)
+            newest = marks[-1] if marks else None
+            if newest is None or not matches(base.where, newest):
+                continue
+            found = Instant(newest.at, (newest.message_id,), newest.imported_at)
+        if found is not None:
+            return found, base
+    return None
+
+
+def _until(rule: Until, view: View) -> datetime | None:
+    if rule.fact is not None:
+        found = view.instant(rule.fact)
+        return None if found is None else found.at
+    return next((fact.at for fact in view.marks(rule.mark or "") if matches(rule.where, fact)), None)
+
+
+def _is_later(rule: Later, detector: Detector, view: View) -> bool:
+    found, than = view.instant(rule.fact), view.instant(rule.than)
+    if found is None or than is None:
+        return False
+    return found.at > spans.after(than.at, rule.by, detector.calendar, view.story.zone)
+
+
+def _marks(detector: Detector, view: View, now: datetime, *, only: Collection[str] | None = None) -> Verdict:
+    """What is said of marks; `only`: from these causes alone, of all that would hold."""
+    causes = sorted(_causes(detector, view), key=lambda one: (one.fact.at, one.fact.message_id))
     if not causes:
         return SILENT
-    answers = sorted(_answers(detector, view), key=lambda a: a.at)
-    times = [cause.at for cause in causes]
-    # An answer that must hold for a while is void once a new cause comes in that time.
-    kept = [a for a in answers if not any(a.at < at < a.counts_from for at in times)]
-    good = [a for a in kept if a.counts_from <= now]
-    last_good = max((a.at for a in good), default=None)
-    open_causes = [cause for cause in causes if last_good is None or last_good < cause.at]
-    if not open_causes:
-        first = next(a for a in good if a.at >= causes[-1].at)
-        return Verdict(holding=False, resolution=first.resolution, answered_at=first.at)
-    sparks = _sparks(view, open_causes)
-    severity, deadlines = _severity(detector.steps, sparks, view.story.zone, now)
-    pending = [a.counts_from for a in kept if a.counts_from > now and a.at >= open_causes[0].at]
-    if pending:
-        deadlines[HELD] = min(pending)
-    return Verdict(holding=True, severity=severity, causes=sparks, deadlines=deadlines)
+    replies = Replies(detector, view, causes, now)
+    unanswered = [one for one in causes if replies.to(one) is None]
+    deadlines = {}
+    pending = min((one.due for one in unanswered if one.due > now), default=None)
+    if pending is not None:
+        deadlines[DUE] = pending
+    due = [one for one in unanswered if one.due <= now and (only is None or _key(view, one) in only)]
+    if detector.count is not None:
+        crowd = detector.count.of([one.fact for one in due])
+        due = [one for place, one in enumerate(due) if place in crowd]
+    if not due:
+        last = next((reply for one in reversed(causes) if (reply := replies.to(one)) is not None), None)
+        if last is None:
+            return Verdict(holding=False, deadlines=deadlines) if deadlines else SILENT
+        return Verdict(holding=False, resolution=last.resolution, answered_at=last.told_at, deadlines=deadlines)
+    sparks = _sparks(view, due)
+    severity, rises, failed = _severity(detector, sparks, view, now)
+    held = replies.next(unanswered[0])
+    if held is not None:
+        deadlines[HELD] = held
+    return Verdict(
+        holding=True, severity=severity, causes=sparks, deadlines=rises | deadlines, guard_failed=failed
+    )  # fmt: skip
 
 
-def _sparks(view: View, causes: Iterable[Fact]) -> tuple[Spark, ...]:
+def _causes(detector: Detector, view: View) -> Iterable[Marked]:
+    for cause in detector.causes:
+        found: Iterable[Fact] = view.marks(cause.mark)
+        if not found:
+            continue
+        found = [fact for fact in found if matches(cause.where, fact)]
+        if cause.change is not None:
+            found = cause.change.of(found)
+        for fact in found:
+            if all(bound.holds(fact) for bound in cause.bounds):
+                yield from _marked(cause, fact, detector, view)
+
+
+def _marked(cause: Cause, fact: Fact, detector: Detector, view: View) -> Iterable[Marked]:
+    before = cause.before.messages(view, fact) if cause.before is not None else ()
+    if before is not None:
+        due = (
+            spans.after(fact.at, cause.unanswered, detector.calendar, view.story.zone) if cause.unanswered else fact.at
+        )
+        yield Marked(fact, due, (*before, fact.message_id))
+
+
+def _sparks(view: View, causes: Iterable[Marked]) -> tuple[Spark, ...]:
     """One cause a message id, the earliest: two senders may give one id to two touchpoints of different times."""
-    name = _name(view)
     sparks: dict[str, Spark] = {}
-    for cause in causes:
-        key = f"{name}#{cause.message_id}"
+    for one in sorted(causes, key=lambda one: (one.due, one.fact.message_id)):
+        key = _key(view, one)
         held = sparks.get(key)
-        history = cause.imported_at is not None and (held is None or held.history)
-        sparks[key] = Spark(key, cause.at if held is None else held.at, (cause.message_id,), history)
+        imported_at = one.fact.imported_at
+        history = imported_at is not None and (one.due <= imported_at or one.due == one.fact.at)
+        sparks[key] = Spark(
+            key,
+            one.due if held is None else held.at,
+            one.messages if held is None else held.message_ids,
+            history and (held is None or held.history),
+        )
     return tuple(sparks.values())
 
 
-def _causes(detector: Detector, view: View) -> Iterable[Fact]:
-    for cause in detector.causes:
-        yield from (fact for fact in view.marks(cause.mark) if cause.holds(fact))
-
-
-def _answers(detector: Detector, view: View) -> Iterable[_Answered]:
-    for answer in detector.answers:
-        if answer.fact is not None:
-            found = view.instant(answer.fact)
-            times = [] if found is None else [found.at]
-        else:
-            told = view.marks(answer.mark or "")
-            times = [fact.at for fact in told if matches(answer.where, fact)]
-        for at in times:
-            yield _Answered(at, _plus(at, answer.held), answer.resolution)
-
-
 def _severity(
-    steps: tuple[Step, ...], causes: tuple[Spark, ...], zone: ZoneInfo, now: datetime
-) -> tuple[Severity, dict[str, datetime]]:
-    """The highest step reached, and when those of time will be."""
-    opened_at = causes[0].at
-    level = steps[0].level
+    detector: Detector, causes: tuple[Spark, ...], view: View, now: datetime
+) -> tuple[Severity, dict[str, datetime], bool]:
+    """The highest step reached, when those of time will be, and whether a guard could not be worked out."""
+    opened_at, zone = causes[0].at, view.story.zone
+    level = detector.steps[0].level
     deadlines: dict[str, datetime] = {}
-    for step in steps[1:]:
-        if step.count and not _crowded([cause.at for cause in causes], step.count, step.within):
+    failed = False
+    for step in detector.steps[1:]:
+        if step.count and not _crowded([cause.at for cause in causes], step):
             continue
-        from_then = next_working_day(opened_at, zone) if step.working_day else _plus(opened_at, step.after)
+        if step.guard is not None and not (told := step.guard.holds(view)):
+            failed = failed or told is None
+            continue
+        if step.working_day:
+            from_then = detector.calendar.next_working_day(opened_at, zone)
+        else:
+            from_then = spans.after(opened_at, step.after, detector.calendar, zone)
         timed = step.working_day or bool(step.after)
         if not timed or from_then <= now:
             level = step.level
         else:
             deadlines[step.level] = min(from_then, deadlines.get(step.level, from_then))
-    return level, deadlines
+    return level, deadlines, failed
 
 
-def _crowded(times: list[datetime], count: int, within: timedelta) -> bool:
-    """Whether `count` of the times, which are in order, lie within a span."""
+def _crowded(times: list[datetime], step: Step) -> bool:
+    """Whether so many of the times, which are in order, lie within a span."""
+    count, within = step.count, step.within
     return any(times[i + count - 1] - times[i] <= within for i in range(len(times) - count + 1))
+
+
+def _key(view: View, one: Marked) -> str:
+    return f"{_name(view)}#{one.fact.message_id}"
 
 
 def _name(view: View) -> str:
     return "/".join(view.identifier)
-
-
-def _plus(at: datetime, span: timedelta) -> datetime:
-    """The sum, or the end of time: a promise for the year 9999 is no reason to stop."""
-    try:
-        return at + span
-    except OverflowError:
-        return END_OF_TIME if span > timedelta(0) else datetime.min.replace(tzinfo=UTC)

@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from pathline.domain.detectors.evaluate import next_working_day
+from pathline.domain.detectors.calendars import WEEKDAYS
 from pathline.domain.identifiers import name_id
 from tests.support.desk import Desk, at
 
@@ -60,7 +60,7 @@ class TestLateVsPromise:
     @pytest.mark.parametrize("end", [datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)])
     @pytest.mark.parametrize("zone", ["America/New_York", "Pacific/Apia"])
     def test_beyond_the_calendar_no_working_day_begins(self, end: datetime, zone: str) -> None:
-        assert next_working_day(end, ZoneInfo(zone)).year in {1, 9999}
+        assert WEEKDAYS.next_working_day(end, ZoneInfo(zone)).year in {1, 9999}
 
     @pytest.mark.parametrize(
         ("event", "properties", "resolution"),
