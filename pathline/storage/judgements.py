@@ -85,13 +85,13 @@ async def keep(db: Db, changes: Sequence[Change]) -> None:
     await alerts.record(db, [change.notice for change in changes if change.notice is not None])
 
 
-async def alive_by_detector(db: Db) -> dict[str, int]:
-    """How many alerts last, by detector."""
+async def alive_by_detector(db: Db) -> dict[str, tuple[int, int]]:
+    """How many alerts last, by detector: those that were told, and shadows."""
     rows = await db.fetch(
-        "SELECT detector, count(*) AS alive FROM alert WHERE state IN ('open', 'acknowledged', 'snoozed')"
-        " GROUP BY detector"
+        "SELECT detector, count(*) FILTER (WHERE NOT shadow) AS told, count(*) FILTER (WHERE shadow) AS shadows"
+        " FROM alert WHERE state IN ('open', 'acknowledged', 'snoozed') GROUP BY detector"
     )
-    return {row["detector"]: row["alive"] for row in rows}
+    return {row["detector"]: (row["told"], row["shadows"]) for row in rows}
 
 
 async def _spend(db: Db, changes: Sequence[Change]) -> None:

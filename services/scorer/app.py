@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from contextlib import AsyncExitStack
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 import asyncpg
@@ -16,20 +16,19 @@ from pathline.consuming.life import Life, Membership, unless_refused
 from pathline.consuming.partitions import NO_PARTITION, Partitions
 from pathline.consuming.patience import insist
 from pathline.consuming.persistence import LOCK_WAIT_MS, Persistence
-from pathline.contracts import detector_files
+from pathline.contracts.detector_folder import Folder, Loaded
 from pathline.kit import draining, kafka, lifecycle, logging
 from pathline.kit.database import close_pool, create_pool
 from pathline.kit.health import Health, health_routes
 from services.scorer import delivering, gauges
 from services.scorer.judgement import Judge
+from services.scorer.keeping import Keeper, on_hangup
 from services.scorer.metrics import ScorerMetrics
 from services.scorer.settings import ScorerSettings
+from services.scorer.sweeping import Sweeper
 from services.scorer.transactions import Transactions
 from services.scorer.waker import keep_deadlines
 from services.scorer.worker import Worker
-
-if TYPE_CHECKING:
-    from pathline.domain.detectors.compiled import Detectors
 
 log = logging.get_logger(__name__)
 
@@ -43,9 +42,10 @@ async def main(stop: asyncio.Event) -> None:
     """Run a scorer until `stop`."""
     settings = ScorerSettings.load()
     logging.configure("scorer", settings.log_level)
-    detectors = detector_files.load(settings.detectors, settings.detector_overrides)
+    folder = Folder(settings.detectors, settings.detector_overrides)
+    loaded = folder.load()
     registry = CollectorRegistry()
-    metrics = ScorerMetrics(registry, kafka.topics(settings.topic_prefix).journeys, detectors.files)
+    metrics = ScorerMetrics(registry, kafka.topics(settings.topic_prefix).journeys, loaded.detectors.files)
     health = Health(partitions=NO_PARTITION)
     app = Starlette(routes=health_routes(health, registry))
     async with asyncio.TaskGroup() as tasks, AsyncExitStack() as stack:
@@ -65,23 +65,24 @@ async def main(stop: asyncio.Event) -> None:
         if pool is None:
             return
         stack.push_async_callback(close_pool, pool)
-        work = _score(settings, detectors, pool, metrics, health, stop)
+        work = _score(settings, folder, loaded, pool, metrics, health, stop)
         await draining.drain(work, stop, seconds=DRAIN_SECONDS, cut=pool.terminate)
         await serving
 
 
 async def _score(
     settings: ScorerSettings,
-    detectors: Detectors,
+    folder: Folder,
+    loaded: Loaded,
     pool: asyncpg.Pool[Any],
     metrics: ScorerMetrics,
     health: Health,
     stop: asyncio.Event,
 ) -> None:
-    """Judge hints, keep deadlines and deliver, each in a task of its own, until `stop`."""
+    """Judge hints, keep deadlines, deliver and keep to the files, each in a task of its own, until `stop`."""
     topics = kafka.topics(settings.topic_prefix)
     judge = Judge(
-        detectors,
+        loaded.detectors,
         ZoneInfo(settings.zone),
         topics.touchpoints,
         timedelta(seconds=settings.blind_after_seconds),
@@ -92,9 +93,15 @@ async def _score(
     persistence = Persistence(health, metrics.failures)
     if await insist(lambda: delivering.configure(pool, settings.webhook_url), health, "database", stop) is None:
         return
-    async with delivering.couriers(settings, detectors, pool, metrics, halt) as news:
+    keeper = Keeper(settings, folder, judge, pool, metrics, loaded)
+    if await insist(keeper.adopt, health, "database", stop) is None:
+        return
+    async with delivering.couriers(settings, lambda: judge.detectors, pool, metrics, halt) as news:
         transactions = Transactions(pool, judge, persistence, metrics, news)
-        async with asyncio.TaskGroup() as tasks:
+        async with asyncio.TaskGroup() as tasks, on_hangup(keeper.wanted):
+            tasks.create_task(keeper.run(halt))
+            sweeper = Sweeper(settings, keeper, transactions, pool, metrics)
+            tasks.create_task(unless_refused(sweeper.run(halt), health, halt))
             tasks.create_task(_halt_with(stop, halt))
             tasks.create_task(unless_refused(keep_deadlines(settings, transactions, halt), health, halt))
             tasks.create_task(gauges.refresh(pool, metrics, halt))

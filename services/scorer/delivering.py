@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
@@ -46,12 +46,20 @@ class News(asyncio.Event):
 @asynccontextmanager
 async def couriers(
     settings: ScorerSettings,
-    detectors: Detectors,
+    detectors: Callable[[], Detectors],
     pool: asyncpg.Pool[Any],
     metrics: ScorerMetrics,
     halt: asyncio.Event,
 ) -> AsyncIterator[News]:
-    """Deliver from the outbox until `halt`; what is given rings when there is something."""
+    """Deliver from the outbox until `halt`; what is given rings when there is something.
+
+    Args:
+        settings: of the scorer.
+        detectors: those of the moment, for what each advises.
+        pool: of connections.
+        metrics: of the scorer.
+        halt: the end.
+    """
     async with AsyncExitStack() as stack:
         feed = ConsoleFeed(settings.bootstrap(), kafka.topics(settings.topic_prefix).alerts)
         stack.push_async_callback(feed.close)
@@ -60,7 +68,7 @@ async def couriers(
             sender = WebhookSender(
                 settings.webhook_url,
                 settings.webhook_secret.get_secret_value(),
-                advice=lambda alert: advice_of(detectors, alert),
+                advice=lambda alert: advice_of(detectors(), alert),
                 console_url=settings.console_url,
                 allow_private=settings.webhook_allow_private,
                 timeout_seconds=settings.webhook_timeout_seconds,

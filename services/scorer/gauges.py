@@ -45,7 +45,9 @@ async def _once(pool: asyncpg.Pool[Any], metrics: ScorerMetrics) -> None:
     if pruned:
         log.warning("old notices are forgotten", count=pruned, after_days=KEPT.days)
     for detector in alive.keys() | metrics.detectors:
-        metrics.alive.labels(detector).set(alive.get(detector, 0))
+        told, shadows = alive.get(detector, (0, 0))
+        metrics.alive.labels(detector).set(told)
+        metrics.shadows.labels(detector).set(shadows)
     metrics.pending.set(pending)
     metrics.late.set(late)
     metrics.late_seconds.set(max(0.0, (now - first).total_seconds()) if late and first is not None else 0)

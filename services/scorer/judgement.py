@@ -16,6 +16,7 @@ from pathline.domain.detectors.compiled import Detectors
 from pathline.domain.detectors.view import CUSTOMER_EVENTS, Story
 from pathline.domain.judging import Assessed, Change, Episode, Memory, Moment, Stumble
 from pathline.kit.logging import get_logger
+from pathline.storage import detectors as states
 from pathline.storage import fences, judgements, stories, watch
 from pathline.storage.fences import Advance
 
@@ -72,7 +73,8 @@ class Judge:
             blind_after: how long it waits.
             neighbours: stories judged at a time because of what their customers did elsewhere, at most.
         """
-        self._detectors = detectors
+        self.detectors = detectors
+        """May be replaced at any time: what is judged after its lock is taken is judged by those of then."""
         self._zone = zone
         self._touchpoints = touchpoints
         self._blind_after = blind_after
@@ -135,6 +137,15 @@ class Judge:
         """Judge these stories; `relook` where it is because of a hint, and not because of the time."""
         return await self._lock_and_judge(db, keys, relook=relook)
 
+    async def withdraw(self, db: Db, orphans: Sequence[tuple[UUID, UUID]]) -> Judged:
+        """End these alerts (with the story of each), whose detectors nobody runs."""
+        await watch.lock(db, {story for _, story in orphans})
+        clock = await fences.clock(db)
+        found = await states.locked(db, [alert for alert, _ in orphans])
+        judged = Judged([judging.withdraw(alert, clock) for alert in found])
+        await judgements.keep(db, judged.changes)
+        return judged
+
     async def _moment(self, db: Db) -> Moment:
         clock, through = await judgements.clocks(db, self._touchpoints)
         return judging.moment(clock, through, self._blind_after)
@@ -164,8 +175,9 @@ class Judge:
         alive = await judgements.alive(db, {view.id for story in told.values() for view in story.views()})
         judged = Judged(keys=set(told), elsewhere=set(gathered.elsewhere.values()) - set(keys))
         due: dict[UUID, datetime | None] = dict.fromkeys(keys)
-        assessed = self._assess(told.values(), when, alive, judged, due)
-        asked = await self._ask_owners(db, assessed, when, alive, judged, due)
+        detectors, on_trial = self.detectors, await states.on_trial(db)
+        assessed = self._assess(detectors, told.values(), when, alive, judged, due)
+        asked = await self._ask_owners(db, detectors, assessed, when, alive, judged, due)
         if relook:
             # What its customer does while we judge has a hint of its own, but whoever has that one does not see a story
             # that is not committed yet, and passes it over. A lock would have to be on the customer, who may become
@@ -173,7 +185,7 @@ class Judge:
             due.update(dict.fromkeys(asked, when.clock + RELOOK_AFTER))
         memory = await self._remember(db, [one for listed in assessed.values() for one in listed], alive)
         for key, listed in assessed.items():
-            changes = judging.judge(listed, memory, when)
+            changes = judging.judge(listed, memory, when, on_trial)
             judged.changes += changes
             wakes = (self._next_due(key, judging.next_due(listed, memory, changes), when), due[key])
             due[key] = min((at for at in wakes if at is not None), default=None)
@@ -190,8 +202,9 @@ class Judge:
         log.error("a story is still due after it was judged", story=str(key), due=due.isoformat())
         return when.clock + AGAIN_AFTER
 
+    @staticmethod
     def _assess(
-        self,
+        detectors: Detectors,
         told: Iterable[Story],
         when: Moment,
         alive: Mapping[Episode, Alert],
@@ -209,7 +222,7 @@ class Judge:
 
         for story in told:
             try:
-                assessed[story.id] = judging.assess(self._detectors, story, when.now, alive, on_stumble=stumble)
+                assessed[story.id] = judging.assess(detectors, story, when.now, alive, on_stumble=stumble)
             except Exception:
                 log.exception("a story could not be judged", story=str(story.id))
                 judged.failed += 1
@@ -219,6 +232,7 @@ class Judge:
     async def _ask_owners(
         self,
         db: Db,
+        detectors: Detectors,
         assessed: dict[UUID, list[Assessed]],
         when: Moment,
         alive: Mapping[Episode, Alert],
@@ -234,7 +248,7 @@ class Judge:
         again = [listed[0].view.story.knowing(customers) for key, listed in assessed.items() if unknown[key]]
         for story in again:
             del assessed[story.id]
-        assessed.update(self._assess(again, when, alive, judged, due))
+        assessed.update(self._assess(detectors, again, when, alive, judged, due))
         return {story.id for story in again}
 
     @staticmethod

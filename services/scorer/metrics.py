@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
@@ -13,6 +13,7 @@ from pathline.domain.alerts import SEVERITIES
 HINTS: Final = ("judged", "nothing_to_judge", "unreadable")
 FAILURES: Final = ("fence_lost", "sleeper_ended", "conflict", "database", "kafka", "story")
 CHANGES: Final = ("opened", "expired", "raised", "lowered", "updated", "woken", "reopened", "resolved")
+LOADS: Final = ("changed", "unchanged", "faulty")
 DELIVERIES: Final = ("delivered", "retried", "failed")
 ENDPOINTS: Final = ("console", "webhook")
 _SECONDS: Final = (0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 1, 2, 5, 10, 60, 600)
@@ -30,7 +31,7 @@ class ScorerMetrics:
             detectors: names of all detectors.
         """
         names = tuple(detectors)
-        self.detectors = frozenset(names)
+        self.detectors: Collection[str] = ()
         self.endpoints = ENDPOINTS
         self.hints = Counter("pathline_scorer_hints", "Hints read, by outcome.", ["outcome"], registry=registry)
         self.stories = Counter("pathline_scorer_stories", "Stories judged, by reason.", ["reason"], registry=registry)
@@ -43,6 +44,31 @@ class ScorerMetrics:
             ["change", "detector", "severity"], registry=registry,
         )  # fmt: skip
         self.alive = Gauge("pathline_alerts_open", "Alerts not resolved.", ["detector"], registry=registry)
+        self.shadows = Gauge(
+            "pathline_alerts_shadow", "Episodes not over of detectors on trial.", ["detector"], registry=registry
+        )
+        self.shadow_changes = Counter(
+            "pathline_shadow_changes", "What became of episodes that nobody is told of.", ["change", "detector"],
+            registry=registry,
+        )  # fmt: skip
+        self.files_bad = Gauge(
+            "pathline_detector_files_bad", "Files of detectors and overrides that cannot be used.", registry=registry
+        )
+        self.loads = Counter(
+            "pathline_detector_loads", "Times the files of detectors were read, by outcome.", ["outcome"],
+            registry=registry,
+        )  # fmt: skip
+        self.out_of_step = Gauge(
+            "pathline_detectors_out_of_step", "1 while another scorer's files are the ones that count.",
+            registry=registry,
+        )  # fmt: skip
+        self.rejudged = Counter(
+            "pathline_scorer_rejudged", "Stories judged again because detectors changed.", registry=registry
+        )
+        self.rejudged_share = Gauge(
+            "pathline_scorer_rejudged_share", "Part of all stories judged by the detectors as they are.",
+            registry=registry,
+        )  # fmt: skip
         self.blind = Counter(
             "pathline_alerts_blind", "Alerts that fired before everything received was read.", registry=registry
         )
@@ -83,20 +109,29 @@ class ScorerMetrics:
         self._lag = Gauge("pathline_consumer_lag", "Records not yet handled.", ["topic"], registry=registry)
         self.lag = self._lag.labels(topic)
         self.lag.set(math.nan)  # Until it is measured: 0 would say that all is done.
-        self._initialise(names)
+        self._initialise()
+        self.know(names)
 
-    def _initialise(self, detectors: tuple[str, ...]) -> None:
+    def know(self, detectors: Collection[str]) -> None:
+        """Have a value for each of these from now on."""
+        for detector in detectors:
+            self.alive.labels(detector)
+            self.shadows.labels(detector)
+            for change in CHANGES:
+                self.shadow_changes.labels(change, detector)
+                for severity in SEVERITIES:
+                    self.changes.labels(change, detector, severity)
+        self.detectors = frozenset(detectors)
+
+    def _initialise(self) -> None:
+        for outcome in LOADS:
+            self.loads.labels(outcome)
         for outcome in HINTS:
             self.hints.labels(outcome)
         for reason in FAILURES:
             self.failures.labels(reason)
         for reason in ("hint", "deadline"):
             self.stories.labels(reason)
-        for detector in detectors:
-            self.alive.labels(detector)
-            for change in CHANGES:
-                for severity in SEVERITIES:
-                    self.changes.labels(change, detector, severity)
         for endpoint in ENDPOINTS:
             self.outbox.labels(endpoint)
             self.outbox_failed.labels(endpoint)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 from pathlib import Path
-from typing import Final, Self
+from typing import Final, Literal, Self
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import SettingsConfigDict
@@ -32,6 +32,18 @@ class ScorerSettings(Settings):
     )
     detector_overrides: Path | None = Field(
         default=None, description="File of other thresholds, for the deployment or for one namespace."
+    )
+    detectors_poll_seconds: int = Field(
+        default=5, ge=1, le=300, description="How often the files of detectors are looked at; SIGHUP does so at once."
+    )
+    new_detectors: Literal["shadow", "live"] = Field(
+        default="shadow", description="How a detector begins that is met for the first time in the folder."
+    )
+    rejudge_batch: int = Field(
+        default=200,
+        ge=1,
+        le=5_000,
+        description="Stories judged again in one transaction because detectors changed, at most.",
     )
     scorer_batch: int = Field(default=1_000, ge=1, le=10_000, description="Hints judged in one transaction, at most.")
     scorer_pace_ms: int = Field(

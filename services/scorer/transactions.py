@@ -16,6 +16,7 @@ from pathline.consuming.partitions import Partitions
 from pathline.consuming.persistence import REFUSALS, Persistence
 from pathline.contracts.letters import SCORER
 from pathline.kit.logging import get_logger
+from pathline.storage import detectors as states
 from pathline.storage import fences, letters, stories, watch
 from pathline.storage.fences import FenceLostError
 from services.scorer.judgement import AGAIN_AFTER, Judge, Judged, TooManyNeighboursError, things_of
@@ -92,6 +93,19 @@ class Transactions:
             self._tell(await self._persistence.run(partial(self._some, relook=relook), sorted(keys)))
         except REFUSALS:
             await self._one_by_one(sorted(keys), relook=relook)
+
+    async def withdraw(self, limit: int) -> int:
+        """End up to `limit` alerts of detectors that nobody runs any more; returns how many were found."""
+        judged = await self._persistence.run(self._withdraw, limit)
+        self._tell(judged)
+        return judged.taken
+
+    async def _withdraw(self, limit: int) -> Judged:
+        async with self._pool.acquire() as db, db.transaction():
+            found = await states.orphans(db, limit)
+            judged = await self._judge.withdraw(db, found) if found else Judged()
+        judged.taken = len(found)
+        return judged
 
     async def _hints_or_fewer(self, batch: Batch, partitions: Partitions) -> Judged:
         """Judge a batch; where its customers have too much elsewhere, that first, hint by hint."""
@@ -199,6 +213,9 @@ class Transactions:
             alert = change.alert
             kind = "expired" if change.new and not alert.alive else change.kind
             if kind == "kept":
+                continue
+            if alert.shadow:
+                self._metrics.shadow_changes.labels(kind, alert.detector).inc()
                 continue
             self._metrics.changes.labels(kind, alert.detector, alert.severity).inc()
             if kind == "opened":

@@ -222,7 +222,7 @@ async def test_wakers_share_what_is_due_and_fire_each_once(
     assert len({one.entity_id for one in found}) == len(found) == 100
     assert {one.opened_at for one in found} == {NOW - timedelta(days=1)}
     async with pool.acquire() as db:
-        assert (await judgements.alive_by_detector(db))["late_vs_promise"] >= 100
+        assert (await judgements.alive_by_detector(db))["late_vs_promise"][0] >= 100
 
 
 async def _fired(pool: asyncpg.Pool[Any], orders: Sequence[Touchpoint], count: int) -> bool:

@@ -50,6 +50,10 @@ SELECT md5('alert' || place)::uuid, 'd' || place % 6, id, id, 'default', 'order'
     now() - place * interval '1 minute', now()
 FROM (SELECT *, row_number() OVER () AS place FROM entity) AS e;
 
+INSERT INTO detector (name, mode, actor, origin, running)
+SELECT 'd' || n, 'live', 'a person', 'console', n > 0 FROM generate_series(0, 5) AS n;
+UPDATE alert SET shadow = true WHERE left(id::text, 1) = '7';
+
 INSERT INTO alert_cause SELECT detector, 'cause-' || entity_id, id FROM alert;
 
 INSERT INTO alert_event (alert_id, at, actor, kind, detail) SELECT id, opened_at, 'system', 'open', '{}' FROM alert;
