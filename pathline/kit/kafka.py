@@ -13,6 +13,10 @@ REQUEST_TIMEOUT_MS = 5_000
 SESSION_TIMEOUT_MS = 8_000
 """How soon a dead consumer's partitions move. Short, because the fence in SQL makes a zombie harmless."""
 REBALANCE_TIMEOUT_MS = 60_000
+FETCH_WAIT_MS = 100
+"""How long the broker keeps a fetch for which it has nothing. aiokafka has one fetch on its way to a broker at a time:
+while one waits for partitions at their end, what is behind on another is not asked for. With the usual half second one
+busy partition beside idle ones was read at 3,000 records a second."""
 
 
 CLOSE_SECONDS = 5
@@ -79,6 +83,7 @@ def make_consumer(
         heartbeat_interval_ms=SESSION_TIMEOUT_MS // 4,
         rebalance_timeout_ms=REBALANCE_TIMEOUT_MS,
         max_poll_interval_ms=REBALANCE_TIMEOUT_MS,
+        fetch_max_wait_ms=FETCH_WAIT_MS,
         metadata_max_age_ms=60_000,
         **more,
     )

@@ -74,7 +74,6 @@ class Reader:
                 self._bootstrap,
                 client_id="pathline-console",
                 auto_offset_reset="earliest",
-                fetch_max_wait_ms=POLL_MS,
                 request_timeout_ms=kafka.REQUEST_TIMEOUT_MS,
             )
             try:

@@ -20,9 +20,11 @@ from aiokafka import AIOKafkaProducer
 from murmurhash2 import murmurhash2
 
 from pathline.contracts import accepted
+from pathline.contracts.reading import to_touchpoint
 from pathline.embedded.ports import free_port
 from pathline.kit import kafka
 from pathline.storage import fences, partitions
+from services.ingest.subject import JAVA_SEED, POSITIVE
 from services.stitcher.app import read_stages
 from tests.bench import bare_writer
 from tests.bench.figures import Figure, at_least
@@ -142,9 +144,11 @@ async def _fill(platform: Platform, topic: str, values: Sequence[bytes]) -> None
     try:
         acks = []
         for value in values:
-            call = accepted.decode(value).call
-            key = str(call.user_id or call.anonymous_id or "").encode()
-            partition = murmurhash2(key, 0x9747B28C) % PARTITIONS
+            # The key that the collector gives: whom or what it is about.
+            subject = to_touchpoint(accepted.decode(value)).subject
+            assert subject is not None
+            key = "/".join(subject).encode()
+            partition = (murmurhash2(key, JAVA_SEED) & POSITIVE) % PARTITIONS
             acks.append(await producer.send(topic, value, key=key, partition=partition))
         await asyncio.gather(*acks)
     finally:
