@@ -13,14 +13,11 @@ from pathline.backtest.world import World
 from pathline.domain import judging
 from pathline.domain.alerts import Alert
 from pathline.domain.detectors.compiled import Detectors
-from pathline.domain.detectors.view import CUSTOMER_EVENTS, Story
+from pathline.domain.detectors.view import CUSTOMER_EVENTS, PERSON_EVENTS, Story
 from pathline.domain.fold import Stitched
 from pathline.domain.judging import Assessed, Change, Episode, Memory, Moment, Stumble
 from pathline.domain.stages import Stage, StageFile, Stages
 from pathline.domain.touchpoint import Touchpoint
-
-SURVEY: Final = "Survey Answered"
-"""The one event that is judged for the person, too."""
 
 NO_STAGES: Final = Stages(StageFile((Stage("any", ()),)))
 """No detector asks for a stage, so none is looked for."""
@@ -103,7 +100,7 @@ class Simulation:
         people, things, touched = moved | reowned, set(reowned), set(reowned)
         for one in stitched:
             touched.update(one.entities)
-            if one.touchpoint.event == SURVEY:
+            if one.touchpoint.event in PERSON_EVENTS:
                 touched.add(one.subject)
             if one.touchpoint.event in CUSTOMER_EVENTS:
                 things.update(one.entities)

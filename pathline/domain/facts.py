@@ -53,8 +53,8 @@ EARLIEST_FACTS: Final = frozenset(
 LATEST_FACTS: Final = frozenset(
     {
         "promised", "zone", "ship_by", "estimated", "total", "currency", "delivery_method", "payment_method", "carrier",
-        "redirected", "active", "value", "next_attempt", "topic", "channel", "closed", "reason", "outcome",
-        "name", "segments", "status", "sentiment", "customer_type", "switched_from",
+        "redirected", "active", "payment_entered", "value", "next_attempt", "topic", "channel", "closed", "reason",
+        "outcome", "name", "segments", "status", "sentiment", "customer_type", "switched_from",
     }
 )  # fmt: skip
 """Facts of which the last telling, by the time it tells of, counts."""
@@ -62,7 +62,8 @@ LATEST_FACTS: Final = frozenset(
 MARKS: Final = frozenset(
     {
         "promises", "cancellations", "refunds", "scans", "payments", "steps", "replies", "surveys", "accounts",
-        "redirects",
+        "redirects", "estimates", "returns", "views", "searches", "coupons", "errors", "rage_clicks", "dead_clicks",
+        "reloads",
     }
 )  # fmt: skip
 """Bounded sets: the MAX_MARKS newest of what was told."""

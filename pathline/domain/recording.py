@@ -33,6 +33,8 @@ class Marked(NamedTuple):
     mark: str
     props: tuple[str, ...] = ()
     constants: Mapping[str, str] = {}
+    needed: bool = False
+    """Whether it takes one of the properties: without any there is no mark."""
 
 
 _ORDER: Final = ("order",)
@@ -44,15 +46,18 @@ _CASE: Final = ("case",)
 _INVOICE: Final = ("invoice",)
 _DISPUTE: Final = ("dispute",)
 _ASKED: Final = ("case", "order", PERSON)
+_VISITOR: Final = (PERSON,)
+_PRODUCT: Final = ("product_id", "price", "currency")
 _MONEY: Final = ("amount", "currency", "code", "decline_code", "attempt")
 
 _PROMISE: Final = (
     Told(_ORDER, ("promised", "promised_first"), "promised_at"),
-    Marked(_ORDER, "promises", ("promised_at",)),
+    Marked(_ORDER, "promises", ("promised_at",), needed=True),
     Told(_ORDER, ("zone",), "delivery_zone"),
 )
 _ESTIMATE: Final = (
     Told(_SHIPPED, ("estimated", "estimated_first"), "estimated_at"),
+    Marked(_SHIPPED, "estimates", ("estimated_at",), needed=True),
     Told(_SHIPPED, ("carrier",), "carrier"),
 )
 _TOTAL: Final = (Told(_ORDER, ("total",), "total"), Told(_ORDER, ("currency",), "currency"))
@@ -82,7 +87,7 @@ RECORDING: Final[dict[str, tuple[Told | Marked, ...]]] = {
     "Payment Failed": (Marked(_PAID, "payments", _MONEY, {"outcome": "failed"}),),
     "Payment Succeeded": (Marked(_PAID, "payments", _MONEY, {"outcome": "succeeded"}),),
     "Invoice Payment Failed": (
-        Marked(_INVOICE, "payments", _MONEY, {"outcome": "failed"}),
+        Marked(_INVOICE, "payments", (*_MONEY, "next_attempt_at"), {"outcome": "failed"}),
         Told(_INVOICE, ("next_attempt",), "next_attempt_at"),
     ),
     "Invoice Paid": (Marked(_INVOICE, "payments", _MONEY, {"outcome": "succeeded"}),),
@@ -93,13 +98,14 @@ RECORDING: Final[dict[str, tuple[Told | Marked, ...]]] = {
         Told(_DISPUTE, ("currency",), "currency"),
     ),
     "Dispute Closed": (Told(_DISPUTE, ("closed",)), Told(_DISPUTE, ("outcome",), "outcome")),
-    "Return Requested": (Told(_ORDER, ("return_requested",), "reason"),),
+    "Return Requested": (Told(_ORDER, ("return_requested",), "reason"), Marked(_ORDER, "returns", ("reason",))),
     "Checkout Started": (
         Told(_CHECKOUT, ("started",)),
         Told(_CHECKOUT, ("value",), "value"),
         Told(_CHECKOUT, ("total",), "total"),
         Told(_CHECKOUT, ("currency",), "currency"),
     ),
+    "Payment Info Entered": (Told(_CHECKOUT, ("payment_entered",)),),
     "Checkout Step Viewed": (Marked(_CHECKOUT, "steps", ("step",), {"outcome": "viewed"}),),
     "Checkout Step Completed": (Marked(_CHECKOUT, "steps", ("step",), {"outcome": "completed"}),),
     "Contact Opened": (
@@ -109,10 +115,18 @@ RECORDING: Final[dict[str, tuple[Told | Marked, ...]]] = {
         Told(_CASE, ("person_wanted",), "wants_person"),
         Told(_CASE, ("sentiment",), "sentiment"),
     ),
-    "Contact Replied": (Marked(_CASE, "replies", ("by",)),),
+    "Contact Replied": (Marked(_CASE, "replies", ("by", "channel")),),
     "Contact Accepted": (Told(_CASE, ("accepted",)),),
     "Contact Closed": (Told(_CASE, ("closed",)), Told(_CASE, ("outcome",), "outcome")),
     "Survey Answered": (Marked(_ASKED, "surveys", ("survey", "score", "scale")),),
+    "Product Viewed": (Marked(_VISITOR, "views", _PRODUCT),),
+    "Products Searched": (Marked(_VISITOR, "searches", ("results",)),),
+    "Coupon Denied": (Marked(_VISITOR, "coupons", ("reason",), {"outcome": "denied"}),),
+    "Coupon Applied": (Marked(_VISITOR, "coupons", (), {"outcome": "applied"}),),
+    "Error Shown": (Marked(_VISITOR, "errors", ("message_code", "page", "during", "after_ms")),),
+    "Rage Clicked": (Marked(_VISITOR, "rage_clicks", ("element", "count", "seconds")),),
+    "Dead Clicked": (Marked(_VISITOR, "dead_clicks", ("element", "count")),),
+    "Page Reloaded": (Marked(_VISITOR, "reloads", ("page",)),),
 }
 
 TIMES: Final = frozenset({"promised_at", "estimated_at", "ship_by", "next_attempt_at"})
@@ -195,7 +209,7 @@ def _mark(touchpoint: Touchpoint, line: Marked, state: State) -> None:
         told = told_of(touchpoint, prop)
         if told is not None and told != "":
             value[prop] = told
-    if line.mark == "promises" and not value:
+    if line.needed and len(value) == len(line.constants):
         return
     state.mark(line.mark, fact_of(touchpoint, value))
 

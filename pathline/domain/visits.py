@@ -4,13 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, Protocol, TypeVar
 
 PAUSE: Final = timedelta(minutes=30)
 """Who does nothing for so long is gone; what follows is another session. The usual measure of web analytics."""
 
 MAX_SESSIONS: Final = 20
 """Sessions that are shown, the newest."""
+
+
+class Timed(Protocol):
+    """What happened at a time."""
+
+    @property
+    def at(self) -> datetime:
+        """When."""
+
+
+T = TypeVar("T", bound=Timed)
 
 
 class Act(NamedTuple):
@@ -59,13 +70,19 @@ def sessions(acts: Iterable[Act], placed: Mapping[str, datetime], *, complete: b
         placed: when each order was placed.
         complete: whether these are all; else the oldest session is left out, as it may have begun earlier.
     """
-    groups: list[list[Act]] = []
-    for act in sorted(set(acts), key=lambda one: (one.at, one.message_id)):
+    groups = grouped(sorted(set(acts), key=lambda one: (one.at, one.message_id)))
+    return [_session(group, placed) for group in (groups if complete else groups[1:])]
+
+
+def grouped(acts: Iterable[T]) -> list[list[T]]:
+    """Acts by sessions: of a group none is PAUSE after the one before. They come oldest first."""
+    groups: list[list[T]] = []
+    for act in acts:
         if groups and act.at - groups[-1][-1].at < PAUSE:
             groups[-1].append(act)
         else:
             groups.append([act])
-    return [_session(group, placed) for group in (groups if complete else groups[1:])]
+    return groups
 
 
 def bought(found: Sequence[Session], *, complete: bool) -> dict[str, Bought]:

@@ -9,7 +9,7 @@ from uuid import UUID
 
 import msgspec
 
-from pathline.domain.detectors.view import CUSTOMER
+from pathline.domain.detectors.view import CUSTOMER, SESSION
 from pathline.domain.entities import Entity
 from pathline.domain.facts import Fact, State
 from pathline.domain.identifiers import STRENGTH
@@ -149,8 +149,8 @@ def name_of(states: Iterable[str | State]) -> str | None:
 async def of_alerts(db: Db, alerts: Iterable[Alert]) -> dict[UUID, UUID]:
     """The customer of each alert (by the alert's id), for those that have one."""
     listed = list(alerts)
-    of_people = {alert.entity_id for alert in listed if alert.entity_kind == CUSTOMER}
-    of_things = {alert.entity_id for alert in listed if alert.entity_kind != CUSTOMER}
+    of_people = {alert.entity_id for alert in listed if alert.entity_kind in {CUSTOMER, SESSION}}
+    of_things = {alert.entity_id for alert in listed} - of_people
     roots: dict[UUID, UUID | None] = {}
     if of_people:
         roots |= await people.roots_of(db, of_people)

@@ -13,7 +13,7 @@ import msgspec
 from pathline.contracts.hint import Hint
 from pathline.domain import judging
 from pathline.domain.detectors.compiled import Detectors
-from pathline.domain.detectors.view import CUSTOMER_EVENTS, Story
+from pathline.domain.detectors.view import CUSTOMER_EVENTS, PERSON_EVENTS, Story
 from pathline.domain.judging import Assessed, Change, Episode, Memory, Moment, Stumble
 from pathline.kit.logging import get_logger
 from pathline.storage import detectors as states
@@ -25,9 +25,6 @@ if TYPE_CHECKING:
     from pathline.storage.connection import Db
 
 log = get_logger(__name__)
-
-SURVEY: Final = "Survey Answered"
-"""The one event that is judged for the person, too."""
 
 AGAIN_AFTER: Final = timedelta(minutes=5)
 """When a story that a detector stumbled over is tried again."""
@@ -266,7 +263,7 @@ def things_of(hints: Iterable[Hint]) -> dict[UUID, datetime]:
     wanted: dict[UUID, datetime] = {}
     for hint in hints:
         # A survey that names a parcel, say, is the person's all the same.
-        subject = (hint.subject,) if hint.event == SURVEY else ()
+        subject = (hint.subject,) if hint.event in PERSON_EVENTS else ()
         for one in (*hint.entities, *hint.reowned, *subject):
             wanted[one] = min(wanted.get(one, hint.received_at), hint.received_at)
     return wanted

@@ -63,6 +63,13 @@ PROPERTIES: dict[str, tuple[Any, ...]] = {
     "scale": (10, 5),
     "attempt": (1, 2),
     "sentiment": ("angry", "calm"),
+    "product_id": ("p1", "p2"),
+    "price": ("10.00", 12),
+    "results": (0, 3),
+    "element": ("button Pay",),
+    "count": (4,),
+    "message_code": ("TypeError app.js 7",),
+    "after_ms": (30, 400),
 }
 
 TRAITS: tuple[dict[str, Any], ...] = (
@@ -77,7 +84,8 @@ EVENTS = (
     *VOCABULARY,
     *("Checkout Step Viewed", "Checkout Step Completed", "Product Viewed", "Products Searched", "Cart Viewed"),
     "Product Added",
-    *("Coupon Denied", "Email Opened", "Error Shown", "Rage Clicked", "Dead Clicked", "Page Reloaded", "Visit Ended"),
+    *("Coupon Denied", "Coupon Applied", "Email Opened", "Error Shown", "Rage Clicked", "Dead Clicked"),
+    *("Page Reloaded", "Visit Ended"),
     *("Shipment Weighed", "Something Else"),
 )
 """Every event that users are told of, some of Segment's, one of a known family, and one that nobody knows."""

@@ -22,6 +22,7 @@ from pathline.domain.facts import (
     newest,
     rule_of,
 )
+from pathline.domain.recording import PERSON, RECORDING
 from pathline.domain.touchpoint import Touchpoint
 from tests.support.world import (
     EVENTS,
@@ -112,7 +113,7 @@ def one_of_each() -> list[Touchpoint]:
             properties = {name: values[turn % len(values)] for name, values in PROPERTIES.items()}
             # A fact about the order alone, and one about the person, need the others unnamed.
             for named in (things, {"order": things["order"]}, {}):
-                if named or event in {"Survey Answered", "Product Viewed"}:
+                if named or PERSON in {one for line in RECORDING.get(event, ()) for one in line.of}:
                     log.append(
                         touchpoint(
                             len(log), event=event, people=people, things=named, properties=properties, seconds=len(log)

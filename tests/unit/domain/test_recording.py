@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pathline.domain.facts import ACTION_PREFIX, MAX_MARKS, MAX_TEXT, STAGE_PREFIX, Fact, Rule, State, rule_of
+from pathline.domain.facts import ACTION_PREFIX, MARKS, MAX_MARKS, MAX_TEXT, STAGE_PREFIX, Fact, Rule, State, rule_of
 from pathline.domain.identifiers import THING_KINDS
 from pathline.domain.recording import MAX_SEGMENTS, RECORDING, scalar
 from tests.support.world import PERSON_VALUES, PROPERTIES, THING_VALUES, stitched, touchpoint
@@ -20,6 +20,7 @@ EVERY_PROPERTY = {name: values[0] for name, values in PROPERTIES.items()}
 PLACED = (STAGE_PREFIX, ACTION_PREFIX)
 PROMISE = {"promised", "promised_first", "promises", "zone"}
 MONEY = {"total", "currency"}
+ESTIMATE = {"estimated", "estimated_first", "estimates"}
 
 TELLS: dict[str, dict[str, set[str]]] = {
     "Order Completed": {
@@ -30,9 +31,9 @@ TELLS: dict[str, dict[str, set[str]]] = {
     "Order Cancelled": {"order": {"cancellations"}},
     "Order Refunded": {"order": {"refunds"}},
     "Delivery Promised": {"order": PROMISE},
-    "Shipment Created": {"order": PROMISE, "parcel": {"created", "carrier", "estimated", "estimated_first"}},
-    "Shipment Scanned": {"parcel": {"status", "scans", "carrier", "estimated", "estimated_first"}},
-    "Shipment Reported": {"parcel": {"carrier", "estimated", "estimated_first"}},
+    "Shipment Created": {"order": PROMISE, "parcel": {"created", "carrier"} | ESTIMATE},
+    "Shipment Scanned": {"parcel": {"status", "scans", "carrier"} | ESTIMATE},
+    "Shipment Reported": {"parcel": {"carrier"} | ESTIMATE},
     "Shipment Redirected": {"parcel": {"redirected", "redirects"}},
     "Payment Failed": {"checkout": {"payments"}},
     "Payment Succeeded": {"checkout": {"payments"}},
@@ -40,7 +41,8 @@ TELLS: dict[str, dict[str, set[str]]] = {
     "Invoice Paid": {"invoice": {"payments"}},
     "Dispute Opened": {"dispute": {"opened", "reason"} | MONEY},
     "Dispute Closed": {"dispute": {"closed", "outcome"}},
-    "Return Requested": {"order": {"return_requested"}},
+    "Return Requested": {"order": {"return_requested", "returns"}},
+    "Payment Info Entered": {"checkout": {"payment_entered"}},
     "Checkout Started": {"checkout": {"started", "value"} | MONEY},
     "Checkout Step Viewed": {"checkout": {"steps"}},
     "Checkout Step Completed": {"checkout": {"steps"}},
@@ -49,6 +51,14 @@ TELLS: dict[str, dict[str, set[str]]] = {
     "Contact Accepted": {"case": {"accepted"}},
     "Contact Closed": {"case": {"closed", "outcome"}},
     "Survey Answered": {"case": {"surveys"}},
+    "Product Viewed": {"person": {"views"}},
+    "Products Searched": {"person": {"searches"}},
+    "Coupon Denied": {"person": {"coupons"}},
+    "Coupon Applied": {"person": {"coupons"}},
+    "Error Shown": {"person": {"errors"}},
+    "Rage Clicked": {"person": {"rage_clicks"}},
+    "Dead Clicked": {"person": {"dead_clicks"}},
+    "Page Reloaded": {"person": {"reloads"}},
 }
 
 
@@ -248,9 +258,8 @@ def test_a_fact_keeps_scalars_only_and_short_ones(value: Any) -> None:
 
 
 def test_every_fact_that_is_told_has_a_rule() -> None:
-    marks = {"cancellations", "payments", "promises", "redirects", "refunds", "replies", "scans", "steps", "surveys"}
     for kinds in TELLS.values():
         for kind, names in kinds.items():
-            assert kind in THING_KINDS
-            for name in names - marks:
+            assert kind in {*THING_KINDS, "person"}
+            for name in names - MARKS:
                 assert isinstance(rule_of(name), Rule)

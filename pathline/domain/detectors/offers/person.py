@@ -1,0 +1,82 @@
+"""What is offered of a person: of the customer, under one identifier, and of what they did last, their session.
+
+A session is no row. What visitors run into are marks on their strand; all of these together, cut where nothing
+happened for half an hour, are its sessions, and the last of them is the one that a detector looks at.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from pathline.domain.detectors.offers.contact import FOLLOW_UPS
+from pathline.domain.detectors.offers.offer import (
+    Instant,
+    Offer,
+    Offers,
+    ReadMarks,
+    in_order,
+    instant_of,
+    key,
+    own_marks,
+)
+from pathline.domain.visits import grouped
+
+if TYPE_CHECKING:
+    from pathline.domain.detectors.view import View
+    from pathline.domain.facts import Fact
+
+SESSION_MARKS: Final = ("views", "searches", "coupons", "errors", "rage_clicks", "dead_clicks", "reloads")
+"""What a session is made of, as far as it is known. Each of these extends it, so each of them is judged."""
+
+
+def _last_session(view: View) -> list[Fact]:
+    """What happened in the last session, oldest first."""
+    marks = in_order(mark for name in SESSION_MARKS for mark in view.state.marks.get(name, ()))
+    return grouped(marks)[-1] if marks else []
+
+
+def _in_session(name: str) -> ReadMarks:
+    def read(view: View) -> tuple[Fact, ...]:
+        marks = view.state.marks.get(name, ())
+        if not marks:
+            return ()
+        began = key(_last_session(view)[0])
+        return tuple(mark for mark in marks if key(mark) >= began)
+
+    return read
+
+
+def _last_act(view: View) -> Instant | None:
+    session = _last_session(view)
+    return instant_of(session[-1]) if session else None
+
+
+def _marks(words: str, name: str) -> Offer:
+    return Offer("marks", f"in the last session: {words}", _in_session(name), of_person=SESSION_MARKS)
+
+
+SESSION: Final[Offers] = {
+    "last_act": Offer("instant", "the last that is known of the last session", _last_act, of_person=SESSION_MARKS),
+    "views": _marks("products viewed; `product_id`, `price`, `currency`", "views"),
+    "searches": _marks("searches; `results` is how many were found", "searches"),
+    "coupons": _marks("coupons; `outcome` is denied or applied", "coupons"),
+    "errors": _marks(
+        "errors shown; `message_code`, `page`, `during`, and `after_ms`, so long after an action", "errors"
+    ),
+    "rage_clicks": _marks("bursts of clicks on one place; `element`, `count`", "rage_clicks"),
+    "dead_clicks": _marks("clicks that nothing came of; `element`", "dead_clicks"),
+    "reloads": _marks("pages loaded again; `page`", "reloads"),
+}
+
+CUSTOMER: Final[Offers] = {
+    "surveys": Offer(
+        "marks",
+        "answers to surveys that name no case and no order",
+        own_marks("surveys"),
+        of_person=("surveys",),
+    ),
+    "views": Offer(
+        "marks", "products viewed; `product_id`, `price`, `currency`", own_marks("views"), of_person=("views",)
+    ),
+    "follow_ups": FOLLOW_UPS,
+}

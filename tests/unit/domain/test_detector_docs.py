@@ -1,0 +1,98 @@
+"""The tables of docs/detectors.md are made from the detectors' files and from the facts that are offered.
+
+Written by `.venv/bin/python -m tests.unit.domain.test_detector_docs`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Final
+
+from pathline.contracts import detector_files
+from pathline.contracts.detector_files import BUILT_IN
+from pathline.domain.detectors.rules import DetectorFile, Step
+from pathline.domain.detectors.view import OFFERED
+
+PAGE: Final = Path(__file__).parents[3] / "docs" / "detectors.md"
+HEADS: Final = {
+    "detectors": ("detector", "of", "ease", "fires when", "severity", "resolved as", "thresholds", "what to do next"),
+    "facts": ("of", "fact", "shape", "tells"),
+}
+
+
+def detectors() -> Iterable[tuple[str, ...]]:
+    """A row for each detector that comes with Pathline."""
+    for name, file in sorted(detector_files.load().files.items()):
+        severity = "; ".join(step_words(step) for step in file.severity)
+        thresholds = ", ".join(f"`{key}` {value}" for key, value in file.thresholds.items()) or "-"
+        words = ", ".join(f"`{word}`" for word in resolutions(file)) or "-"
+        of = ", ".join(file.entity)
+        yield f"`{name}`", of, file.ease, fires_when(name), severity, words, thresholds, file.advice
+
+
+def facts() -> Iterable[tuple[str, ...]]:
+    """A row for each fact that is offered."""
+    for kind, offers in OFFERED.items():
+        for name, offer in offers.items():
+            yield f"`{kind}`", f"`{name}`", offer.shape, offer.words
+
+
+def fires_when(name: str) -> str:
+    """What a file says of itself: the lines of comment at its head."""
+    lines = (BUILT_IN / f"{name}.yaml").read_text(encoding="utf-8").splitlines()
+    head = lines[: next(place for place, line in enumerate(lines) if not line.startswith("#"))]
+    return " ".join(line.removeprefix("#").strip() for line in head)
+
+
+def step_words(step: Step) -> str:
+    """A severity and its condition."""
+    conditions = [
+        *([f"at {step.count} within {step.within}"] if step.count is not None else []),
+        *([f"after {step.after}"] if step.after is not None else []),
+        *([f"from the {step.begins.replace('_', ' ')}"] if step.begins is not None else []),
+    ]
+    return " ".join([step.level, *conditions])
+
+
+def resolutions(file: DetectorFile) -> list[str]:
+    """The words that its alerts are resolved with, each once."""
+    deadline, marks = file.deadline, file.marks
+    words = [] if marks is None else [answer.resolution for answer in marks.answers]
+    if deadline is not None:
+        words += [one.resolution for one in deadline.until] + [deadline.moved]
+        words += [] if deadline.ends_at is None else ["handed_over"]
+    return list(dict.fromkeys(words))
+
+
+def table(name: str) -> str:
+    """One of the tables, in Markdown."""
+    rows = {"detectors": detectors, "facts": facts}[name]()
+    heads = HEADS[name]
+    lines = ["| " + " | ".join(cells) + " |" for cells in (heads, *rows)]
+    return "\n".join([lines[0], "|---" * len(heads) + "|", *lines[1:]])
+
+
+def with_tables(page: str) -> str:
+    """The page with its tables as they should be."""
+    for name in HEADS:
+        begin, end = f"<!-- table of {name} -->\n", f"\n<!-- end of {name} -->"
+        before, _, rest = page.partition(begin)
+        _, _, after = rest.partition(end)
+        page = before + begin + table(name) + end + after
+    return page
+
+
+def test_the_page_has_every_detector_and_every_fact_as_they_are() -> None:
+    page = PAGE.read_text(encoding="utf-8")
+    assert all(f"<!-- table of {name} -->" in page and f"<!-- end of {name} -->" in page for name in HEADS)
+    assert page == with_tables(page)
+
+
+def test_every_file_says_at_its_head_when_it_fires() -> None:
+    for path in BUILT_IN.iterdir():
+        assert len(fires_when(path.stem)) > len("It fires."), path
+
+
+if __name__ == "__main__":
+    PAGE.write_text(with_tables(PAGE.read_text(encoding="utf-8")), encoding="utf-8")
