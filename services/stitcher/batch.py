@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
@@ -18,6 +18,8 @@ from pathline.domain.stages import Stages
 from pathline.domain.touchpoint import Touchpoint
 from pathline.storage.letters import DeadLetter
 from services.stitcher.letters import source_of
+
+PAUSED: Final = "the database refused too much of what this source sent; this was not tried"
 
 Records = Mapping[int, Sequence[Any]]
 """aiokafka's ConsumerRecords by partition, in the order of their offsets."""
@@ -42,14 +44,16 @@ class Batch(msgspec.Struct):
     """All of `touchpoints` folded. Where some turn out to be no new ones, the rest is folded again without them."""
 
 
-def collect(records: Records, stages: Stages, since: datetime | None = None) -> Batch:
+def collect(
+    records: Records, stages: Stages, since: datetime | None = None, paused: Collection[str] = frozenset()
+) -> Batch:
     """Decode and fold the records of a poll.
 
     Raises:
         NewerRecordError: a newer version wrote one of them. For that one it is no dead letter, and must wait for it.
     """
     batch = empty(records, stages)
-    for _ in fill(batch, since):
+    for _ in fill(batch, since, paused):
         pass
     return batch
 
@@ -59,11 +63,11 @@ def empty(records: Records, stages: Stages) -> Batch:
     return Batch(records, {}, {}, {}, [], 0, Changes(stages))
 
 
-def fill(batch: Batch, since: datetime | None = None) -> Iterator[None]:
+def fill(batch: Batch, since: datetime | None = None, paused: Collection[str] = frozenset()) -> Iterator[None]:
     """Decode a batch's records, each on its own, and fold them; pauses after each portion.
 
     What can't be read is a dead letter and stops nobody. What was received before `since` is one, too: it is forgotten
-    by now whether it was counted.
+    by now whether it was counted; and so is what came from one of the sources that are `paused`.
 
     Raises:
         NewerRecordError: a newer version wrote one of them. For that one it is no dead letter, and must wait for it.
@@ -82,8 +86,8 @@ def fill(batch: Batch, since: datetime | None = None) -> Iterator[None]:
                 code = error.code if isinstance(error, Unreadable) else "unreadable_record"
                 batch.letters.append(dead_letter(record, code, str(error)))
                 continue
-            if since is not None and touchpoint.received_at < since:
-                batch.letters.append(dead_letter(record, "too_old", f"received before {since:%Y-%m-%d}"))
+            if (why := _unwanted(touchpoint, since, paused)) is not None:
+                batch.letters.append(dead_letter(record, *why))
                 continue
             if touchpoint.id in batch.touchpoints:
                 continue
@@ -93,6 +97,13 @@ def fill(batch: Batch, since: datetime | None = None) -> Iterator[None]:
             for name, value in record.headers:
                 if name == "traceparent":
                     batch.traces[touchpoint.id] = value.decode("ascii", "replace")
+
+
+def _unwanted(touchpoint: Touchpoint, since: datetime | None, paused: Collection[str]) -> tuple[str, str] | None:
+    """The code and the words for why a touchpoint is set aside, or None."""
+    if since is not None and touchpoint.received_at < since:
+        return "too_old", f"received before {since:%Y-%m-%d}"
+    return ("source_paused", PAUSED) if touchpoint.source in paused else None
 
 
 def dead_letter(record: Any, code: str, message: str) -> DeadLetter:

@@ -55,6 +55,11 @@ class StitcherMetrics:
         self.known = Gauge(
             "pathline_stitcher_known_identifiers", "Identifiers remembered between batches.", registry=registry
         )
+        self.paused = Gauge(
+            "pathline_stitcher_sources_paused",
+            "Sources whose records are set aside untried, as the database refused too many.",
+            registry=registry,
+        )
         self.partitions = Gauge("pathline_stitcher_partitions", "Partitions held.", registry=registry)
         self._lag = Gauge("pathline_consumer_lag", "Records not yet handled.", ["topic"], registry=registry)
         self.lag = self._lag.labels(topic)

@@ -34,6 +34,13 @@ class StitcherSettings(Settings):
         le=10_000_000,
         description="Identifiers whose pointer is remembered between batches, at most; about 1 KB each.",
     )
+    stitcher_refused_per_minute: int = Field(
+        default=20,
+        ge=0,
+        le=10_000,
+        description="A source of which the database refuses more records in a minute is paused for one: its records"
+        " become dead letters untried. 0: none is.",
+    )
     stitcher_connections: int = Field(
         default=3, ge=2, le=20, description="Connections to PostgreSQL; dead letters have one more."
     )

@@ -20,6 +20,7 @@ from pathline.kit.pace import Pace
 from pathline.storage import fences
 from pathline.storage.fences import Advance, FenceLostError
 from services.stitcher import letters
+from services.stitcher.aside import Aside
 from services.stitcher.batch import Batch, Records, collect, empty, fill, halves, refused
 from services.stitcher.transaction import Stitch, stitch
 
@@ -75,6 +76,7 @@ class Worker:
         self._metrics = metrics
         self._health = health
         self._pace = Pace(settings.stitcher_pace_ms / 1_000)
+        self._aside = Aside(settings.stitcher_refused_per_minute)
         self._known: dict[UUID, Pointer | None] = {}
         self._telling: asyncio.Task[None] | None = None
         """Sends the hints of the last batch, until the next one is ready to be committed."""
@@ -126,7 +128,7 @@ class Worker:
             read = sum(len(records) for _, records in shares.values())
             self._pace.began(full=read >= self._settings.stitcher_batch)
         batch = empty(_records(shares), self._stages)
-        for _ in fill(batch, self._since()):
+        for _ in fill(batch, self._since(), self._aside.senders()):
             # PostgreSQL's answer comes first.
             await asyncio.sleep(0)
         return shares, batch
@@ -147,6 +149,7 @@ class Worker:
             await self._finish(ours, batch)
         except REFUSALS as refusal:
             if batch.size == 1:
+                self._count(batch)
                 await self._told()
                 with suppress(RevokedError):  # its peer finds out by itself
                     await self._persistence.run(self._stitch, ours, refused(batch, str(refusal)))
@@ -157,6 +160,13 @@ class Worker:
                 await self._finish(share, self._decode(share))
         else:
             self._telling = asyncio.create_task(self._tell(done.hints))
+
+    def _count(self, batch: Batch) -> None:
+        """Count a record that was refused for its source, which is paused if there were too many."""
+        for touchpoint in batch.touchpoints.values():
+            if self._aside.refused(touchpoint.source):
+                log.error("a source is paused: the database refuses what it sends", source=touchpoint.source)
+        self._metrics.paused.set(len(self._aside.senders()))
 
     async def _stitch(self, shares: Shares, batch: Batch) -> Stitch:
         started = time.perf_counter()
@@ -236,9 +246,10 @@ class Worker:
         while len(self._known) > self._settings.stitcher_known_people:
             self._known.pop(next(iter(self._known)))
         self._metrics.known.set(len(self._known))
+        self._metrics.paused.set(len(self._aside.senders()))
 
     def _decode(self, shares: Shares) -> Batch:
-        return collect(_records(shares), self._stages, self._since())
+        return collect(_records(shares), self._stages, self._since(), self._aside.senders())
 
     def _since(self) -> datetime:
         """What was received before is no longer known to be counted or not."""

@@ -47,12 +47,12 @@ def calls(count: int, *, customers: int, seed: int = 1) -> Iterator[dict[str, An
             yield {**base, "event": "Payment Succeeded", "properties": properties}
 
 
-def records(count: int, *, customers: int, seed: int = 1) -> list[bytes]:
+def records(count: int, *, customers: int, seed: int = 1, source: str = "bench") -> list[bytes]:
     """The same as values of records on the touchpoints topic."""
     start = datetime.now(UTC)
     return [
         accepted.encode(
-            orjson.dumps(call), source="bench", namespace="default", trusted=True, library="server",
+            orjson.dumps(call), source=source, namespace="default", trusted=True, library="server",
             received_at=start + timedelta(microseconds=number), occurred_at=start + timedelta(microseconds=number),
             message_id=call["messageId"],
         )

@@ -53,3 +53,20 @@ def test_it_pauses_after_each_portion_and_ends_as_a_whole() -> None:
     batch = empty(polled(values), STAGES)
     assert [batch.size for _ in fill(batch)] == [0, PORTION, 2 * PORTION]
     assert (batch.size, len(batch.touchpoints), len(batch.letters)) == (2 * PORTION + 1, 2 * PORTION, 1)
+
+
+def test_what_a_paused_source_sent_is_set_aside_untried_and_no_other() -> None:
+    values = [*records(4, customers=2), *records(3, customers=2, seed=2, source="till")]
+    batch = collect(polled(values), STAGES, paused={"till"})
+    assert len(batch.touchpoints) == 4
+    assert [(letter.code, letter.offset) for letter in batch.letters] == [("source_paused", n) for n in (4, 5, 6)]
+
+
+def test_what_a_paused_source_sent_is_a_dead_letter_and_the_others_are_folded() -> None:
+    values = records(3, customers=3)
+    ours, theirs = values[:2], values[2].replace(b'"bench"', b'"till"')
+    batch = collect(polled([*ours, theirs]), STAGES, paused={"till"})
+    assert [(one.offset, one.code, one.source) for one in batch.letters] == [(2, "source_paused", "till")]
+    assert len(batch.touchpoints) == 2
+    assert batch.changes is not None
+    assert len(batch.changes.stitched) == 2
