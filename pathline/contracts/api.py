@@ -12,6 +12,7 @@ import msgspec
 
 from pathline.contracts.account import Account
 from pathline.contracts.customer import Customer, EntityOut, Time
+from pathline.contracts.detectors import DetectorList, DetectorOut
 from pathline.contracts.words import KinHistory, MergeBody, SplitBody, TakeBackBody, WordOut
 
 MAX_LIMIT: Final = 1_000
@@ -24,6 +25,7 @@ CODES: Final[dict[str, str]] = {
     "method_not_allowed": "The address does not take this method.",
     "customer_not_found": "Nobody is known by that id or name, or nobody owns that thing yet.",
     "alert_not_found": "There is no such alert.",
+    "detector_not_found": "No scorer ever ran a detector of that name.",
     "account_not_found": "Nobody is known to belong to an account of that name.",
     "bad_parameter": "A query parameter cannot be used; the message names it.",
     "bad_cursor": "The cursor is not one that an answer gave.",
@@ -119,6 +121,9 @@ class AlertOut(msgspec.Struct):
     claimed_until: Time | None
     blind: bool
     revision: int
+    shadow: bool
+    """Whether its detector is on trial, and nobody was told."""
+    detector_version: int
 
 
 class AlertPage(msgspec.Struct):
@@ -219,6 +224,7 @@ class AlertEvent(msgspec.Struct):
 _PUBLISHED: Final[tuple[type, ...]] = (
     Error, Customer, TouchpointPage, AlertOut, AlertPage, JourneyMap, AssignBody, SnoozeBody, ResolveBody, NoteBody,
     TouchpointEvent, JourneyEvent, AlertEvent, KinHistory, WordOut, SplitBody, MergeBody, TakeBackBody, Account,
+    DetectorList, DetectorOut,
 )  # fmt: skip
 
 _REF: Final = "#/components/schemas/{name}"

@@ -15,7 +15,8 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from pathline.contracts import detector_files, stage_files
+from pathline.contracts import stage_files
+from pathline.contracts.detector_folder import Folder
 from pathline.kit import draining, kafka, lifecycle, logging
 from pathline.kit.door import KIBIBYTE, Door, Limits
 from pathline.kit.health import Health, health_routes
@@ -90,7 +91,6 @@ def make_context(settings: ConsoleSettings, metrics: ConsoleMetrics) -> Context:
     Raises:
         NoTokenError: no API token is known.
         StageError: the stage file cannot be used.
-        DetectorError: a detector file cannot.
         OSError: one of them cannot be read.
     """
     token = settings.token()
@@ -105,7 +105,7 @@ def make_context(settings: ConsoleSettings, metrics: ConsoleMetrics) -> Context:
             queue=settings.console_stream_queue,
             memory=settings.console_stream_memory,
         ),
-        detectors=detector_files.load(settings.detectors),
+        detectors=Folder(settings.detectors).load().detectors,
         stages=stage_files.load(settings.stages),
         api_token=token,
         wall_seconds=time.time,

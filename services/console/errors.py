@@ -18,6 +18,7 @@ STATUS: Final[dict[str, HTTPStatus]] = {
     "customer_not_found": HTTPStatus.NOT_FOUND,
     "alert_not_found": HTTPStatus.NOT_FOUND,
     "account_not_found": HTTPStatus.NOT_FOUND,
+    "detector_not_found": HTTPStatus.NOT_FOUND,
     "identifier_not_found": HTTPStatus.NOT_FOUND,
     "act_not_found": HTTPStatus.NOT_FOUND,
     "nothing_to_split": HTTPStatus.CONFLICT,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import product
 from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
@@ -11,6 +12,7 @@ from pathline.domain.words import ACT_KINDS
 
 EVENTS: Final = ("touchpoint", "journey", "alert")
 DROPS: Final = ("slow", "too_many")
+DETECTOR_MOVES: Final = ("detector_live", "detector_shadow")
 MOVES: Final = ("acknowledge", "assign", "snooze", "resolve", "note")
 OUTCOMES: Final = ("done", "repeated", "conflict", "refused", "not_found")
 RECORDS: Final = ("read", "unreadable")
@@ -31,8 +33,9 @@ class ConsoleMetrics:
             buckets=_SECONDS, registry=registry,
         )  # fmt: skip
         self.moves = Counter(
-            "pathline_console_moves", "What people did to alerts, by outcome.", ["kind", "outcome"], registry=registry
-        )
+            "pathline_console_moves", "What people did to alerts and detectors, by outcome.", ["kind", "outcome"],
+            registry=registry,
+        )  # fmt: skip
         self.words = Counter(
             "pathline_console_words", "What operators said of who is whom, by outcome.", ["kind", "outcome"],
             registry=registry,
@@ -56,9 +59,8 @@ class ConsoleMetrics:
             "pathline_console_records", "Records read from Kafka, by outcome.", ["outcome"], registry=registry
         )
         self.lag = Gauge("pathline_consumer_lag", "Records not yet handled.", ["topic"], registry=registry)
-        for move in MOVES:
-            for outcome in OUTCOMES:
-                self.moves.labels(move, outcome)
+        for move, outcome in (*product(MOVES, OUTCOMES), *product(DETECTOR_MOVES, ("done", "repeated"))):
+            self.moves.labels(move, outcome)
         for kind in ACT_KINDS:
             for outcome in OUTCOMES:
                 self.words.labels(kind, outcome)

@@ -200,4 +200,6 @@ def alert(one: Alert, customers: Mapping[UUID, UUID]) -> api.AlertOut:
         claimed_until=one.claimed_until,
         blind=one.blind,
         revision=one.revision,
+        shadow=one.shadow,
+        detector_version=one.detector_version,
     )

@@ -56,12 +56,14 @@ async def listed(
     detector: Annotated[str | None, Query(description="Names of detectors, with commas.")] = None,
     customer: Annotated[str | None, Query(description="Id of a customer: alerts of all that is theirs.")] = None,
     assignee: Annotated[str | None, Query(description="Whose.")] = None,
+    shadow: Annotated[str | None, Query(description="`true`: those of detectors on trial, instead.")] = None,
     limit: Annotated[str | None, Query(description="100 unless given, at most 1,000.")] = None,
     cursor: Annotated[str | None, Query(description="`next` of the page before.")] = None,
 ) -> Response:
     """List alerts, newest first."""
     size = limit_of(limit)
     place = cursors.from_text(cursor) if cursor else None
+    in_shadow = one_of("shadow", shadow, ("true", "false")) == ["true"]
     states, severities = one_of("state", state, STATES), one_of("severity", severity, SEVERITIES)
     async with context_of(request).database.connection() as db:
         subjects = None
@@ -74,6 +76,7 @@ async def listed(
             detector=one_of("detector", detector),
             subjects=subjects,
             assignee=text_of("assignee", assignee) or None,
+            shadow=in_shadow,
             limit=size + 1,
             cursor=place,
         )

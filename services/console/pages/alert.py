@@ -16,7 +16,7 @@ from pathline.contracts.customer import ShipmentOut
 from pathline.domain.alerts import Acknowledge, Alert, Assign, Move, Note, Resolve, Snooze
 from pathline.domain.detectors.view import Story
 from pathline.domain.story import OrderStory
-from pathline.storage import alerts, customers, fences, stories, touchpoints
+from pathline.storage import alerts, customers, detectors, fences, stories, touchpoints
 from pathline.storage.touchpoints import Stored
 from services.console import things
 from services.console.api.alerts import NOT_FOUND, do
@@ -152,12 +152,13 @@ async def _values(request: Request, alert_id: UUID, conflict: str | None = None)
         causes, around = await _around(db, alert, row, story)
         history = await alerts.events(db, alert.id, MAX_EVENTS)
         now = await fences.clock(db)
+        detector = await detectors.get(db, alert.detector)
     order = None if story is None else story.purchase
     drawn = list({one.id: one for one in (*causes, *around)}.values())
     return {
         "alert": alert,
         "row": row,
-        "advice": context.advice(alert.detector),
+        "advice": (None if detector is None else detector.advice) or context.advice(alert.detector),
         "order": None if order is None else things.order_out(order),
         "zone": None if order is None else str(order.zone),
         "parcels": _parcels(order),

@@ -38,6 +38,7 @@ HEADLINES: Final = {
     "not_found": "There is no such page",
     "customer_not_found": "Nobody is known by that name",
     "alert_not_found": "There is no such alert",
+    "detector_not_found": "There is no such detector",
     "account_not_found": "Nobody is known to belong there",
     "unavailable": "The database does not answer",
     "internal": "Something went wrong",
