@@ -258,11 +258,26 @@ class TrialOut(msgspec.Struct):
     then: str
 
 
+class RiskTerm(msgspec.Struct):
+    """An open alert's part of the score, which all parts together are."""
+
+    alert_id: str
+    detector: str
+    severity: str
+    weight: float
+    """Of its severity, when fresh."""
+    age_seconds: float
+    faded: float
+    """The weight by now: half of it after each week."""
+    contribution: float
+
+
 class RiskOut(msgspec.Struct):
-    """`score` is 0 to 100."""
+    """`score` is 0 to 100, `terms` what makes it up, most first."""
 
     score: float
     band: Band
+    terms: list[RiskTerm] = []
 
 
 class Customer(msgspec.Struct):

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
-from math import prod
+from math import log1p, prod
 from typing import Final, Literal, NamedTuple
 
 from pathline.domain.alerts import Severity
@@ -35,6 +35,18 @@ class Risk(NamedTuple):
     band: Band
 
 
+class Term(NamedTuple):
+    """What one pain point has to do with the score."""
+
+    weight: float
+    """Of its severity, when fresh."""
+    age: timedelta
+    faded: float
+    """The weight by now."""
+    contribution: float
+    """Its part of the score; all parts together are the score."""
+
+
 def risk(pains: Iterable[Pain], now: datetime) -> Risk:
     """The noisy-or of open pain points: 100 * (1 - prod(1 - w * 0.5 ** (age / HALF_LIFE))).
 
@@ -43,6 +55,21 @@ def risk(pains: Iterable[Pain], now: datetime) -> Risk:
     kept = prod(1 - WEIGHTS[pain.severity] * _faded(now - pain.opened_at) for pain in pains)
     score = round(100 * (1 - kept), 1)
     return Risk(score, next((band for least, band in BANDS if score >= least), "unknown"))
+
+
+def terms(pains: Sequence[Pain], now: datetime) -> list[Term]:
+    """The score of `risk`, pain by pain, in their order.
+
+    What each adds depends on the others, so the score is shared by the logarithms, in which a noisy-or is a sum.
+    """
+    ages = [max(now - pain.opened_at, timedelta()) for pain in pains]
+    faded = [WEIGHTS[pain.severity] * _faded(age) for pain, age in zip(pains, ages, strict=True)]
+    logs = [-log1p(-weight) for weight in faded]
+    whole, score = sum(logs), risk(pains, now).score
+    return [
+        Term(WEIGHTS[pain.severity], age, weight, score * part / whole if whole else 0.0)
+        for pain, age, weight, part in zip(pains, ages, faded, logs, strict=True)
+    ]
 
 
 def _faded(age: timedelta) -> float:

@@ -16,7 +16,7 @@ from pathline.domain.alerts import Alert
 from pathline.domain.facts import STAGE_PREFIX, State
 from pathline.domain.fold import CLAIMING_KINDS
 from pathline.domain.journey import StageSpan, Wanted, stage_spans, wanted
-from pathline.domain.risk import Pain, risk
+from pathline.domain.risk import Pain, risk, terms
 from pathline.domain.stages import Stages
 from pathline.domain.story import OrderStory
 from pathline.domain.visits import Act
@@ -30,7 +30,6 @@ def customer(
     whole: Whole, alive: Sequence[Alert], stages: Stages, zone: ZoneInfo, now: datetime, lived: Lived
 ) -> told.Customer:
     """A customer; `alive` are their alerts that are not over, `now` the database's clock, `lived` what they did."""
-    scored = risk((Pain(alert.severity, alert.opened_at) for alert in alive), now)
     states, strands = list(whole.states), list(whole.strands.values())
     seen = [state.first_seen_at for state in states if state.first_seen_at is not None]
     last = [state.last_seen_at for state in states if state.last_seen_at is not None]
@@ -58,7 +57,7 @@ def customer(
         channels=channels(states),
         stages=[_stage(span, about) for about, of in purchased for span in stage_spans(of, stages.names)],
         orders=[things.order_out(story, bought.get(story.order.identifier.value)) for story in stories],
-        risk=told.RiskOut(scored.score, scored.band),
+        risk=_risk(alive, now),
         open_alerts=len(alive),
         truncated=whole.truncated,
         relation=relation.relation(
@@ -87,6 +86,19 @@ def customer(
         disputes=things.disputes(whole),
         surveys=things.surveys(whole),
     )
+
+
+def _risk(alive: Sequence[Alert], now: datetime) -> told.RiskOut:
+    pains = [Pain(alert.severity, alert.opened_at) for alert in alive]
+    scored = risk(pains, now)
+    parts = [
+        told.RiskTerm(
+            str(alert.id), alert.detector, alert.severity, term.weight, term.age.total_seconds(),
+            round(term.faded, 3), round(term.contribution, 1),
+        )
+        for alert, term in zip(alive, terms(pains, now), strict=True)
+    ]  # fmt: skip
+    return told.RiskOut(scored.score, scored.band, sorted(parts, key=lambda part: -part.contribution))
 
 
 def channels(states: Iterable[State]) -> dict[str, int]:

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pathline.domain.alerts import SEVERITIES, Severity
-from pathline.domain.risk import HALF_LIFE, WEIGHTS, Pain, risk
+from pathline.domain.risk import HALF_LIFE, WEIGHTS, Pain, risk, terms
 from tests.support.world import START
 
 NOW = START + timedelta(days=100)
@@ -56,3 +56,19 @@ def test_another_pain_never_lowers_the_risk_and_time_never_raises_it(held: list[
 def test_every_severity_weighs_more_than_the_milder_one() -> None:
     assert [WEIGHTS[severity] for severity in SEVERITIES] == sorted(WEIGHTS.values())
     assert len(set(WEIGHTS.values())) == len(SEVERITIES)
+
+
+@given(st.lists(pains))
+def test_the_terms_add_up_to_the_score_and_the_heavier_has_the_larger_part(held: list[Pain]) -> None:
+    told = terms(held, NOW)
+    assert sum(term.contribution for term in told) == pytest.approx(risk(held, NOW).score)
+    by_weight = sorted(told, key=lambda term: term.faded)
+    assert [term.contribution for term in by_weight] == sorted(term.contribution for term in told)
+
+
+def test_a_term_says_what_its_pain_weighed_and_weighs() -> None:
+    (old, fresh) = terms([pain("high", HALF_LIFE), pain("warning")], NOW)
+    assert (old.weight, old.age) == (0.6, HALF_LIFE)
+    assert old.faded == pytest.approx(0.3)
+    assert (fresh.weight, fresh.faded) == (0.3, 0.3)
+    assert old.contribution == fresh.contribution == pytest.approx(25.5)
