@@ -115,7 +115,10 @@ class Simulation:
         if one in self._alerted:
             return True
         name = self.world.things.get(one)
-        return name is not None and name.kind == "checkout" and one not in self.world.orders
+        if name is None:
+            return False
+        # Of a case another of its customer may make a repetition.
+        return name.kind == "case" or (name.kind == "checkout" and one not in self.world.orders)
 
     def _judge(self, keys: Iterable[UUID], now: datetime) -> None:
         when = Moment(now, now, now)

@@ -62,8 +62,8 @@ LATEST_FACTS: Final = frozenset(
 MARKS: Final = frozenset(
     {
         "promises", "cancellations", "refunds", "scans", "payments", "steps", "replies", "surveys", "accounts",
-        "redirects", "estimates", "returns", "views", "searches", "coupons", "errors", "rage_clicks", "dead_clicks",
-        "reloads",
+        "redirects", "returns", "views", "searches", "coupons", "errors", "rage_clicks", "dead_clicks", "reloads",
+        "progress",
     }
 )  # fmt: skip
 """Bounded sets: the MAX_MARKS newest of what was told."""

@@ -74,6 +74,12 @@ def _status(view: View, state: State) -> str | None:
     return None if purchase is None or purchase.order.state is not state else purchase.status
 
 
+def _next_attempt(_: View, state: State) -> Any:
+    told = state.facts.get("next_attempt")
+    failed = [mark for mark in state.marks.get("payments", ()) if (mark.value or {}).get("outcome") == "failed"]
+    return None if told is None or (failed and failed[-1].message_id != told.message_id) else told.value
+
+
 _CURRENCY: Final = Value("its currency", _told("currency"))
 
 VALUES: Final[dict[str, dict[str, Value]]] = {
@@ -96,7 +102,7 @@ VALUES: Final[dict[str, dict[str, Value]]] = {
         "currency": _CURRENCY,
     },
     "invoice": {
-        "next_attempt": Value("when it will be tried again, as the sender wrote it", _told("next_attempt")),
+        "next_attempt": Value("when it will be tried again, where the last failure told so", _next_attempt),
     },
     "case": {
         "topic": Value("what it is about", _told("topic")),

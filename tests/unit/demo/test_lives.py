@@ -143,7 +143,7 @@ def test_history_is_the_same_for_a_seed_and_ends_in_time(tmp_path: Path) -> None
     assert lines == list(history(4, customers=150, start=START, days=20))
     times = [datetime.fromisoformat(msgspec.json.decode(line)["timestamp"]) for line in lines]
     assert times[0] >= START and times == sorted(times) and times[-1] < START + timedelta(days=20)
-    assert {one["detector"] for one in episodes(tmp_path, lines, "default")} == DETECTORS
+    assert {one["detector"] for one in episodes(tmp_path, lines, "default")} >= DETECTORS
 
 
 def test_the_example_in_the_docs_is_what_its_command_makes() -> None:

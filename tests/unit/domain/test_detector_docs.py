@@ -50,6 +50,7 @@ def step_words(step: Step) -> str:
     conditions = [
         *([f"at {step.count} within {step.within}"] if step.count is not None else []),
         *([f"after {step.after}"] if step.after is not None else []),
+        *([f"when `{step.when}`"] if step.when is not None else []),
         *([f"from the {step.begins.replace('_', ' ')}"] if step.begins is not None else []),
     ]
     return " ".join([step.level, *conditions])
@@ -59,6 +60,7 @@ def resolutions(file: DetectorFile) -> list[str]:
     """The words that its alerts are resolved with, each once."""
     deadline, marks = file.deadline, file.marks
     words = [] if marks is None else [answer.resolution for answer in marks.answers]
+    words += [] if marks is None or marks.lasts is None else [marks.over]
     if deadline is not None:
         words += [one.resolution for one in deadline.until] + [deadline.moved]
         words += [] if deadline.ends_at is None else ["handed_over"]

@@ -74,7 +74,7 @@ def test_what_is_no_mapping_is_refused(data: Any) -> None:
 def test_the_built_in_ones_can_be_used() -> None:
     names = {path.stem for path in BUILT_IN.iterdir()}
     assert detector_files.load().files.keys() == names
-    assert len(names) == 6
+    assert len(names) == 31
 
 
 def test_a_file_of_ones_own_replaces_a_built_in_of_its_name_and_is_named_when_it_is_wrong(tmp_path: Path) -> None:

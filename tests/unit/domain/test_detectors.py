@@ -1,4 +1,4 @@
-"""The six detectors that come with Pathline: what makes each fire, what does not, what ends it."""
+"""The first six detectors that come with Pathline: what makes each fire, what does not, what ends it."""
 
 from __future__ import annotations
 

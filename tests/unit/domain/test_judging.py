@@ -328,6 +328,7 @@ class TestTime:
         assert named == {
             "delivery_at_risk:order:o:due": DUE - timedelta(days=1),
             "late_vs_promise:order:o:due": DUE,
+            "delayed_dispatch:order:o:due": at(days=2),
         }
         assert judging.next_due(assessed, Memory(), []) == DUE - timedelta(days=1)
 

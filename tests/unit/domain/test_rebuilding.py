@@ -81,7 +81,7 @@ def test_placements_are_those_that_differ() -> None:
 
 
 def test_a_thing_that_is_gone_is_told_nothing() -> None:
-    order = touchpoint(1, event="Order Completed", people={"user_id": "ann"}, things={"order": "1", "checkout": "2"})
+    order = touchpoint(1, event="Order Completed", things={"order": "1", "checkout": "2"})
     scan = touchpoint(2, event="Shipment Scanned", things={"parcel": "3"}, properties={"status": "delivered"})
     rows, kinds = retained([bodied(order), bodied(scan)], STAGES)
     left = {one: kind for one, kind in kinds.items() if kind == "checkout"}

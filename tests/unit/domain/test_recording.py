@@ -20,12 +20,13 @@ EVERY_PROPERTY = {name: values[0] for name, values in PROPERTIES.items()}
 PLACED = (STAGE_PREFIX, ACTION_PREFIX)
 PROMISE = {"promised", "promised_first", "promises", "zone"}
 MONEY = {"total", "currency"}
-ESTIMATE = {"estimated", "estimated_first", "estimates"}
+ESTIMATE = {"estimated", "estimated_first"}
 
 TELLS: dict[str, dict[str, set[str]]] = {
     "Order Completed": {
         "order": {"placed", "ship_by", "delivery_method", "payment_method"} | PROMISE | MONEY,
         "checkout": {"completed"},
+        "person": {"progress"},
     },
     "Order Updated": {"order": PROMISE | MONEY},
     "Order Cancelled": {"order": {"cancellations"}},
@@ -43,9 +44,10 @@ TELLS: dict[str, dict[str, set[str]]] = {
     "Dispute Closed": {"dispute": {"closed", "outcome"}},
     "Return Requested": {"order": {"return_requested", "returns"}},
     "Payment Info Entered": {"checkout": {"payment_entered"}},
-    "Checkout Started": {"checkout": {"started", "value"} | MONEY},
+    "Checkout Started": {"checkout": {"started", "value"} | MONEY, "person": {"progress"}},
     "Checkout Step Viewed": {"checkout": {"steps"}},
-    "Checkout Step Completed": {"checkout": {"steps"}},
+    "Checkout Step Completed": {"checkout": {"steps"}, "person": {"progress"}},
+    "Product Added": {"person": {"progress"}},
     "Contact Opened": {"case": {"opened", "channel", "topic", "person_wanted", "sentiment"}},
     "Contact Replied": {"case": {"replies"}},
     "Contact Accepted": {"case": {"accepted"}},

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,7 +11,7 @@ import pytest
 from pathline.domain import vocabulary
 from pathline.domain.detectors.view import OFFERED
 from pathline.domain.identifiers import THING_KINDS
-from pathline.domain.recording import RECORDING, Told
+from pathline.domain.recording import RECORDING, Marked, Told
 from pathline.domain.vocabulary import (
     CHANNELS,
     SHIPMENT_STATUSES,
@@ -132,6 +134,7 @@ def test_a_reply_is_an_act_when_the_customer_wrote_it(by: Any, *, report: bool) 
 OF_SHOPS_AND_SCRIPTS = {
     *("Checkout Step Viewed", "Checkout Step Completed", "Product Viewed", "Products Searched", "Coupon Denied"),
     *("Coupon Applied", "Error Shown", "Rage Clicked", "Dead Clicked", "Page Reloaded"),
+    "Product Added",
 }
 """Events that tell something without being asked for anything."""
 
@@ -146,6 +149,34 @@ def test_every_listed_event_is_recorded_or_is_a_visit() -> None:
     }
     assert VOCABULARY.keys() - RECORDING.keys() == visits
     assert RECORDING.keys() - VOCABULARY.keys() == OF_SHOPS_AND_SCRIPTS
+
+
+EVENTS_PAGE = Path(__file__).parents[3] / "docs" / "sdks" / "events.md"
+
+
+def listed() -> dict[str, set[str]]:
+    """The events of the page that users are given, and the properties that each must or may have."""
+    rows = (line.split("|") for line in EVENTS_PAGE.read_text(encoding="utf-8").splitlines() if line[:3] == "| `")
+    return {row[1].strip(" `"): set(re.findall(r"`(\w+)`", f"{row[2]} {row[3]}")) for row in rows}
+
+
+LIKE_AN_ORDER = {"Order Updated": "Order Completed"}
+"""Of one the page says `as above`."""
+
+NO_REFUSAL = {"Payment Succeeded", "Invoice Paid"}
+"""What has no code to tell, though it is read like the refusals."""
+
+
+@pytest.mark.parametrize("event", sorted(RECORDING))
+def test_whatever_detectors_are_told_stands_on_the_page_of_events(event: str) -> None:
+    known = listed()[event] | listed().get(LIKE_AN_ORDER.get(event, ""), set())
+    known |= {"code", "decline_code"} if event in NO_REFUSAL else set()
+    asked = {p for line in RECORDING[event] for p in (line.props if isinstance(line, Marked) else (line.prop,)) if p}
+    assert asked <= known
+
+
+def test_every_event_that_is_known_stands_on_the_page() -> None:
+    assert listed().keys() == {*VOCABULARY, *RECORDING}
 
 
 def test_a_fact_is_told_of_things_that_exist() -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+import msgspec
+
 from pathline.domain.detectors.offers.offer import (
     SURVEYS,
     Instant,
@@ -15,8 +17,6 @@ from pathline.domain.detectors.offers.offer import (
     first,
     in_order,
     instant_of,
-    key,
-    last,
 )
 
 if TYPE_CHECKING:
@@ -26,11 +26,17 @@ if TYPE_CHECKING:
 _CUSTOMER: Final = "customer"
 
 
-def words_of(state: State) -> tuple[Fact, ...]:
-    """What the customer said in a case: its opening, and each reply of theirs."""
-    opened = state.facts.get("opened")
-    replies = (one for one in state.marks.get("replies", ()) if attribute(one, "by") == _CUSTOMER)
-    return in_order([*replies, *([] if opened is None else [opened])])
+def _words(view: View) -> tuple[Fact, ...]:
+    """What the customer said in a case, each with its channel: its opening, and each reply of theirs."""
+    opened, channel = view.state.facts.get("opened"), view.state.value("channel")
+    replies = (one for one in view.state.marks.get("replies", ()) if attribute(one, "by") == _CUSTOMER)
+    told = [(one, attribute(one, "channel") or channel) for one in replies]
+    told += [] if opened is None else [(opened, channel)]
+    return in_order(_saying(one, channel=said) for one, said in told)
+
+
+def _answers(view: View) -> tuple[Fact, ...]:
+    return in_order(_answers_of(view.state))
 
 
 def _answers_of(state: State) -> list[Fact]:
@@ -39,22 +45,37 @@ def _answers_of(state: State) -> list[Fact]:
     return [*by_agents(state), *([] if closed is None else [closed])]
 
 
-def _waiting(state: State) -> Fact | None:
-    """The first word of the last wait: since when the customer waits, or waited before the last answer."""
-    words = words_of(state)
-    if not words:
-        return None
-    before = last(one for one in _answers_of(state) if key(one) < key(words[-1]))
-    return first(word for word in words if before is None or key(word) > key(before))
+def _openings(view: View) -> tuple[Fact, ...]:
+    opened = view.state.facts.get("opened")
+    if opened is None:
+        return ()
+    return (_saying(opened, **{name: view.state.value(name) for name in ("topic", "channel", "sentiment")}),)
 
 
-def _waiting_since(view: View) -> Instant | None:
-    return instant_of(_waiting(view.state))
+def _saying(told: Fact, **attributes: object) -> Fact:
+    return msgspec.structs.replace(told, value={k: v for k, v in attributes.items() if v is not None})
 
 
-def _answered(view: View) -> Instant | None:
-    words = words_of(view.state)
-    return instant_of(first(one for one in _answers_of(view.state) if words and key(one) >= key(words[-1])))
+def _order_delivered(view: View) -> Instant | None:
+    return None if view.story.purchase is None else instant_of(view.story.purchase.delivered)
+
+
+def _closed_before(view: View) -> tuple[Fact, ...]:
+    """Closings of the customer's other cases about the same topic.
+
+    Before anybody was looked up it is the opening itself: whatever case there may be, none was closed nearer to it.
+    """
+    opened, topic = view.state.facts.get("opened"), view.state.value("topic")
+    if opened is None or topic is None:
+        return ()
+    if view.id not in view.story.customers:
+        return (_saying(opened),)
+    others = (case for case in view.customer.cases if case.id != view.id and _topic(case.state) == _topic(view.state))
+    return in_order(told for case in others if (told := case.state.facts.get("closed")) is not None)
+
+
+def _topic(state: State) -> str:
+    return str(state.value("topic")).strip().casefold()
 
 
 def _agent_replied(view: View) -> Instant | None:
@@ -82,13 +103,16 @@ CASE: Final[Offers] = {
     "person_wanted": Offer("instant", "the customer asked for a person", fact("person_wanted")),
     "accepted": Offer("instant", "a person took it", fact("accepted")),
     "agent_replied": Offer("instant", "an agent first replied", _agent_replied),
-    "waiting_since": Offer(
-        "instant",
-        "the customer's first word since the last answer; once answered, that of the last wait",
-        _waiting_since,
-    ),
-    "answered": Offer(
-        "instant", "an agent replied to the customer's last word, or the case was closed after it", _answered
+    "words": Offer("marks", "what the customer said: the opening and their replies; `channel`", _words),
+    "answers": Offer("marks", "replies by an agent, and the last closing", _answers),
+    "openings": Offer("marks", "the opening; `topic`, `channel`, `sentiment` as last told", _openings),
+    "order_delivered": Offer("instant", "the order that it is about was delivered", _order_delivered),
+    "closed_before": Offer(
+        "marks",
+        "closings of the customer's other cases about the same topic",
+        _closed_before,
+        of_customer=True,
+        told_by=("Contact Opened", "Contact Closed"),
     ),
     "closed": Offer("instant", "the case was last closed", fact("closed")),
     "surveys": SURVEYS,

@@ -8,12 +8,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+import msgspec
+
 from pathline.domain.detectors.offers.contact import FOLLOW_UPS
 from pathline.domain.detectors.offers.offer import (
     Instant,
     Offer,
     Offers,
     ReadMarks,
+    attribute,
     in_order,
     instant_of,
     key,
@@ -25,7 +28,7 @@ if TYPE_CHECKING:
     from pathline.domain.detectors.view import View
     from pathline.domain.facts import Fact
 
-SESSION_MARKS: Final = ("views", "searches", "coupons", "errors", "rage_clicks", "dead_clicks", "reloads")
+SESSION_MARKS: Final = ("views", "searches", "coupons", "errors", "rage_clicks", "dead_clicks", "reloads", "progress")
 """What a session is made of, as far as it is known. Each of these extends it, so each of them is judged."""
 
 
@@ -55,6 +58,21 @@ def _marks(words: str, name: str) -> Offer:
     return Offer("marks", f"in the last session: {words}", _in_session(name), of_person=SESSION_MARKS)
 
 
+def _views(view: View) -> tuple[Fact, ...]:
+    """Products viewed, told apart by currency too: a price in another one is not another price."""
+    told = (mark for mark in view.state.marks.get("views", ()) if attribute(mark, "product_id") is not None)
+    return tuple(msgspec.structs.replace(mark, value={**mark.value, "product": _product(mark)}) for mark in told)
+
+
+def _product(mark: Fact) -> str:
+    return f"{attribute(mark, 'product_id')} {attribute(mark, 'currency') or ''}".strip()
+
+
+def _purchases(view: View) -> tuple[Fact, ...]:
+    placed = (order.state.facts.get("placed") for order in view.customer.orders)
+    return in_order(told for told in placed if told is not None)
+
+
 SESSION: Final[Offers] = {
     "last_act": Offer("instant", "the last that is known of the last session", _last_act, of_person=SESSION_MARKS),
     "views": _marks("products viewed; `product_id`, `price`, `currency`", "views"),
@@ -66,6 +84,7 @@ SESSION: Final[Offers] = {
     "rage_clicks": _marks("bursts of clicks on one place; `element`, `count`", "rage_clicks"),
     "dead_clicks": _marks("clicks that nothing came of; `element`", "dead_clicks"),
     "reloads": _marks("pages loaded again; `page`", "reloads"),
+    "progress": _marks("steps ahead; `step`, from putting into the cart to ordering", "progress"),
 }
 
 CUSTOMER: Final[Offers] = {
@@ -76,7 +95,11 @@ CUSTOMER: Final[Offers] = {
         of_person=("surveys",),
     ),
     "views": Offer(
-        "marks", "products viewed; `product_id`, `price`, `currency`", own_marks("views"), of_person=("views",)
+        "marks",
+        "products viewed; `price`, and `product`, which is its id and the currency",
+        _views,
+        of_person=("views",),
     ),
+    "purchases": Offer("marks", "orders of the customer", _purchases, of_customer=True, told_by=("Order Completed",)),
     "follow_ups": FOLLOW_UPS,
 }

@@ -20,9 +20,8 @@ from pathline.domain.detectors.offers.offer import (
     instant_of,
     own_marks,
 )
-from pathline.domain.detectors.offers.shipping import TRACKED, scanned, states_of
+from pathline.domain.detectors.offers.shipping import TRACKED, scanned, states_of, until
 from pathline.domain.facts import Fact
-from pathline.domain.story import promise_end
 
 if TYPE_CHECKING:
     from pathline.domain.detectors.view import View
@@ -33,18 +32,9 @@ def _end(until: datetime | None, told: Fact | None) -> Instant | None:
     return None if until is None or told is None else Instant(until, (told.message_id,), told.imported_at)
 
 
-def _promised_until(view: View) -> Instant | None:
-    purchase = view.story.purchase
-    return None if purchase is None else _end(purchase.promised_until, view.state.facts.get("promised"))
-
-
 def _first_promised_until(view: View) -> Instant | None:
     purchase = view.story.purchase
     return None if purchase is None else _end(purchase.first_promised_until, view.state.facts.get("promised_first"))
-
-
-def _ship_by(view: View) -> Instant | None:
-    return _end(promise_end(view.state.value("ship_by"), view.story.zone), view.state.facts.get("ship_by"))
 
 
 def _reached(name: str) -> Read:
@@ -121,8 +111,7 @@ ORDER: Final[Offers] = {
     "paid": Offer(
         "instant", "a payment of the purchase succeeded; where none was told of at all, the order was completed", _paid
     ),
-    "ship_by": Offer("instant", "the end of the day, or the time, by which it should be shipped", _ship_by),
-    "promised_until": Offer("instant", "the end of the promise as it stands", _promised_until),
+    "ship_by": Offer("instant", "the end of the day, or the time, by which it should be shipped", until("ship_by")),
     "first_promised_until": Offer("instant", "the end of the promise as first told", _first_promised_until),
     "out_for_delivery": Offer("instant", "all of it was out for delivery", _reached("out_for_delivery")),
     "delivered": Offer("instant", "all of it was delivered", _reached("delivered")),

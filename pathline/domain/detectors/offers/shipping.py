@@ -18,6 +18,7 @@ from pathline.domain.detectors.offers.offer import (
     own_marks,
 )
 from pathline.domain.facts import Fact, State
+from pathline.domain.story import promise_end
 
 if TYPE_CHECKING:
     from pathline.domain.detectors.view import View
@@ -96,7 +97,33 @@ def _refunded(view: View) -> Instant | None:
     return None if view.story.purchase is None else instant_of(view.story.purchase.refunded)
 
 
+def _end_of(view: View, name: str) -> Instant | None:
+    """The end of the day, or the time, that a fact of it tells, where it goes."""
+    told = view.state.facts.get(name)
+    until = None if told is None else promise_end(told.value, view.story.zone)
+    return None if until is None or told is None else Instant(until, (told.message_id,), told.imported_at)
+
+
+def until(name: str) -> Read:
+    """The end of what the fact of that name tells."""
+    return lambda view: _end_of(view, name)
+
+
+def _promised_until(view: View) -> Instant | None:
+    """Of a parcel: the promise of its order."""
+    order, purchase = view.story.order, view.story.purchase
+    told = None if order is None else order.state.facts.get("promised")
+    end = None if purchase is None else purchase.promised_until
+    return None if told is None or end is None else Instant(end, (told.message_id,), told.imported_at)
+
+
 TRACKED: Final[Offers] = {
+    "promised_until": Offer(
+        "instant", "the end of the promise as it stands, of a parcel that of its order", _promised_until
+    ),
+    "estimated": Offer("instant", "the carrier last told an estimate", fact("estimated")),
+    "estimated_until": Offer("instant", "the end of the last estimate", until("estimated")),
+    "first_estimated_until": Offer("instant", "the end of the first estimate", until("estimated_first")),
     "dispatched": Offer("instant", "the first scan by which a carrier had it, or any parcel of it", _dispatched),
     "last_scan": Offer("instant", "the last scan; of an order only while no parcel of it is known", _last_scan),
     "last_news": Offer(
