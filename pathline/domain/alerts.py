@@ -26,6 +26,9 @@ ALIVE: Final = frozenset({"open", "acknowledged", "snoozed"})
 REASONS: Final = ("fixed", "not_a_problem")
 """What a person may resolve an alert as. Such an alert stays resolved until a new cause."""
 
+DETECTOR_REMOVED: Final = "detector_removed"
+"""What an alert is resolved as whose detector is gone."""
+
 CLAIM: Final = timedelta(minutes=30)
 """How long nobody else can take what a person acknowledged; after it a forgotten claim is free again."""
 
@@ -178,6 +181,15 @@ def apply(
             return Moved(alert, "resolve", {}, changed=False)
         return Conflict("alert_resolved", alert.state, f"the alert is {alert.state}; it takes only notes")
     return _move(alert, move, actor, now)
+
+
+def withdraw(alert: Alert, now: datetime) -> Notice:
+    """The end of an alert whose detector nobody runs. Should that come back, and still hold, it opens again."""
+    ended = _next(
+        alert, now, state="resolved", resolution=DETECTOR_REMOVED, resolved_at=now, snoozed_until=None,
+        claimed_until=None,
+    )  # fmt: skip
+    return Notice("resolved", PATHLINE, now, ended, {"resolution": DETECTOR_REMOVED})
 
 
 def _move(alert: Alert, move: Acknowledge | Assign | Snooze | Resolve, actor: str, now: datetime) -> Moved | Conflict:

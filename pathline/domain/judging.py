@@ -30,8 +30,6 @@ Episode = tuple[str, UUID]
 LATE_EVENT: Final = "late_event"
 """The answer had happened before the alert fired, and was only told later."""
 EXPIRED: Final = "expired"
-DETECTOR_REMOVED: Final = "detector_removed"
-"""Nobody runs the detector any more."""
 
 
 class Moment(msgspec.Struct, frozen=True):
@@ -170,16 +168,6 @@ def judge(
     """
     changes = (_judge(one, memory, when, shadow=one.detector.name in on_trial) for one in assessed)
     return [change for change in changes if change is not None]
-
-
-def withdraw(alert: Alert, clock: datetime) -> Change:
-    """The end of an alert whose detector is no longer there. Should it come back, and still hold, it opens again."""
-    when = Moment(clock, clock, clock)
-    ended = _next(
-        alert, when, state="resolved", resolution=DETECTOR_REMOVED, resolved_at=clock, snoozed_until=None,
-        claimed_until=None,
-    )  # fmt: skip
-    return _change("resolved", ended, when, (), {"resolution": DETECTOR_REMOVED})
 
 
 def deadlines(assessed: Iterable[Assessed], alive: Mapping[Episode, Alert]) -> dict[str, datetime]:

@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from pathline.contracts.hint import Hint
-from pathline.domain import judging
+from pathline.domain import alerts, judging
 from pathline.domain.detectors.compiled import Detectors
 from pathline.domain.detectors.view import CUSTOMER_EVENTS, PERSON_EVENTS, Story
 from pathline.domain.judging import Assessed, Change, Episode, Memory, Moment, Stumble
@@ -139,7 +139,8 @@ class Judge:
         await watch.lock(db, {story for _, story in orphans})
         clock = await fences.clock(db)
         found = await states.locked(db, [alert for alert, _ in orphans])
-        judged = Judged([judging.withdraw(alert, clock) for alert in found])
+        notices = [alerts.withdraw(alert, clock) for alert in found]
+        judged = Judged([Change(notice.alert, notice) for notice in notices])
         await judgements.keep(db, judged.changes)
         return judged
 

@@ -6,9 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
-import msgspec
-
-from pathline.domain import judging
+from pathline.domain import alerts, judging
 from pathline.domain.alerts import Alert
 from pathline.domain.detectors.view import Story
 from pathline.domain.identifiers import name_id
@@ -86,9 +84,9 @@ def test_a_shadow_that_is_answered_ends_as_one_even_where_its_detector_is_live_b
 def test_an_alert_whose_detector_was_removed_ends_and_opens_again_where_the_detector_comes_back() -> None:
     trial = Trial()
     (opened,) = trial.judge()
-    ended = judging.withdraw(opened.alert, at(days=2, hours=1))
-    assert (ended.kind, ended.alert.state, ended.alert.resolution) == ("resolved", "resolved", "detector_removed")
-    trial.keep(msgspec.structs.replace(ended, causes=()))
+    ended = alerts.withdraw(opened.alert, at(days=2, hours=1))
+    assert (ended.change, ended.alert.state, ended.alert.resolution) == ("resolved", "resolved", "detector_removed")
+    trial.keep(Change(ended.alert, ended))
     (again,) = trial.judge(at(days=2, hours=2))
     assert (again.kind, again.alert.id, again.alert.state) == ("reopened", opened.alert.id, "open")
 
