@@ -134,7 +134,7 @@ class Simulation:
             for detector, alert in self._alive.get(view.id, {}).items()
         }
         assessed = self._assess(story, when.now, alive)
-        unknown = judging.unknown_owners(assessed)
+        unknown = judging.unknown_owners(assessed, alive)
         if unknown:
             knowing = story.knowing({one: self.world.customer(one) for one in unknown})
             assessed = self._assess(knowing, when.now, alive)

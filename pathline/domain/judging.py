@@ -138,12 +138,15 @@ def assess(
     return assessed
 
 
-def unknown_owners(assessed: Iterable[Assessed]) -> set[UUID]:
-    """Things whose customer must be looked up, because a detector would hold for anyone."""
+def unknown_owners(assessed: Iterable[Assessed], alive: Mapping[Episode, Alert]) -> set[UUID]:
+    """Things whose customer must be looked up: a detector would hold for anyone, or an alert is about to be resolved.
+
+    By what it is resolved may be something that the customer did elsewhere, at the same instant or earlier.
+    """
     return {
         one.view.id
         for one in assessed
-        if one.verdict.holding
+        if (one.verdict.holding or one.episode in alive)
         and one.detector.asks_customer(one.view.kind)
         and one.view.id not in one.view.story.customers
     }

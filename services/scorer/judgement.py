@@ -237,8 +237,8 @@ class Judge:
         judged: Judged,
         due: dict[UUID, datetime | None],
     ) -> set[UUID]:
-        """Look up the customers of what would hold for anyone, and assess that again; returns the stories it was."""
-        unknown = {key: judging.unknown_owners(listed) for key, listed in assessed.items()}
+        """Look up the customers of what asks for them, and assess that again; returns the stories it was."""
+        unknown = {key: judging.unknown_owners(listed, alive) for key, listed in assessed.items()}
         ids = {one for asked in unknown.values() for one in asked}
         if not ids:
             return set()

@@ -145,6 +145,7 @@ PAINFUL = (
     *("Shipment Created", "Shipment Scanned", "Shipment Scanned", "Shipment Scanned"),
     *("Checkout Started", "Checkout Started", "Payment Failed", "Payment Failed", "Payment Succeeded"),
     *("Survey Answered", "Survey Answered", "Contact Opened", "Contact Replied", "Contact Closed"),
+    *("Contact Opened", "Contact Closed", "Return Requested", "Payment Info Entered", "Product Viewed", "Rage Clicked"),
 )
 """Events that raise alerts or answer them, the likelier the more of them an alert takes."""
 

@@ -96,7 +96,7 @@ def stories_of(world: World) -> Iterable[Story]:
     for key, members in keys.items():
         yield Story(key, [entities[one] for one in members], UTC_ZONE)
     for one, state in world.states.items():
-        if one in world.people and "surveys" in state.marks:
+        if one in world.people and state.marks:
             yield Story(one, (), UTC_ZONE, strand=Strand(world.people[one], state))
 
 
@@ -211,3 +211,13 @@ def test_an_alias_beyond_the_limit_is_refused_and_changes_nothing() -> None:
     ]
     refused = [one for t in chain for one in simulation.happen(t.occurred_at, [t])]
     assert refused == [chain[-1]]
+
+
+def test_of_two_answers_at_one_instant_the_order_elsewhere_is_the_one_that_is_told() -> None:
+    people, checkout = {"user_id": "ann"}, {"checkout": "c"}
+    left = touchpoint(1, event="Checkout Started", people=people, things=checkout)
+    back = touchpoint(2, event="Checkout Step Viewed", people=people, things=checkout, seconds=7200)
+    placed = touchpoint(3, event="Order Completed", people=people, things={"order": "1"}, seconds=7200)
+    assert found(simulated([left, back, placed]), "checkout_abandoned") == [
+        (START + timedelta(hours=1), "ordered", placed.occurred_at)
+    ]

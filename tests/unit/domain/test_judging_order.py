@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from pathline.backtest.simulation import Simulation
 from pathline.contracts import detector_files
 from pathline.domain import judging
+from pathline.domain.recording import PERSON, RECORDING
 from pathline.domain.touchpoint import Touchpoint
 from tests.support.world import START, touchpoint
 
@@ -24,11 +25,33 @@ EVENTS = (
     "Order Completed", "Order Cancelled", "Order Refunded", "Delivery Promised", "Shipment Created", "Shipment Scanned",
     "Shipment Scanned", "Payment Failed", "Payment Failed", "Payment Succeeded", "Checkout Started",
     "Checkout Step Viewed", "Survey Answered", "Survey Answered", "Contact Opened", "Contact Replied", "Contact Closed",
+    "Payment Info Entered", "Return Requested", "Contact Accepted", "Contact Opened", "Contact Closed", "Product Viewed",
+    "Product Viewed", "Products Searched", "Coupon Denied", "Error Shown", "Rage Clicked", "Page Reloaded", "Product Added",
+    "Invoice Payment Failed", "Invoice Paid", "Dispute Opened", "Dispute Closed",
 )  # fmt: skip
-NAMES = {"order": "order_id", "parcel": "tracking_number", "checkout": "checkout_id", "case": "case_id"}
+NAMES = {
+    "order": "order_id",
+    "parcel": "tracking_number",
+    "checkout": "checkout_id",
+    "case": "case_id",
+    "invoice": "invoice_id",
+    "dispute": "dispute_id",
+}
 PROPERTIES: dict[str, tuple[object, ...]] = {
     "promised_at": ("2026-01-02", "2026-01-03", "2026-01-02T10:00:00+00:00"),
-    "status": ("in_transit", "out_for_delivery", "exception", "delayed", "delivered"),
+    "status": ("in_transit", "out_for_delivery", "exception", "delayed", "delivered", "attempt_failed", "returned"),
+    "estimated_at": ("2026-01-02", "2026-01-04"),
+    "ship_by": ("2026-01-01", "2026-01-03"),
+    "reason": ("not_as_described", "other"),
+    "topic": ("delivery", "not_received"),
+    "channel": ("chat", "email"),
+    "wants_person": (True, False),
+    "step": (1, 2),
+    "product_id": ("p", "q"),
+    "price": (10, 11),
+    "results": (0, 3),
+    "count": (4,),
+    "after_ms": (50, 500),
     "total": ("10.00", "25.50"),
     "by": ("agent", "customer"),
     "survey": ("nps", "csat", "ces"),
@@ -50,7 +73,7 @@ def touchpoints(draw: st.DrawFn, number: int) -> Touchpoint:
     if kind == "identify":
         return touchpoint(number, type=kind, people=people or {"user_id": "ann"}, seconds=draw(_SECONDS))
     event = draw(st.sampled_from(EVENTS))
-    if event == "Survey Answered" and draw(st.booleans()):
+    if any(PERSON in line.of for line in RECORDING[event]) and draw(st.booleans()):
         things, people = {}, people or {"user_id": "ann"}
     properties = {name: draw(st.sampled_from(values)) for name, values in PROPERTIES.items()}
     # One is history as it is told, before any deadline; of what was due when it came, the order of coming decides.
