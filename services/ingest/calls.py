@@ -5,19 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import suppress
 from datetime import datetime
-from functools import lru_cache
 from hashlib import blake2b
-from typing import Any, Final, Literal, NamedTuple
+from typing import Any, Final, Literal
 
 import msgspec
 
 from pathline.contracts import accepted
 from pathline.domain.identifiers import usable
-from pathline.domain.vocabulary import CALL_TYPES, SHIPMENT_STATUSES, THING_PROPERTIES, event_of, is_report
+from pathline.domain.vocabulary import CALL_TYPES
 from pathline.storage.keys import Addresses
-from services.ingest import addresses, clock, text
+from services.ingest import addresses, clock, demands, text
 from services.ingest.codes import Refused
-from services.ingest.passes import BAD_EVENT
+from services.ingest.demands import NEEDS_SERVER, NOTHING_ASKED, Demands
 from services.ingest.senders import sender_of
 from services.ingest.subject import NOTHING, Fields, Subject, person_named, subject, thing_named
 
@@ -27,23 +26,7 @@ MESSAGE_ID_MAX: Final = 100
 NO_CONTEXT: Final = (b"", b"null", b"{}")
 """What a context is written as that says nothing."""
 
-EVENT_NAME_MAX: Final = 100
-EVENTS_KNOWN: Final = 1_024
-"""Names of events, of at most EVENT_NAME_MAX characters, remembered with what is asked of them."""
-
 _TYPES: Final = frozenset(CALL_TYPES)
-_NAMING: Final = frozenset(THING_PROPERTIES.values())
-_SCANNED: Final = "Shipment Scanned"
-
-
-class Demands(NamedTuple):
-    """What is asked of a track call for its event's name."""
-
-    report: bool
-    """Whether it is one, unless its property `by` says otherwise."""
-    unless: bool
-    """Whether that property may say so."""
-    required: tuple[tuple[str, ...], ...]
 
 
 class When(msgspec.Struct, gc=False):
@@ -136,7 +119,6 @@ _NO_OBJECT: Final = Refused("not_an_object", "a call is a JSON object")
 _NO_JSON: Final = Refused("invalid_json", "the text is no JSON")
 _BAD_NUMBER: Final = Refused("bad_number", "a number is out of range")
 _UNKNOWN_TYPE: Final = Refused("unknown_type", f"the type of a call is one of {', '.join(CALL_TYPES)}")
-_NO_EVENT: Final = Refused("missing_event", "a track call names its event")
 _BAD_PROPERTIES: Final = Refused("bad_properties", "properties are a JSON object")
 _BAD_TRAITS: Final = Refused("bad_traits", "traits are a JSON object")
 _BAD_CONTEXT: Final = Refused("bad_context", "the context is a JSON object")
@@ -146,8 +128,6 @@ _FAR_TIME: Final = Refused("time_out_of_range", f"the time is not from {clock.EA
 _BAD_ALIAS: Final = Refused("bad_alias", "an alias names a previousId and a userId that can be used")
 _NO_GROUP: Final = Refused("missing_group", "a group call names a groupId that can be used")
 _NO_SUBJECT: Final = Refused("no_subject", "the call names neither a person nor a thing by a value that can be used")
-_UNKNOWN_STATUS: Final = Refused("unknown_status", f"status is one of {', '.join(sorted(SHIPMENT_STATUSES))}")
-_NEEDS_SERVER: Final = Refused("needs_server_key", "a browser key sends no reports, no alias and no history")
 
 
 def read(raw: bytes, most_bytes: int) -> Item | Refused:
@@ -309,7 +289,7 @@ def _other(item: Item, kind: object, receipt: Receipt) -> Literal[False] | Refus
         return _UNKNOWN_TYPE
     if kind == "alias":
         if not receipt.trusted:
-            return _NEEDS_SERVER
+            return NEEDS_SERVER
         if usable(item.previous_id) is None or usable(item.user_id) is None:
             return _BAD_ALIAS
     elif kind == "group" and usable(item.group_id) is None:
@@ -319,61 +299,13 @@ def _other(item: Item, kind: object, receipt: Receipt) -> Literal[False] | Refus
 
 def _track(item: Item, receipt: Receipt) -> bool | Refused:
     """Whether a track is a report, or why it can't be taken."""
-    event = item.event
-    if type(event) is not str or not event:
-        return _NO_EVENT
-    if receipt.events is not None and event not in receipt.events:
-        return BAD_EVENT
-    demands = _demands(event) if len(event) <= EVENT_NAME_MAX else _demanded(event)
-    return False if demands is _NO_DEMANDS else _met(demands, event, item.properties or NOTHING, receipt)
-
-
-def asks_nothing(event: object, receipt: Receipt) -> bool:
-    """Whether a track of this event may be sent with this key, and needs nothing for it."""
-    # The longest are left to those who look closer.
-    known = type(event) is str and 0 < len(event) <= EVENT_NAME_MAX and receipt.events is None
-    return known and _demands(event) is _NO_DEMANDS
-
-
-def _met(demands: Demands, event: str, properties: Fields, receipt: Receipt) -> bool | Refused:
-    """The same of an event of which something is asked."""
-    report, unless, required = demands
-    if unless:
-        report = is_report(event, properties.get("by"))
-    if report and not receipt.trusted:
-        return _NEEDS_SERVER
-    for names in required:
-        if not _has_one(names, properties):
-            return Refused("missing_property", f"{event} needs {' or '.join(names)}")
-    if event == _SCANNED and not _is_status(properties["status"]):
-        return _UNKNOWN_STATUS
-    return report
-
-
-def _demanded(event: str) -> Demands:
-    report = is_report(event)
-    demands = Demands(report, report != is_report(event, "customer"), event_of(event).required)
-    return _NO_DEMANDS if demands == _NO_DEMANDS else demands
-
-
-_NO_DEMANDS: Final = Demands(report=False, unless=False, required=())
-"""Of most events, all that a sender makes up among them."""
-
-
-_demands: Final = lru_cache(maxsize=EVENTS_KNOWN)(_demanded)
-
-
-def _has_one(names: tuple[str, ...], properties: Fields) -> bool:
-    """Whether one of these properties is there; one that names a thing must be usable for that."""
-    for name in names:
-        value = properties.get(name)
-        if value is not None and value != "" and (name not in _NAMING or usable(value) is not None):
-            return True
-    return False
-
-
-def _is_status(value: object) -> bool:
-    return type(value) is str and value in SHIPMENT_STATUSES
+    asked = demands.asked(item.event, receipt.events)
+    if type(asked) is Refused:
+        return asked
+    assert isinstance(asked, Demands)
+    if asked is NOTHING_ASKED:
+        return False
+    return demands.met(asked, item.event, item.properties or NOTHING, trusted=receipt.trusted)
 
 
 def _named(item: Item, kind: str, namespace: str, around: Surroundings, *, report: bool) -> Subject | None:

@@ -238,18 +238,11 @@ class Desk:
         around: Around,
     ) -> _Put:
         """Put each good call in its lane, and the bytes of each other one to the dead letters."""
-        rejected: list[Rejected] = []
-        refused: list[tuple[bytes, Refused]] = []
-        records: list[Record] = []
-        clamped, stuck = 0, False
-        for index, record in enumerate(together.records(raws, items, receipt)):
-            if type(record) is Refused:
-                rejected.append(Rejected(index, record.code, record.message))
-                self._metrics.refused(record.code)
-                refused.append((raws[index], record))
-                continue
-            records.append(record)
-            clamped += record.when.clamped
+        taken = together.take(raws, items, receipt)
+        records = taken.records
+        for _index, why in taken.refused:
+            self._metrics.refused(why.code)
+        stuck = False
         acks: set[asyncio.Future[None]] = set()
         for lane, own in request.lanes.spread(records):
             try:
@@ -259,9 +252,10 @@ class Desk:
         letters: set[asyncio.Future[None]] = set()
         if not stuck:
             # Else all of it comes again.
-            for raw, why in refused:
-                letters.update(self._letters.put(raw, why, key, receipt.received_at, around, request.traced))
-        return _Put(acks, letters, rejected, records[0].when if records else None, clamped, stuck)
+            for index, why in taken.refused:
+                letters.update(self._letters.put(raws[index], why, key, receipt.received_at, around, request.traced))
+        rejected = [Rejected(index, why.code, why.message) for index, why in taken.refused]
+        return _Put(acks, letters, rejected, records[0].when if records else None, taken.clamped, stuck)
 
     async def _settled(self, put: _Put, count: int, now: float, *, keeping: bool = False) -> Answer:
         """The answer to so many calls, once all that were put in lanes are acked."""

@@ -59,7 +59,16 @@ def person_named(namespace: str, anonymous_id: object, places: tuple[Fields, ...
 
 def thing_named(namespace: str, properties: Fields) -> Subject | None:
     """The first thing a track call names, or None."""
+    told = first_thing(properties)
+    if told is None:
+        return None
+    key = "/".join((namespace, *told)).encode()
+    return key, murmurhash2(key, JAVA_SEED) & POSITIVE
+
+
+def first_thing(properties: Fields) -> tuple[str, str] | None:
+    """The kind of the first thing that these properties name, and its name; None: they name none."""
     for kind, name in _THINGS:
-        if name in properties and (named := subject(namespace, kind, properties[name])) is not None:
-            return named
+        if name in properties and (text := usable(properties[name])) is not None:
+            return kind, text
     return None
