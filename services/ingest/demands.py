@@ -59,7 +59,7 @@ def met(demands: Demands, event: str, properties: Fields, *, trusted: bool) -> b
         return NEEDS_SERVER
     for names in required:
         for name in names:
-            value = properties[name] if name in properties else None
+            value = properties.get(name)
             # One that names a thing must be usable for that.
             if value is not None and value != "" and (name not in _NAMING or usable(value) is not None):
                 break

@@ -35,53 +35,20 @@ def take(raws: Sequence[bytes], items: Sequence[Item | Refused], receipt: Receip
     records: list[Record] = []
     refused: list[tuple[int, Refused]] = []
     add, envelope, when = records.append, receipt.envelope, receipt.untimed or calls.untimed(receipt)
-    start, trusted, clamped = f"{receipt.namespace}/", receipt.trusted, 0
-    user, visitor = f"{start}user_id/", f"{start}anonymous_id/"
     known: dict[str, Demands | Refused] = {}
-    seen, traits, before, behind = None, True, b"", b""
+    clamped, seen, traits, before, behind = 0, None, True, b"", b""
     for raw, item in zip(raws, items, strict=True):
         if type(item) is Refused:
             refused.append((len(records) + len(refused), item))
             continue
-        kind, message_id = item.type, item.message_id
-        if (
-            item.context == seen
-            and item.timestamp is None
-            and item.original_timestamp is None
-            and item.sent_at is None
-            and item.write_key is None
-            and type(message_id) is str
-            and 0 < len(message_id) <= MESSAGE_ID_MAX
-        ):
-            # None: it is left to those who look closer.
-            report: bool | Refused | None = None
-            if kind == "track":
-                event = item.event
-                if type(event) is str:
-                    if event not in known:
-                        known[event] = asked(event, receipt.events)
-                    demands = known[event]
-                    if demands is NOTHING_ASKED:
-                        report = False
-                    elif type(demands) is Demands:
-                        report = met(demands, event, item.properties or NOTHING, trusted=trusted)
-            elif kind == "page":
-                report = False
-            name: str | None = None
-            if report is False:
-                named, prefix = item.user_id, user
-                if named is None and not (traits or item.properties or item.traits):
-                    named, prefix = item.anonymous_id, visitor
-                if named is not None:
-                    name = usable(named)
-            elif report is True and (thing := first_thing(item.properties or NOTHING)) is not None:
-                prefix, name = f"{start}{thing[0]}/", thing[1]
-            if name is not None:
-                key = (prefix + name).encode()
-                value = b"".join((before, encode_text(message_id), behind, raw, b"}"))
+        if seen is not None and item.context == seen and _is_plain(item):
+            named = _named(item, known, receipt, visitor=not traits)
+            if named is not None:
+                key = named.encode()
+                value = b"".join((before, encode_text(item.message_id), behind, raw, b"}"))
                 add(Record(key, murmurhash2(key, JAVA_SEED) & POSITIVE, value, when))
                 continue
-        record = calls.record(raw, item, kind, receipt)
+        record = calls.record(raw, item, item.type, receipt)
         if type(record) is Record:
             add(record)
             clamped += record.when.clamped
@@ -94,3 +61,54 @@ def take(raws: Sequence[bytes], items: Sequence[Item | Refused], receipt: Receip
             if around.address is not None:
                 seen = None
     return Taken(records, refused, clamped)
+
+
+def _is_plain(item: Item) -> bool:
+    """Whether a call has an id and no time and no key of its own."""
+    message_id = item.message_id
+    return (
+        item.timestamp is None
+        and item.original_timestamp is None
+        and item.sent_at is None
+        and item.write_key is None
+        and type(message_id) is str
+        and 0 < len(message_id) <= MESSAGE_ID_MAX
+    )
+
+
+def _named(item: Item, known: dict[str, Demands | Refused], receipt: Receipt, *, visitor: bool) -> str | None:
+    """Whom or what a call is about, as the key of its record; None: it is left to those who look closer.
+
+    Args:
+        item: a call with an id.
+        known: what is asked of the events of this batch, as far as it was looked up.
+        receipt: how the batch came.
+        visitor: whether the surroundings name nobody.
+    """
+    report = False
+    if item.type == "track":
+        event = item.event
+        if type(event) is not str:
+            return None
+        demands = known.get(event)
+        if demands is None:
+            demands = known[event] = asked(event, receipt.events)
+        if demands is not NOTHING_ASKED:
+            told = (
+                demands
+                if type(demands) is Refused
+                else met(demands, event, item.properties or NOTHING, trusted=receipt.trusted)
+            )
+            if type(told) is not bool:
+                return None
+            report = told
+    elif item.type != "page":
+        return None
+    if report:
+        thing = first_thing(item.properties or NOTHING)
+        return None if thing is None else f"{receipt.namespace}/{thing[0]}/{thing[1]}"
+    kind, named = "user_id", item.user_id
+    if named is None and visitor and not (item.properties or item.traits):
+        kind, named = "anonymous_id", item.anonymous_id
+    name = usable(named)
+    return None if name is None else f"{receipt.namespace}/{kind}/{name}"

@@ -21,6 +21,7 @@ from services.ingest.body import TOO_LARGE, inflate
 from services.ingest.calls import Item, Receipt, Record
 from services.ingest.codes import CODES, Refused
 from tests.support.hostile import CALLS
+from tests.support.together import as_taken
 
 NOW: Final = datetime(2026, 6, 1, 12, tzinfo=UTC)
 BODY_BYTES_MAX: Final = 65_536
@@ -103,9 +104,9 @@ def _batch(raw: bytes, *, trusted: bool) -> Iterator[Record | Refused]:
     if list(items) != [calls.read(one, CALL_BYTES_MAX) for one in each]:
         reason = "a batch is read in two ways"
         raise FaultError(reason)
-    made = together.records(each, items, received)
+    taken = together.take(each, items, received)
     alone = [_recorded(one, item, received) for one, item in zip(each, items, strict=True)]
-    if made != alone:
+    if taken != as_taken(alone):
         reason = "a batch is recorded in two ways"
         raise FaultError(reason)
     yield from alone

@@ -15,6 +15,7 @@ from services.ingest import calls, together
 from services.ingest.calls import Item, Receipt
 from services.ingest.codes import Refused
 from services.ingest.subject import NOTHING
+from tests.support.together import as_taken
 from tests.unit.ingest.test_readable import NOW, call, contexts
 
 PAGE: dict[str, Any] = {"type": "page", "messageId": "m", "context": {"library": {"name": "analytics.js"}}}
@@ -100,4 +101,5 @@ def test_a_batch_is_recorded_as_its_calls_would_be(
         item if isinstance(item, Refused) else calls.record(raw, item, item.type, receipt(context, trusted=trusted, events=events, keep=keep))
         for raw, item in zip(raws, items, strict=True)
     ]  # fmt: skip
-    assert together.records(raws, items, receipt(context, trusted=trusted, events=events, keep=keep)) == one_by_one
+    taken = together.take(raws, items, receipt(context, trusted=trusted, events=events, keep=keep))
+    assert taken == as_taken(one_by_one)
