@@ -38,8 +38,9 @@ FROM strand s JOIN identifier i ON i.id = s.id WHERE s.id = ANY($1::uuid[])
 
 # A superset on purpose, links to tills and links that an operator cut included: judging what is the same is harmless.
 # Of what a till claims the index is read from both of its ends, orders first and all else first, as far as the limit.
-# Nothing that was never judged can change its mind, but for a case, of which another may make a repetition. Each is
-# asked for laterally, and not EXISTS, for which PostgreSQL hashes all alerts.
+# What was never alerted does not change its mind, but for a case, of which another may make a repetition, and a
+# checkout, whose visitor may be known now; it may name an order that nobody placed. Lateral, and not EXISTS, for which
+# PostgreSQL hashes all alerts.
 _NEIGHBOURS: Final = """
 WITH RECURSIVE down (id, depth) AS (
     SELECT id, 0 FROM unnest($1::uuid[]) AS r (id)
@@ -63,21 +64,18 @@ WITH RECURSIVE down (id, depth) AS (
         )
     ) AS f
 ), asked AS (
-    SELECT id, kind = 'checkout' AND order_id IS NULL AS open_checkout, kind = 'case' AS a_case FROM owned
+    SELECT id, kind IN ('case', 'checkout') AS may_change FROM owned
   UNION
-    SELECT p.id, false, true FROM owned o CROSS JOIN LATERAL (
+    SELECT p.id, true FROM owned o CROSS JOIN LATERAL (
         SELECT e.id, e.kind FROM entity e WHERE e.order_id = o.id ORDER BY e.id LIMIT $6
     ) AS p
-    WHERE o.kind = 'order' AND p.kind = 'case'
+    WHERE o.kind = 'order' AND p.kind IN ('case', 'checkout')
   UNION
-    SELECT id, false, false FROM down
+    SELECT id, false FROM down
 )
 SELECT n.id FROM asked n CROSS JOIN LATERAL (SELECT FROM alert a WHERE a.entity_id = n.id LIMIT 1) AS alerted
 UNION
-SELECT n.id FROM asked n CROSS JOIN LATERAL (SELECT FROM watch w WHERE w.id = n.id LIMIT 1) AS watched
-WHERE n.open_checkout
-UNION
-SELECT id FROM asked WHERE a_case
+SELECT id FROM asked WHERE may_change
 LIMIT $3
 """
 
@@ -137,7 +135,7 @@ async def customers_of(db: Db, ids: Collection[UUID]) -> dict[UUID, Customer]:
 
 
 async def neighbours(db: Db, people_ids: Collection[UUID], things: Collection[UUID], limit: int) -> list[UUID]:
-    """What hangs on what a customer does elsewhere: open checkouts, cases, whatever was alerted; at most `limit`.
+    """What hangs on what a customer does elsewhere: checkouts, cases, whatever was alerted; at most `limit`.
 
     Args:
         db: a connection.

@@ -221,3 +221,11 @@ def test_of_two_answers_at_one_instant_the_order_elsewhere_is_the_one_that_is_to
     assert found(simulated([left, back, placed]), "checkout_abandoned") == [
         (START + timedelta(hours=1), "ordered", placed.occurred_at)
     ]
+
+
+def test_a_checkout_that_names_an_order_nobody_placed_alerts_once_its_visitor_is_known() -> None:
+    left = touchpoint(
+        1, event="Checkout Started", people={"anonymous_id": "b"}, things={"checkout": "c", "order": "never placed"}
+    )
+    said = touchpoint(2, type="identify", people={"user_id": "ann", "anonymous_id": "b"}, seconds=3 * 3600)
+    assert found(simulated([left, said]), "checkout_abandoned") == [(START + timedelta(hours=1), None, None)]
