@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -31,6 +32,7 @@ from tests.support.records import produce, record, until
 pytestmark = pytest.mark.integration
 
 NOW = datetime.now(UTC).replace(microsecond=0)
+REFUSED = "Does Not Fit"
 
 
 def user(name: str) -> Any:
@@ -149,15 +151,63 @@ async def test_what_cannot_be_read_is_a_dead_letter_with_its_bytes(
     assert [(row["code"], row["value"]) for row in rows] == [("no_subject", nobody), ("unreadable_record", b"not json")]
 
 
+@pytest.fixture
+async def refusing(pool: asyncpg.Pool) -> AsyncIterator[None]:
+    """A PostgreSQL that takes no event of the name REFUSED, as it takes no value that does not fit a column."""
+    await pool.execute(
+        "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS"
+        " $$ BEGIN RAISE EXCEPTION 'does not fit' USING ERRCODE = 'data_exception'; END $$;"
+        f"CREATE TRIGGER refuse BEFORE INSERT ON touchpoint FOR EACH ROW WHEN (new.event = '{REFUSED}')"
+        " EXECUTE FUNCTION refuse()"
+    )
+    yield
+    await pool.execute("DROP TRIGGER refuse ON touchpoint; DROP FUNCTION refuse()")
+
+
+async def letters(pool: asyncpg.Pool, topics: Topics, code: str) -> int:
+    return await count(
+        pool, "SELECT count(*) FROM dead_letter WHERE topic = $1 AND code = $2", topics.touchpoints, code
+    )
+
+
 async def test_what_the_database_refuses_does_not_hold_up_the_others(
-    stitcher: Stitcher, pool: asyncpg.Pool, send: Any, topics: Topics
+    refusing: None, stitcher: Stitcher, pool: asyncpg.Pool, send: Any, topics: Topics
 ) -> None:
     good = [record({"userId": f"g{n}", "event": "Seen"}, message_id=f"g{n}", source="s4") for n in range(20)]
-    lone = record({"userId": "bad", "event": "Bad", "properties": {"k": "?"}}, message_id="bad", source="s4")
-    poison = lone.replace(b'"?"', b'"\\ud800 ' + b'\xed\xa0\x80"')
+    poison = record({"userId": "bad", "event": REFUSED}, message_id="bad", source="s4")
     await send(*good[:10], poison, *good[10:])
     await until(lambda: _is(stored(pool, "s4"), 20))
-    await until(lambda: _is(count(pool, "SELECT count(*) FROM dead_letter WHERE topic = $1", topics.touchpoints), 1))
+    await until(lambda: _is(letters(pool, topics, "database_refused"), 1))
+
+
+async def test_a_source_whose_records_keep_being_refused_is_paused_alone(
+    refusing: None,
+    stitcher_settings: None,
+    pool: asyncpg.Pool,
+    send: Any,
+    topics: Topics,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    most, bad = 3, 12
+    monkeypatch.setenv("PATHLINE_STITCHER_REFUSED_PER_MINUTE", str(most))
+    poison = [record({"userId": "bad", "event": REFUSED}, message_id=f"bad{n}", source="till") for n in range(bad)]
+    good = [record({"userId": f"p{n}", "event": "Seen"}, message_id=f"p{n}", source="s4p") for n in range(20)]
+    stitcher = Stitcher()
+    try:
+        await send(*good[:10], *poison, *good[10:])
+        await until(lambda: _is(stored(pool, "s4p"), len(good)))
+        # What is good of the paused one is set aside, too: with its bytes, to be replayed.
+        await send(record({"userId": "fine", "event": "Seen"}, message_id="fine", source="till"))
+
+        async def all_aside() -> bool:
+            refused = await letters(pool, topics, "database_refused")
+            return refused > most and refused + await letters(pool, topics, "source_paused") == bad + 1
+
+        await until(all_aside)
+    finally:
+        await stitcher.end()
+    assert await letters(pool, topics, "source_paused") > 1
+    assert await stored(pool, "till") == 0
 
 
 async def test_two_stitchers_share_one_customer_without_loss(
