@@ -69,7 +69,8 @@ def backtest(
     if STANDARD in files and overrides == yaml_files.STANDARD_INPUT:
         message = "standard input holds either the calls or the thresholds"
         raise typer.BadParameter(message, param_hint="--overrides")
-    zone = ZoneInfo(Settings.load().zone)
+    settings = Settings.load()
+    zone = ZoneInfo(settings.zone)
     say = Console(stderr=True, soft_wrap=True)
 
     def on_bad(bad: Bad) -> None:
@@ -83,7 +84,7 @@ def backtest(
         with say.status(f"running {', '.join(files)} in event time"):
             outcome = run(
                 files,
-                detector_files.load(detectors, overrides),
+                detector_files.load(detectors, overrides, settings.holidays),
                 zone=zone,
                 accept=collector(namespace),
                 until=_until(until, zone),

@@ -11,7 +11,7 @@ import typer
 from pathline.commands.plain import plain
 from pathline.commands.tables import new_table, print_table
 from pathline.config import STAGE_EXAMPLES, STAGES_FILE
-from pathline.contracts import stage_files
+from pathline.contracts import stage_files, yaml_files
 from pathline.contracts.stage_files import Checked
 from pathline.domain.stages import Condition, StageFile, identity_of
 
@@ -47,7 +47,7 @@ def check(
             )
             continue
         for problem in checked.problems:
-            print(plain(stage_files.said(path, problem)))
+            print(plain(yaml_files.said(path, problem)))
         if checked.file is not None:
             print(plain(f"{path}: {_summary(checked.file)}"))
     raise typer.Exit(0 if usable else NOT_USABLE)
@@ -71,7 +71,7 @@ def show(
     checked = stage_files.check(path)
     if checked.file is None:
         for problem in checked.problems:
-            typer.echo(plain(stage_files.said(path, problem)), err=True)
+            typer.echo(plain(yaml_files.said(path, problem)), err=True)
         raise typer.Exit(NOT_USABLE)
     if as_json:
         _print_json({**_identity(checked), **msgspec.to_builtins(checked.file)})

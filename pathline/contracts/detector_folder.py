@@ -15,11 +15,10 @@ from typing import Final
 import msgspec
 
 from pathline.contracts import detector_files
-from pathline.contracts.detector_files import BUILT_IN, MAX_FILES
-from pathline.contracts.yaml_files import FileError
+from pathline.contracts.detector_files import BUILT_IN, MAX_FILES, UnusableError
 from pathline.domain.detectors import checks
 from pathline.domain.detectors.compiled import Detectors
-from pathline.domain.detectors.rules import DetectorError, DetectorFile, Override
+from pathline.domain.detectors.rules import DetectorError, DetectorFile
 
 MAX_MESSAGE: Final = 500
 """Characters of what is wrong with a file."""
@@ -48,7 +47,6 @@ class Loaded(msgspec.Struct, frozen=True):
     faults: tuple[FileFault, ...]
     identity: str
     """The same for processes that run the same rules."""
-    overrides: tuple[Override, ...] = ()
     folder_known: bool = True
     """False where the folder cannot be read: then nothing was taken away."""
 
@@ -61,12 +59,13 @@ class Loaded(msgspec.Struct, frozen=True):
 class Folder:
     """The files of a deployment, read again and again."""
 
-    def __init__(self, folder: Path | None = None, overrides: Path | None = None) -> None:
-        """Read those of `folder` on top of the built-in ones, and a file of `overrides`."""
+    def __init__(self, folder: Path | None = None, overrides: Path | None = None, region: str | None = None) -> None:
+        """Read those of `folder` on top of the built-in ones, and a file of `overrides`; `region`: its working days."""
         self._folder = folder
         self._overrides = overrides
+        self._region = region
         self._good: dict[Path, DetectorFile] = {}
-        self._good_overrides: list[Override] = []
+        self._good_overrides = detector_files.Settings()
 
     def signature(self) -> tuple[object, ...]:
         """Differs once a file was written, replaced, added or taken away."""
@@ -84,12 +83,11 @@ class Folder:
             if file is not None:
                 theirs[file.name] = (file, path)
         used = self._known(built_in, theirs, faults)
-        detectors, overrides = self._compiled(used.values(), faults)
+        detectors = self._compiled(used.values(), faults)
         names: dict[str, str | None] = {
             name: theirs[name][1].name if theirs.get(name, (None,))[0] is file else None for name, file in used.items()
         }
-        identity = _identity(used, overrides)
-        return Loaded(detectors, names, tuple(faults), identity, overrides, folder_known=listed is not None)
+        return Loaded(detectors, names, tuple(faults), _identity(detectors), folder_known=listed is not None)
 
     def _paths(self, faults: list[FileFault]) -> list[Path] | None:
         """The files there are; None where that is not known, so that what ran before runs on."""
@@ -137,30 +135,35 @@ class Folder:
                     used[name] = built_in[name]
         return used
 
-    def _compiled(
-        self, files: Iterable[DetectorFile], faults: list[FileFault]
-    ) -> tuple[Detectors, tuple[Override, ...]]:
+    def _compiled(self, files: Iterable[DetectorFile], faults: list[FileFault]) -> Detectors:
         """The detectors with the overrides; without them where they cannot be used, nor could before."""
         listed = list(files)
-        own = [override for file in listed for override in checks.overrides_of(file)]
         try:
-            given = [] if self._overrides is None else detector_files.read_overrides(self._overrides)
-            detectors = Detectors(listed, [*own, *given])
+            given = detector_files.Settings()
+            if self._overrides is not None:
+                given = detector_files.read_overrides(self._overrides)
+            detectors = detector_files.compiled(listed, given, self._region)
         except DetectorError as error:
-            assert self._overrides is not None
-            faults.append(_fault_of(self._overrides, error, last_good=bool(self._good_overrides)))
+            if self._overrides is None:
+                raise
+            faults.append(
+                _fault_of(self._overrides, error, last_good=self._good_overrides != detector_files.Settings())
+            )
             given = self._good_overrides
             try:
-                detectors = Detectors(listed, [*own, *given])
+                detectors = detector_files.compiled(listed, given, self._region)
             except DetectorError:
-                given = []
-                detectors = Detectors(listed, own)
+                given = detector_files.Settings()
+                detectors = detector_files.compiled(listed, given, self._region)
         self._good_overrides = given
-        return detectors, (*own, *given)
+        return detectors
 
 
-def _identity(used: Mapping[str, DetectorFile], overrides: Iterable[Override]) -> str:
-    content = [used[name] for name in sorted(used)], list(overrides)
+def _identity(detectors: Detectors) -> str:
+    """Of all that counts in judging; examples do not."""
+    files = [msgspec.structs.replace(detectors.files[name], examples=()) for name in sorted(detectors.files)]
+    days = sorted(detectors.calendar.holidays), sorted(detectors.calendar.weekend)
+    content = files, detectors.overrides, detectors.service, days
     return blake2b(msgspec.json.encode(content), digest_size=16).hexdigest()
 
 
@@ -180,12 +183,12 @@ def _stamp(path: Path) -> tuple[object, ...]:
 
 
 def _fault_of(path: Path, error: DetectorError, *, last_good: bool) -> FileFault:
-    cause: BaseException | None = error
-    while cause is not None:
-        if isinstance(cause, FileError):
-            return _fault(path, cause.problem.message, cause.problem.code, last_good=last_good, line=cause.problem.line)
-        cause = cause.__cause__
-    return _fault(path, str(error).removeprefix(f"{path}: "), UNUSABLE, last_good=last_good)
+    """The first of its mistakes, and how many more there are."""
+    if not isinstance(error, UnusableError):
+        return _fault(path, str(error), UNUSABLE, last_good=last_good)
+    first, more = error.problems[0], len(error.problems) - 1
+    message = first.message + (f" (and {more} more)" if more else "")
+    return _fault(path, message, first.code, last_good=last_good, line=first.line)
 
 
 def _fault(path: Path, message: str, code: str, *, last_good: bool, line: int = 0) -> FileFault:

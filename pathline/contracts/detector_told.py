@@ -41,7 +41,7 @@ def read(values: Mapping[str, Any]) -> Told:
 
 def begins_live(file: DetectorFile) -> bool:
     """Whether the file says that it needs no trial."""
-    return bool(getattr(file, "live", False))
+    return file.live
 
 
 def _told(file: DetectorFile, loaded: Loaded) -> Told:
@@ -53,11 +53,12 @@ def _told(file: DetectorFile, loaded: Loaded) -> Told:
         kinds=tuple(file.entity),
         steps=tuple({k: v for k, v in msgspec.to_builtins(step).items() if v is not None} for step in file.severity),
         thresholds=dict(file.thresholds),
-        overrides=tuple(_override(one) for one in loaded.overrides if one.detector == file.name),
+        overrides=tuple(_override(one) for one in loaded.detectors.overrides if one.detector == file.name),
         warns_of=file.warns_of,
         moved=None if file.deadline is None else file.deadline.moved,
     )
 
 
 def _override(one: Override) -> dict[str, Any]:
-    return {**({} if one.namespace is None else {"namespace": one.namespace}), **one.values}
+    of = {"namespace": one.namespace, "segment": one.segment}
+    return {**{name: value for name, value in of.items() if value is not None}, **one.values}

@@ -14,7 +14,7 @@ from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 from pathline.config import STAGES_FILE
 from pathline.contracts import yaml_files
-from pathline.contracts.yaml_files import FileError, Problem
+from pathline.contracts.yaml_files import FileError, Problem, described, like, said
 from pathline.domain.stages import (
     MAX_ACTIONS,
     MAX_STAGES,
@@ -35,8 +35,6 @@ MAX_PROBLEMS: Final = 100
 
 _NAME: Final = re.compile(r"[^\W_](?:[\w -]{0,38}[^\W_])?")
 _NAME_WORDS: Final = "1 to 40 letters, digits, blanks, - and _, the first and the last a letter or a digit"
-_KINDS: Final = {"int": "a number", "float": "a number", "bool": "a truth value", "timestamp": "a date"}
-"""What a value is that YAML takes for no text, by its tag."""
 _ALIKE: Final = 0.85
 """How like a known event's name another must be to be taken for a slip of the pen."""
 
@@ -107,11 +105,6 @@ def check_bytes(data: bytes) -> Checked:
         return _checked(yaml_files.compose_bytes(data))
     except FileError as error:
         return Checked(None, (error.problem,))
-
-
-def said(path: Path, problem: Problem) -> str:
-    """A problem as a line: where, what, its code."""
-    return f"{path}{problem.place}: {'warning: ' if problem.warning else ''}{problem.message} [{problem.code}]"
 
 
 def _checked(node: Node | None) -> Checked:
@@ -203,7 +196,7 @@ class _Reader:
         for name, code, known in (("type", "unknown_type", CALL_TYPES), ("channel", "unknown_channel", CHANNELS)):
             for text, at in listed.get(name, []):
                 if text not in known:
-                    self.note(at, code, f"{text!r} is no {name}: {CODES[code].lower().rstrip('.')}{_like(text, known)}")
+                    self.note(at, code, f"{text!r} is no {name}: {CODES[code].lower().rstrip('.')}{like(text, known)}")
         events = listed.get("event", [])
         for text, at in events:
             if not text.strip():
@@ -221,9 +214,9 @@ class _Reader:
     def _compare(self, events: Iterable[tuple[str, Node]], stage: str | None, *, bare: bool) -> None:
         for text, at in events:
             if text not in known_events():
-                like = get_close_matches(text, known_events(), 1, _ALIKE)
-                if like:
-                    self.note(at, "perhaps_misspelt", f"nobody knows {text!r}; is it {like[0]!r}?", warning=True)
+                close = get_close_matches(text, known_events(), 1, _ALIKE)
+                if close:
+                    self.note(at, "perhaps_misspelt", f"nobody knows {text!r}; is it {close[0]!r}?", warning=True)
             if stage is None:
                 continue
             other, line = self._taken.get(text, (stage, 0))
@@ -258,7 +251,7 @@ class _Reader:
             self._count()
             name = key.value if isinstance(key, ScalarNode) else None
             if name not in known:
-                self.note(key, "unknown_field", f"there is no field {name!r} here{_like(str(name), known)}")
+                self.note(key, "unknown_field", f"there is no field {name!r} here{like(str(name), known)}")
             elif name in fields:
                 self.note(key, "duplicate_field", f"{name!r} stands here twice")
             else:
@@ -321,13 +314,7 @@ class _Reader:
                 lines.setdefault(name.value, name.start_mark.line + 1)
 
     def _wrong(self, node: Node, needed: str) -> None:
-        kind = node.tag.rpartition(":")[2]
-        words = {"seq": "a list", "map": "a mapping", "str": "a text", "null": "nothing"}.get(kind)
-        if words is None:
-            words = _KINDS.get(kind, "something of another kind")
-            if isinstance(node, ScalarNode):
-                words += f"; quoted, as '{node.value[:50]}', it is a text"
-        self.note(node, "wrong_type", f"{needed} is needed, not {words}")
+        self.note(node, "wrong_type", f"{needed} is needed, not {described(node)}")
 
     def _count(self) -> None:
         self._parts += 1
@@ -343,8 +330,3 @@ def _found(node: Node, name: str, *, scalar: bool = False) -> list[Node]:
     if scalar:
         return [value] if isinstance(value, ScalarNode) else []
     return list(value.value) if isinstance(value, SequenceNode) else []
-
-
-def _like(text: str, known: Iterable[str]) -> str:
-    like = get_close_matches(text.lower(), list(known), 1)
-    return f"; is it {like[0]!r}?" if like else ""

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterable
 from contextlib import nullcontext
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,6 +17,9 @@ STANDARD_INPUT: Final = Path("-")
 
 MAX_BYTES: Final = 65_536
 """Size of one file."""
+
+_KINDS: Final = {"int": "a number", "float": "a number", "bool": "a truth value", "timestamp": "a date"}
+"""What a value is that YAML takes for no text, by its tag."""
 
 
 class Problem(msgspec.Struct, frozen=True, order=True):
@@ -103,6 +108,27 @@ def scalar_of(node: ScalarNode) -> int | float | bool | None:
     except (yaml.MarkedYAMLError, ValueError, LookupError):
         return None
     return value if isinstance(value, int | float) else None
+
+
+def said(path: Path, problem: Problem) -> str:
+    """A problem as a line: where, what, its code."""
+    return f"{path}{problem.place}: {'warning: ' if problem.warning else ''}{problem.message} [{problem.code}]"
+
+
+def like(text: str, known: Iterable[str]) -> str:
+    """The known word that may have been meant, as the end of a sentence; nothing where none is like it."""
+    found = get_close_matches(text.lower(), list(known), 1)
+    return f"; is it {found[0]!r}?" if found else ""
+
+
+def described(node: Node) -> str:
+    """What a node is, in words."""
+    kind = node.tag.rpartition(":")[2]
+    words = {"seq": "a list", "map": "a mapping", "str": "a text", "null": "nothing"}.get(kind)
+    if words is not None:
+        return words
+    words = _KINDS.get(kind, "something of another kind")
+    return f"{words}; quoted, as '{node.value[:50]}', it is a text" if isinstance(node, ScalarNode) else words
 
 
 def place_of(mark: yaml.Mark) -> tuple[int, int]:

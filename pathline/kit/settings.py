@@ -103,6 +103,11 @@ class Settings(BaseSettings):
     scorer: Address = Field(default="127.0.0.1:8083", description="Address of the scorer's health and metrics.")
     shop: Address = Field(default="127.0.0.1:8084", description="Address of the demo's shop page (`up --demo`).")
     zone: Zone = Field(default="UTC", description="IANA zone in which a date without a time ends its day.")
+    holidays: str | None = Field(
+        default=None,
+        pattern=r"^[A-Za-z]{2}(-[A-Za-z0-9]{1,5})?$",
+        description="Region whose holidays are no working days, as DE or DE-BY (ISO 3166); unset: Monday to Friday.",
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field(default="info", description="Least level logged.")
     topic_prefix: str = Field(
         default="pathline",

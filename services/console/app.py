@@ -105,7 +105,7 @@ def make_context(settings: ConsoleSettings, metrics: ConsoleMetrics) -> Context:
             queue=settings.console_stream_queue,
             memory=settings.console_stream_memory,
         ),
-        detectors=Folder(settings.detectors).load().detectors,
+        detectors=Folder(settings.detectors, region=settings.holidays).load().detectors,
         stages=stage_files.load(settings.stages),
         api_token=token,
         wall_seconds=time.time,

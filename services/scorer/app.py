@@ -42,7 +42,7 @@ async def main(stop: asyncio.Event) -> None:
     """Run a scorer until `stop`."""
     settings = ScorerSettings.load()
     logging.configure("scorer", settings.log_level)
-    folder = Folder(settings.detectors, settings.detector_overrides)
+    folder = Folder(settings.detectors, settings.detector_overrides, settings.holidays)
     loaded = folder.load()
     registry = CollectorRegistry()
     metrics = ScorerMetrics(registry, kafka.topics(settings.topic_prefix).journeys, loaded.detectors.files)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import timedelta
 from functools import lru_cache
 from typing import Final
@@ -187,8 +187,10 @@ class Detectors:
         """
         self.files = {file.name: file for file in files}
         given = [o for o in overrides if o.detector in self.files or _no_detector(o)]
-        self._overrides = sorted(given, key=lambda o: (o.segment is not None, o.namespace is not None))
-        self._service = tuple(service)
+        self.overrides: Sequence[Override] = sorted(
+            given, key=lambda o: (o.segment is not None, o.namespace is not None)
+        )
+        self.service = tuple(service)
         self.calendar = calendar
         self._compiled: dict[str, dict[str, tuple[Detector, ...]]] = {}
         for namespace in {"", *(o.namespace or "" for o in given)}:
@@ -196,11 +198,11 @@ class Detectors:
 
     def __reduce__(self) -> tuple[type[Detectors], tuple[object, ...]]:
         """To another process go the files, which are compiled there."""
-        return Detectors, (list(self.files.values()), self._overrides, self._service, self.calendar)
+        return Detectors, (list(self.files.values()), self.overrides, self.service, self.calendar)
 
     def overridden(self, overrides: Iterable[Override]) -> Detectors:
         """The same with these thresholds, which outrank its own of the same namespace. Raises DetectorError."""
-        return Detectors(self.files.values(), [*self._overrides, *overrides], self._service, self.calendar)
+        return Detectors(self.files.values(), [*self.overrides, *overrides], self.service, self.calendar)
 
     def of(self, namespace: str, kind: str) -> tuple[Detector, ...]:
         """The detectors that look at entities of this kind in this namespace."""
@@ -214,8 +216,8 @@ class Detectors:
     def _compile(self, namespace: str) -> dict[str, tuple[Detector, ...]]:
         by_kind: dict[str, tuple[Detector, ...]] = {}
         for file in self.files.values():
-            mine = [o for o in self._overrides if o.detector == file.name and o.namespace in {None, namespace}]
-            thresholds = Thresholds(file, mine, self._service)
+            mine = [o for o in self.overrides if o.detector == file.name and o.namespace in {None, namespace}]
+            thresholds = Thresholds(file, mine, self.service)
             detector = compile_file(file, thresholds.strictest(), self.calendar)
             if thresholds.segments:
                 mixtures = Mixtures(file, thresholds, self.calendar)
