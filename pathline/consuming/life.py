@@ -195,9 +195,10 @@ class Watch:
                 log.warning("not looked", topic=self._membership.topic, error=type(error).__name__)
                 self._lag.set(math.nan)
                 work.progressed_at = time.monotonic()
-                continue
-            self._lag.set(seen.waiting)
-            self._check(work, seen)
+            else:
+                self._lag.set(seen.waiting)
+                self._check(work, seen)
+            # Also where nothing is seen: a consumer whose topic was gone may not find the new one for a minute.
             await self._check_origin()
 
     async def _check_origin(self) -> None:

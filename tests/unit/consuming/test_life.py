@@ -220,3 +220,24 @@ async def test_what_is_done_beside_is_told_of_the_end_and_its_failure_ends_the_l
     with pytest.raises(ZeroDivisionError):
         await living.life.run(living.stop)
     assert [one.is_set() for one in told] == [True]
+
+
+async def test_a_topic_that_was_made_anew_is_noticed_also_while_nothing_can_be_looked_at(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def origin(_bootstrap: str, _topic: str) -> Origin:
+        return Origin("test", None)
+
+    def check_origin(_found: Origin) -> None:
+        message = "made anew"
+        raise OtherClusterError(message)
+
+    monkeypatch.setattr(origins, "origin", origin)
+    monkeypatch.setattr(lives, "ORIGIN_SECONDS", 0)
+    lookout = Lookout()
+    lookout.away = True
+    seen: Any = lookout
+    work: Any = SimpleNamespace(progressed_at=0.0)
+    partitions: Any = SimpleNamespace(settled=True, check_origin=check_origin)
+    with pytest.raises(OtherClusterError, match="made anew"):
+        await Watch(MEMBERSHIP, seen, partitions, Health(), lag_of_nobody()).over(work)
