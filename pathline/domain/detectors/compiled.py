@@ -204,6 +204,13 @@ class Detectors:
         """The same with these thresholds, which outrank its own of the same namespace. Raises DetectorError."""
         return Detectors(self.files.values(), [*self.overrides, *overrides], self.service, self.calendar)
 
+    def only(self, names: Iterable[str]) -> Detectors:
+        """Those of these names, as they are."""
+        wanted = set(names)
+        files = [file for file in self.files.values() if file.name in wanted]
+        given = [override for override in self._overrides if override.detector in wanted]
+        return Detectors(files, given, self._service, self.calendar)
+
     def of(self, namespace: str, kind: str) -> tuple[Detector, ...]:
         """The detectors that look at entities of this kind in this namespace."""
         compiled = self._compiled.get(namespace)
