@@ -82,9 +82,14 @@ class Trial:
         await self._drained(self.topics.touchpoints)
 
     async def judged(self) -> None:
-        """Wait until every record and then every hint is handled."""
+        """Wait until every record and then every hint is handled. A batch's hints are sent after it is committed."""
         await self.stitched()
+        await until(self._all_told, SECONDS)
         await self._drained(self.topics.journeys)
+
+    async def _all_told(self) -> bool:
+        unsent = "SELECT count(*) FROM fence WHERE topic = $1 AND hints IS NOT NULL"
+        return not await self.value(unsent, self.topics.touchpoints)
 
     async def _drained(self, topic: str) -> None:
         async with checker.lags(self.dsn, self.bootstrap, topic) as lag:
