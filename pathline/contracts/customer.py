@@ -160,7 +160,8 @@ class OrderOut(msgspec.Struct):
     payments: list[PaymentOut]
     refunds: list[PartOut]
     refunded: str | None
-    """The sum of the refunds; null while there is none, and where one is in another currency than the order."""
+    """The sum of the refunds; null while there is none, and where one is in another currency than the order or of
+    products without a price."""
     cancellations: list[PartOut]
     cancelled: str | None
     return_requested_at: Time | None

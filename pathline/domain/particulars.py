@@ -11,7 +11,7 @@ from decimal import Decimal
 from typing import Any, Final, NamedTuple
 
 from pathline.domain.facts import Fact, State
-from pathline.domain.story import OrderStory, amount, other_currency, promise_end
+from pathline.domain.story import SOME, OrderStory, amount, other_currency, promise_end
 
 CUSTOMER: Final = "customer"
 AGENT: Final = "agent"
@@ -25,12 +25,14 @@ class PromiseTold(NamedTuple):
 
 
 class Part(NamedTuple):
-    """A cancellation or refund; `amount` is None for one of all that is left."""
+    """A cancellation or refund; `amount` is None for one of all that is left, and for one of `some` products."""
 
     at: datetime
     amount: Decimal | None
     currency: str | None = None
     """None where it was not told: then it is the order's."""
+    some: bool = False
+    """Whether it is of products whose sum nobody told."""
 
 
 class CaseStanding(NamedTuple):
@@ -64,18 +66,22 @@ def payments(states: Iterable[State]) -> list[Fact]:
 
 def parts(marks: Iterable[Fact]) -> list[Part]:
     """Cancellations or refunds, oldest first."""
-    return [Part(mark.at, amount(field(mark, "total")), _text(field(mark, "currency"))) for mark in marks]
+    return [
+        Part(mark.at, amount(field(mark, "total")), _text(field(mark, "currency")), bool(field(mark, SOME)))
+        for mark in marks
+    ]
 
 
 def sum_of(given: Iterable[Part], total: Decimal | None, currency: str | None = None) -> Decimal | None:
     """How much of the order these parts make: at most all of it; None where that cannot be said.
 
-    It cannot of a sum in another `currency` than the order's, unless some part is all that was left.
+    It cannot of a sum in another `currency` than the order's, nor of products without a sum, unless some part is all
+    that was left.
     """
     listed = list(given)
-    if any(part.amount is None for part in listed):
+    if any(part.amount is None and not part.some for part in listed):
         return total
-    if any(other_currency(part.currency, currency) for part in listed):
+    if any(part.some or other_currency(part.currency, currency) for part in listed):
         return None
     so_far = sum((part.amount for part in listed if part.amount is not None), Decimal(0))
     return so_far if total is None else min(so_far, total)

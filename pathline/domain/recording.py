@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 
 from pathline.domain.facts import MAX_TEXT, Fact, State
 from pathline.domain.identifiers import Identifier
-from pathline.domain.story import promise_end
+from pathline.domain.story import SOME, promise_end, sum_of_products
 from pathline.domain.touchpoint import Touchpoint
 
 PERSON: Final = "person"
@@ -35,6 +35,8 @@ class Marked(NamedTuple):
     constants: Mapping[str, str] = {}
     needed: bool = False
     """Whether it takes one of the properties: without any there is no mark."""
+    listed: bool = False
+    """Whether products that are listed say how much of the order it is, where no sum is told."""
 
 
 _ORDER: Final = ("order",)
@@ -80,7 +82,7 @@ RECORDING: Final[dict[str, tuple[Told | Marked, ...]]] = {
     ),
     "Order Updated": (*_TOTAL, *_PROMISE),
     "Order Cancelled": (Marked(_ORDER, "cancellations", ("total", "currency")),),
-    "Order Refunded": (Marked(_ORDER, "refunds", ("total", "currency")),),
+    "Order Refunded": (Marked(_ORDER, "refunds", ("total", "currency"), listed=True),),
     "Delivery Promised": _PROMISE,
     "Shipment Created": (Told(_PARCEL, ("created",)), *_ESTIMATE, *_PROMISE),
     "Shipment Scanned": (
@@ -222,6 +224,10 @@ def _mark(touchpoint: Touchpoint, line: Marked, state: State) -> None:
             value[prop] = told
     if line.needed and len(value) == len(line.constants):
         return
+    if line.listed and "total" not in value and touchpoint.properties.get("products"):
+        # A refund of some products is one of a part, also where nobody told what they cost.
+        sum_ = sum_of_products(touchpoint.properties["products"])
+        value |= {SOME: True} if sum_ is None else {"total": str(sum_)}
     state.mark(line.mark, fact_of(touchpoint, value))
 
 

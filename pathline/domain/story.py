@@ -22,6 +22,12 @@ PROMISE_LEAST = datetime(1970, 1, 1, tzinfo=UTC)
 MAX_MONEY_DIGITS = 18
 """Digits of a sum before the point and after it; 1e131071 is a number, but no money, and fills a page."""
 
+MAX_PRODUCTS = 200
+"""Listed products that are added up."""
+
+SOME = "some"
+"""In a refund: it is of listed products whose sum nobody told."""
+
 
 def zone_named(name: object, fallback: ZoneInfo) -> ZoneInfo:
     """The IANA zone of that name, or the fallback where there is none such."""
@@ -85,6 +91,20 @@ def amount(value: object) -> Decimal | None:
     return number
 
 
+def sum_of_products(products: object) -> Decimal | None:
+    """What listed products come to, by price and quantity; None where one of them does not say its price."""
+    if not isinstance(products, list) or len(products) > MAX_PRODUCTS:
+        return None
+    total = Decimal(0)
+    for product in products:
+        listed = product if isinstance(product, dict) else {}
+        price, quantity = amount(listed.get("price")), amount(listed.get("quantity", 1))
+        if price is None or quantity is None:
+            return None
+        total += price * quantity
+    return total if amount(str(total)) is not None else None
+
+
 def other_currency(told: object, currency: object) -> bool:
     """Whether a sum was told in another currency than this; where one of them was not told, they are the same."""
     return isinstance(told, str) and isinstance(currency, str) and told.upper() != currency.upper()
@@ -94,11 +114,13 @@ def covers_all(marks: Iterable[Fact], total: Decimal | None, currency: object = 
     """The cancellation or refund by which the whole order was given up, or None while it was only part of it.
 
     One without an amount means all of it, and so does one of an order whose total nobody told. An amount in another
-    currency than the order's cannot be held against its total, and covers nothing.
+    currency than the order's cannot be held against its total, and covers nothing; nor does one of SOME products.
     """
     so_far = Decimal(0)
     for mark in marks:
         value = mark.value or {}
+        if value.get(SOME):
+            continue
         part = amount(value.get("total"))
         if part is None or total is None:
             return mark

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pathline.domain import particulars
 from pathline.domain.story import OrderStory, amount, promise_end, zone_named
 from tests.support.world import START, stitched, touchpoint
 
@@ -154,6 +155,37 @@ def test_an_order_is_given_up_once_all_of_it_is(told: list[Told], at: int | None
     refunds = [refunded(**properties) if e == "Order Cancelled" else (e, t, properties) for e, t, properties in told]
     refund = story(*refunds).refunded
     assert (refund and refund.at) == (None if at is None else minute(at))
+
+
+def of_products(*products: object, **more: object) -> Told:
+    return "Order Refunded", ORDER, {"products": list(products), **more}
+
+
+@pytest.mark.parametrize(
+    ("told", "at", "so_far"),
+    [
+        ([placed(total="30"), of_products({"price": 10, "quantity": 2})], None, "20"),
+        ([placed(total="30"), of_products({"price": "9.50"}, {"price": 10})], None, "19.50"),
+        ([placed(total="30"), of_products({"price": 15, "quantity": 2})], 1, "30"),
+        ([placed(total="30"), of_products({"price": 10}), refunded("20")], 2, "30"),
+        # What they cost was not told: it is a part, of which nobody can say how much.
+        ([placed(total="30"), of_products({"product_id": "sku-1"})], None, None),
+        ([placed(total="30"), of_products({"price": 30}, {"price": "a lot"})], None, None),
+        ([placed(total="30"), of_products("sku-1")], None, None),
+        ([placed(total="30"), of_products(*[{"price": 1}] * 201)], None, None),
+        ([placed(), of_products({"product_id": "sku-1"})], None, None),
+        ([placed(total="30"), of_products({"product_id": "sku-1"}), refunded()], 2, "30"),
+        # A sum that is told counts, whatever is listed; no product listed is no part.
+        ([placed(total="30"), of_products({"price": 10}, total="30")], 1, "30"),
+        ([placed(total="30"), of_products()], 1, "30"),
+    ],
+)
+def test_a_refund_of_products_is_one_of_what_they_cost(told: list[Told], at: int | None, so_far: str | None) -> None:
+    order = story(*told)
+    refund = order.refunded
+    assert (refund and refund.at) == (None if at is None else minute(at))
+    parts = particulars.parts(order.order.state.marks["refunds"])
+    assert particulars.sum_of(parts, order.total) == (None if so_far is None else Decimal(so_far))
 
 
 @pytest.mark.parametrize(
