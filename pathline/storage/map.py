@@ -1,7 +1,9 @@
 """The journey map of a window: customers by stage, read from the touchpoints received in it.
 
-It is bounded twice: by the window, which prunes the weekly partitions, and by MAX_TOUCHPOINTS, the
-first of the window that are counted. Whose a touchpoint is, is looked up for all of them at once.
+It is bounded twice: by the window, which prunes the weekly partitions, and by MAX_TOUCHPOINTS. Of a window with more,
+those are counted that come first in the table, and it says so (`complete`): about the earliest received, as rows lie in
+the order in which they came. To have exactly the earliest, all of the window would have to be read and sorted, which is
+what the bound is for. Whose a touchpoint is, is looked up for all of them at once.
 """
 
 from __future__ import annotations

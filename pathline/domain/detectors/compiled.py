@@ -208,8 +208,8 @@ class Detectors:
         """Those of these names, as they are."""
         wanted = set(names)
         files = [file for file in self.files.values() if file.name in wanted]
-        given = [override for override in self._overrides if override.detector in wanted]
-        return Detectors(files, given, self._service, self.calendar)
+        given = [override for override in self.overrides if override.detector in wanted]
+        return Detectors(files, given, self.service, self.calendar)
 
     def of(self, namespace: str, kind: str) -> tuple[Detector, ...]:
         """The detectors that look at entities of this kind in this namespace."""
