@@ -101,6 +101,9 @@ def write(folder: Path, patience: str, version: int = 1) -> None:
 async def order(scorer: Scorer, name: str, hours: float) -> UUID:
     """An order that was placed so long ago, judged."""
     one = placed(name, NOW + timedelta(days=30), at=NOW - timedelta(hours=hours))
+    # Nobody waits for its dispatch yet.
+    ship_by = (NOW + timedelta(days=20)).isoformat()
+    one = msgspec.structs.replace(one, properties={**one.properties, "ship_by": ship_by})
     await judge(scorer.pool, scorer.transactions, [one])
     return one.things[0].id
 

@@ -185,10 +185,10 @@ def _marks(detector: Detector, view: View, now: datetime, *, only: Collection[st
     replies = Replies(detector, view, causes, now)
     unanswered = [one for one in causes if replies.to(one) is None]
     deadlines = {}
-    pending = min((one.due for one in unanswered if one.due > now), default=None)
+    pending = min((one.due for one in unanswered if not one.counts(now)), default=None)
     if pending is not None:
         deadlines[DUE] = pending
-    due = [one for one in unanswered if one.due <= now and (only is None or _key(view, one) in only)]
+    due = [one for one in unanswered if one.counts(now) and (only is None or _key(view, one) in only)]
     if detector.count is not None:
         crowd = detector.count.of([one.fact for one in due])
         due = [one for place, one in enumerate(due) if place in crowd]
@@ -236,7 +236,7 @@ def _sparks(view: View, causes: Iterable[Marked]) -> tuple[Spark, ...]:
         key = _key(view, one)
         held = sparks.get(key)
         imported_at = one.fact.imported_at
-        history = imported_at is not None and (one.due <= imported_at or one.due == one.fact.at)
+        history = imported_at is not None and (one.due <= imported_at or not one.waits)
         sparks[key] = Spark(
             key,
             one.due if held is None else held.at,

@@ -167,6 +167,16 @@ class Marked(NamedTuple):
     due: datetime
     messages: tuple[str, ...]
 
+    @property
+    def waits(self) -> bool:
+        """Whether it counts only once nothing has answered it for a while."""
+        return self.due != self.fact.at
+
+    def counts(self, now: datetime) -> bool:
+        """Whether it does by then. One that waits for no answer does as soon as it is told of: `now` is the time up to
+        which everything was read, and that may lie a little before what has just been."""
+        return not self.waits or self.due <= now
+
 
 def attributes(fact: Fact) -> Mapping[str, Any]:
     """What a mark tells by name."""

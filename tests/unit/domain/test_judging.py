@@ -279,6 +279,11 @@ class TestTime:
         when = moment(clock, clock - timedelta(hours=1), BLIND_AFTER)
         assert (when.now, when.sighted) == (clock - BLIND_AFTER, clock - timedelta(hours=1))
 
+    def test_what_happens_alerts_at_once_though_not_all_that_was_received_is_read(self, desk: Desk) -> None:
+        desk.tell("Payment Failed", at(seconds=1), checkout="c", user="u")
+        assessed = judging.assess(DETECTORS, _story(desk), at())
+        assert {one.detector.name for one in assessed if one.verdict.holding} == {"payment_failed"}
+
     def test_nobody_ever_read(self) -> None:
         assert moment(at(hours=2), None, BLIND_AFTER).now == at(hours=2) - BLIND_AFTER
 
