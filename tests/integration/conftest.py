@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from typing import Any
 
 import httpx
 import pytest
@@ -14,7 +15,7 @@ from tests.support.collector import Log, add_demo_keys, environment, is_ready, r
 from tests.support.console import Running
 from tests.support.console import running as running_console
 from tests.support.letters import Stitcher
-from tests.support.records import until
+from tests.support.records import produce, until
 
 
 @pytest.fixture
@@ -60,3 +61,13 @@ async def here(stack: Stack, database: str) -> AsyncIterator[Running]:
     """A stitcher and a console of a module's own, the console ready."""
     async with running_console(stack, database) as one, one.console():
         yield one
+
+
+@pytest.fixture
+def send(stack: Stack, topics: Topics) -> Any:
+    """Puts records on the topic of touchpoints."""
+
+    async def send(*values: bytes) -> None:
+        await produce(stack.bootstrap, topics.touchpoints, values)
+
+    return send

@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import asyncpg
 import pytest
 from aiokafka import TopicPartition
-from structlog.testing import capture_logs
 
 from pathline.consuming.lookout import Lookout
 from pathline.consuming.partitions import Partitions
 from pathline.contracts import hint
-from pathline.domain.identifiers import name_id, touchpoint_id
+from pathline.domain.identifiers import name_id
 from pathline.kit.health import Health
 from pathline.kit.kafka import Topics, make_consumer, make_producer
 from pathline.kit.origin import Origin
@@ -28,11 +26,11 @@ from services.stitcher.metrics import StitcherMetrics
 from tests.conftest import Stack
 from tests.support.letters import Stitcher
 from tests.support.records import produce, record, until
+from tests.support.rows import becomes, count, stored
 
 pytestmark = pytest.mark.integration
 
 NOW = datetime.now(UTC).replace(microsecond=0)
-REFUSED = "Does Not Fit"
 
 
 def user(name: str) -> Any:
@@ -41,22 +39,6 @@ def user(name: str) -> Any:
 
 def order(number: str) -> Any:
     return name_id("default", "order", number)
-
-
-@pytest.fixture
-def send(stack: Stack, topics: Topics) -> Any:
-    async def send(*values: bytes) -> None:
-        await produce(stack.bootstrap, topics.touchpoints, values)
-
-    return send
-
-
-async def count(pool: asyncpg.Pool, statement: str, *args: Any) -> int:
-    return int(await pool.fetchval(statement, *args))
-
-
-async def stored(pool: asyncpg.Pool, source: str) -> int:
-    return await count(pool, "SELECT count(*) FROM touchpoint WHERE source = $1", source)
 
 
 async def test_a_visitor_who_signs_in_and_buys_is_one_customer(
@@ -98,7 +80,7 @@ async def test_a_visitor_who_signs_in_and_buys_is_one_customer(
             source="s1",
         ),
     )
-    await until(lambda: _is(stored(pool, "s1"), 5))
+    await until(lambda: becomes(stored(pool, "s1"), 5))
     async with pool.acquire() as db:
         visitor, mailbox = name_id("default", "anonymous_id", "v1"), name_id("default", "email", "u1@example.com")
         courier = name_id("default", "anonymous_id", "courier")
@@ -117,97 +99,16 @@ async def test_a_visitor_who_signs_in_and_buys_is_one_customer(
         assert page[2].moment_of_truth and page[2].stage == "transaction"
 
 
-async def _is(value: Any, expected: Any) -> bool:
-    return bool(await value == expected)
-
-
 async def test_a_doubled_record_counts_once(stitcher: Stitcher, pool: asyncpg.Pool, send: Any) -> None:
     one = record({"userId": "twice", "event": "Product Viewed"}, message_id="a", source="s2")
     await send(one, one, one)
     await send(one, record({"userId": "twice", "event": "Last"}, message_id="b", source="s2"))
-    await until(lambda: _is(count(pool, "SELECT count(*) FROM touchpoint WHERE source = 's2' AND event = 'Last'"), 1))
+    await until(
+        lambda: becomes(count(pool, "SELECT count(*) FROM touchpoint WHERE source = 's2' AND event = 'Last'"), 1)
+    )
     assert await stored(pool, "s2") == 2
     async with pool.acquire() as db:
         assert (await strands.load(db, [user("twice")]))[user("twice")].count == 2
-
-
-async def test_what_cannot_be_read_is_a_dead_letter_with_its_bytes(
-    stitcher: Stitcher, pool: asyncpg.Pool, send: Any, topics: Topics
-) -> None:
-    nobody = record({"event": "Product Viewed", "userId": "null"}, message_id="n", source="s3")
-    with capture_logs() as said:
-        await send(b"not json", nobody, record({"userId": "fine", "event": "Seen"}, message_id="f", source="s3"))
-        await until(lambda: _is(stored(pool, "s3"), 1))
-
-        async def told() -> bool:
-            return len([one for one in said if one["event"] == "dead letter"]) == 2
-
-        await until(told)
-    assert {(one["code"], one["message_id"]) for one in said if one["event"] == "dead letter"} == {
-        ("no_subject", "n"), ("unreadable_record", None),
-    }  # fmt: skip
-    await until(lambda: _is(count(pool, "SELECT count(*) FROM dead_letter WHERE topic = $1", topics.touchpoints), 2))
-    rows = await pool.fetch("SELECT code, value FROM dead_letter WHERE topic = $1 ORDER BY code", topics.touchpoints)
-    assert [(row["code"], row["value"]) for row in rows] == [("no_subject", nobody), ("unreadable_record", b"not json")]
-
-
-@pytest.fixture
-async def refusing(pool: asyncpg.Pool) -> AsyncIterator[None]:
-    """A PostgreSQL that takes no event of the name REFUSED, as it takes no value that does not fit a column."""
-    await pool.execute(
-        "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS"
-        " $$ BEGIN RAISE EXCEPTION 'does not fit' USING ERRCODE = 'data_exception'; END $$;"
-        f"CREATE TRIGGER refuse BEFORE INSERT ON touchpoint FOR EACH ROW WHEN (new.event = '{REFUSED}')"
-        " EXECUTE FUNCTION refuse()"
-    )
-    yield
-    await pool.execute("DROP TRIGGER refuse ON touchpoint; DROP FUNCTION refuse()")
-
-
-async def letters(pool: asyncpg.Pool, topics: Topics, code: str) -> int:
-    return await count(
-        pool, "SELECT count(*) FROM dead_letter WHERE topic = $1 AND code = $2", topics.touchpoints, code
-    )
-
-
-async def test_what_the_database_refuses_does_not_hold_up_the_others(
-    refusing: None, stitcher: Stitcher, pool: asyncpg.Pool, send: Any, topics: Topics
-) -> None:
-    good = [record({"userId": f"g{n}", "event": "Seen"}, message_id=f"g{n}", source="s4") for n in range(20)]
-    poison = record({"userId": "bad", "event": REFUSED}, message_id="bad", source="s4")
-    await send(*good[:10], poison, *good[10:])
-    await until(lambda: _is(stored(pool, "s4"), 20))
-    await until(lambda: _is(letters(pool, topics, "database_refused"), 1))
-
-
-async def test_a_source_whose_records_keep_being_refused_is_paused_alone(
-    refusing: None,
-    stitcher_settings: None,
-    pool: asyncpg.Pool,
-    send: Any,
-    topics: Topics,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    most, bad = 3, 12
-    monkeypatch.setenv("PATHLINE_STITCHER_REFUSED_PER_MINUTE", str(most))
-    poison = [record({"userId": "bad", "event": REFUSED}, message_id=f"bad{n}", source="till") for n in range(bad)]
-    good = [record({"userId": f"p{n}", "event": "Seen"}, message_id=f"p{n}", source="s4p") for n in range(20)]
-    stitcher = Stitcher()
-    try:
-        await send(*good[:10], *poison, *good[10:])
-        await until(lambda: _is(stored(pool, "s4p"), len(good)))
-        # What is good of the paused one is set aside, too: with its bytes, to be replayed.
-        await send(record({"userId": "fine", "event": "Seen"}, message_id="fine", source="till"))
-
-        async def all_aside() -> bool:
-            refused = await letters(pool, topics, "database_refused")
-            return refused > most and refused + await letters(pool, topics, "source_paused") == bad + 1
-
-        await until(all_aside)
-    finally:
-        await stitcher.end()
-    assert await letters(pool, topics, "source_paused") > 1
-    assert await stored(pool, "till") == 0
 
 
 async def test_two_stitchers_share_one_customer_without_loss(
@@ -229,7 +130,7 @@ async def test_two_stitchers_share_one_customer_without_loss(
     first, second = Stitcher(), Stitcher()
     try:
         await produce(stack.bootstrap, topics.touchpoints, values)
-        await until(lambda: _is(stored(pool, "s5"), len(values)))
+        await until(lambda: becomes(stored(pool, "s5"), len(values)))
         async with pool.acquire() as db:
             assert (await strands.load(db, [user("shared")]))[user("shared")].count == len(values)
     finally:
@@ -273,22 +174,6 @@ async def _hint(consumer: Any, message_id: str) -> hint.Hint:
                             return one
 
 
-async def test_a_join_over_the_limit_is_a_dead_letter_and_is_not_noted_as_seen(
-    stitcher: Stitcher, pool: asyncpg.Pool, send: Any, topics: Topics, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("services.stitcher.transaction.MAX_JOINED", 3)
-    for n in range(4):
-        await send(
-            record({"type": "alias", "userId": f"j{n + 1}", "previousId": f"j{n}"}, message_id=f"j{n}", source="s7")
-        )
-    await until(lambda: _is(count(pool, "SELECT count(*) FROM dead_letter WHERE topic = $1", topics.touchpoints), 1))
-    codes = await pool.fetch("SELECT DISTINCT code FROM dead_letter WHERE topic = $1", topics.touchpoints)
-    assert [row["code"] for row in codes] == ["join_too_large"]
-    await until(lambda: _is(stored(pool, "s7"), 3))
-    refused = touchpoint_id("s7", "j2")
-    assert await count(pool, "SELECT count(*) FROM seen WHERE id = $1", refused) == 0
-
-
 async def test_a_collector_whose_clock_is_ahead_moves_no_deadline(
     stitcher: Stitcher, pool: asyncpg.Pool, stack: Stack, topics: Topics
 ) -> None:
@@ -300,7 +185,7 @@ async def test_a_collector_whose_clock_is_ahead_moves_no_deadline(
         await producer.send_and_wait(topics.touchpoints, value, timestamp_ms=int(ahead.timestamp() * 1_000))
     finally:
         await producer.stop()
-    await until(lambda: _is(stored(pool, "s8"), 1))
+    await until(lambda: becomes(stored(pool, "s8"), 1))
     assert await pool.fetchval(
         "SELECT max(through) <= clock_timestamp() FROM fence WHERE topic = $1", topics.touchpoints
     )
@@ -379,20 +264,20 @@ async def test_a_batch_waits_until_its_hints_are_sent(
     monkeypatch.setattr(HintPublisher, "send", when_it_is_back)
     running = Stitcher()
     try:
-        await until(lambda: _is(lag(), 0))
+        await until(lambda: becomes(lag(), 0))
         await send(record({"userId": "unsent", "event": "Product Viewed"}, message_id="1", source="s9"))
-        await until(lambda: _is(stored(pool, "s9"), 1))
+        await until(lambda: becomes(stored(pool, "s9"), 1))
         now = datetime.now(UTC)
         await until(lambda: _later(pool, topics, now))
         assert await lag() == 1
         await send(record({"userId": "unsent", "event": "Product Viewed"}, message_id="2", source="s9"))
         # It is ready to be written, waits a moment, and lets go of its locks.
-        await until(lambda: _is(_stitched(attempts), 2))
+        await until(lambda: becomes(_stitched(attempts), 2))
         await until(lambda: _unlocked(pool, topics))
         assert await stored(pool, "s9") == 1
         kafka_is_back.set()
-        await until(lambda: _is(stored(pool, "s9"), 2))
-        await until(lambda: _is(lag(), 0))
+        await until(lambda: becomes(stored(pool, "s9"), 2))
+        await until(lambda: becomes(lag(), 0))
     finally:
         kafka_is_back.set()
         await running.end()
