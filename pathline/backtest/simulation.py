@@ -15,7 +15,8 @@ from pathline.domain.alerts import Alert
 from pathline.domain.detectors.compiled import Detectors
 from pathline.domain.detectors.view import CUSTOMER_EVENTS, PERSON_EVENTS, Story
 from pathline.domain.fold import Stitched
-from pathline.domain.judging import Assessed, Change, Episode, Memory, Moment, Stumble
+from pathline.domain.judging import Assessed, Change, Episode, Memory, Stumble
+from pathline.domain.moments import Moment
 from pathline.domain.stages import Stage, StageFile, Stages
 from pathline.domain.touchpoint import Touchpoint
 

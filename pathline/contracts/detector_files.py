@@ -179,12 +179,17 @@ def paths(folder: Path) -> list[Path]:
     if folder == yaml_files.STANDARD_INPUT or folder.is_file():
         return [folder]
     try:
-        found = sorted(path for path in folder.iterdir() if path.suffix in SUFFIXES)
+        found = listing(folder)
     except OSError as error:
         raise UnusableError(folder, [Problem(0, 0, "no_file", error.strerror or str(error))]) from error
     if len(found) > MAX_FILES:
         raise UnusableError(folder, [Problem(0, 0, "too_many_files", f"more than {MAX_FILES} detectors")])
     return found
+
+
+def listing(folder: Path) -> list[Path]:
+    """The files of detectors in a folder, in the order of their names, however many. Raises OSError."""
+    return sorted(path for path in folder.iterdir() if path.suffix in SUFFIXES)
 
 
 def _formed(path: Path, of: type[T]) -> tuple[T | None, list[Problem], Form | None]:

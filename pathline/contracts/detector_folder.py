@@ -93,15 +93,14 @@ class Folder:
         """The files there are; None where that is not known, so that what ran before runs on."""
         if self._folder is None:
             return []
-        paths: list[Path] = []
         try:
-            paths = sorted(path for path in self._folder.iterdir() if path.suffix in {".yaml", ".yml"})
+            paths = detector_files.listing(self._folder)
         except OSError as error:
-            said, code = error.strerror or str(error), "no_folder"
-        else:
-            said, code = f"more than {MAX_FILES} detectors", "too_many_files"
-        if code == "no_folder" or len(paths) > MAX_FILES:
-            faults.append(_fault(self._folder, said, code, last_good=bool(self._good)))
+            faults.append(_fault(self._folder, error.strerror or str(error), "no_folder", last_good=bool(self._good)))
+            return None
+        if len(paths) > MAX_FILES:
+            said = f"more than {MAX_FILES} detectors"
+            faults.append(_fault(self._folder, said, "too_many_files", last_good=bool(self._good)))
             return None
         self._good = {path: file for path, file in self._good.items() if path in paths}
         return paths
@@ -169,7 +168,7 @@ def _identity(detectors: Detectors) -> str:
 
 def _listing(folder: Path) -> list[Path]:
     try:
-        return sorted(path for path in folder.iterdir() if path.suffix in {".yaml", ".yml"})[: MAX_FILES + 1]
+        return detector_files.listing(folder)[: MAX_FILES + 1]
     except OSError:
         return []
 

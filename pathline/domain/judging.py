@@ -12,7 +12,7 @@ against memory. The steps, in both:
 from __future__ import annotations
 
 from collections.abc import Callable, Container, Iterable, Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from hashlib import blake2b
 from typing import Any, Final
 from uuid import UUID
@@ -23,6 +23,7 @@ from pathline.domain.alerts import PATHLINE, REASONS, SEVERITIES, Alert, Notice
 from pathline.domain.detectors.compiled import Detector, Detectors
 from pathline.domain.detectors.evaluate import DUE, HANDED_OVER, HELD, Spark, Verdict, evaluate, narrowed
 from pathline.domain.detectors.view import Story, View
+from pathline.domain.moments import Moment
 
 Episode = tuple[str, UUID]
 """A detector's name and the id of the entity: of these at most one alert is alive."""
@@ -30,30 +31,6 @@ Episode = tuple[str, UUID]
 LATE_EVENT: Final = "late_event"
 """The answer had happened before the alert fired, and was only told later."""
 EXPIRED: Final = "expired"
-
-
-class Moment(msgspec.Struct, frozen=True):
-    """The time, as deadlines count it."""
-
-    clock: datetime
-    """The database's clock, received_at in a replay, the simulated clock in a backtest."""
-    sighted: datetime
-    """Up to here everything received has been read."""
-    now: datetime
-    """What has been due by now has fired: `sighted`, or the clock less the longest time to wait for a reader."""
-
-
-def moment(clock: datetime, read_through: datetime | None, blind_after: timedelta) -> Moment:
-    """The time at which to judge.
-
-    Args:
-        clock: the database's.
-        read_through: the least `through` of the partitions of touchpoints, None while nobody ever read any.
-        blind_after: how long a deadline waits for a reader that stands still.
-    """
-    blind = clock - blind_after
-    sighted = blind if read_through is None else min(clock, read_through)
-    return Moment(clock, sighted, max(sighted, blind))
 
 
 class Assessed(msgspec.Struct, frozen=True):

@@ -96,8 +96,13 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
 
 def aim_of(file: DetectorFile) -> Aim:
     """What the detector of this file is held to."""
-    moved = set() if file.deadline is None else {file.deadline.moved}
-    return Aim(file.name, file.version, file.warns_of, NO_ANSWERS | moved)
+    moved = None if file.deadline is None else file.deadline.moved
+    return Aim(file.name, file.version, file.warns_of, no_answers(moved))
+
+
+def no_answers(moved: str | None) -> frozenset[str]:
+    """Words for an end that is no answer, of a detector that says `moved` where its deadline moves on."""
+    return NO_ANSWERS if moved is None else NO_ANSWERS | {moved}
 
 
 def records(aims: Iterable[Aim], lived: Iterable[Lived], span: Span) -> list[Record]:

@@ -32,6 +32,8 @@ FIELDS: Final = (
     "detector_version",
 )  # fmt: skip
 COLUMNS: Final = ", ".join(FIELDS)
+IS_ALIVE: Final = "state IN ('open', 'acknowledged', 'snoozed')"
+"""What lasts, in the words of the partial indexes."""
 _END: Final[Cursor] = (datetime.fromisoformat("9999-12-31T00:00:00+00:00"), UUID(int=2**128 - 1))
 
 _MATCHING: Final = """

@@ -36,8 +36,6 @@ MAX_EPISODES: Final = 20_000
 
 _COLUMNS: Final = "name, mode, since, actor, origin, file, running, told"
 
-_ALIVE: Final = "state IN ('open', 'acknowledged', 'snoozed')"
-
 _SET: Final = """
 UPDATE detector SET mode = $2, since = clock_timestamp(), actor = $3, origin = $4 WHERE name = $1 AND mode <> $2
 """
@@ -59,17 +57,17 @@ RETURNING d.name
 # Lateral, so that each detector costs a look into an index, and not a reading of everybody's alerts.
 _GONE_LIVE: Final = f"""
 SELECT d.name FROM detector d
-CROSS JOIN LATERAL (SELECT FROM alert a WHERE a.detector = d.name AND a.shadow AND a.{_ALIVE} LIMIT 1) AS waits
+CROSS JOIN LATERAL (SELECT FROM alert a WHERE a.detector = d.name AND a.shadow AND a.{alerts.IS_ALIVE} LIMIT 1) AS waits
 WHERE d.mode = 'live' AND d.running
 """
 
 _SHADOWS: Final = f"""
-SELECT id, story_id FROM alert WHERE detector = $1 AND id > $2 AND shadow AND {_ALIVE} ORDER BY id LIMIT $3
+SELECT id, story_id FROM alert WHERE detector = $1 AND id > $2 AND shadow AND {alerts.IS_ALIVE} ORDER BY id LIMIT $3
 """
 
 _ORPHANS: Final = f"""
 SELECT a.id, a.story_id FROM detector d
-CROSS JOIN LATERAL (SELECT id, story_id FROM alert WHERE detector = d.name AND {_ALIVE} LIMIT $1) AS a
+CROSS JOIN LATERAL (SELECT id, story_id FROM alert WHERE detector = d.name AND {alerts.IS_ALIVE} LIMIT $1) AS a
 WHERE NOT d.running LIMIT $1
 """
 
@@ -79,7 +77,7 @@ SELECT detector, entity_kind, entity_id, story_id, opened_at, resolved_at, resol
 """
 
 _OPEN: Final = f"""
-SELECT count(*) FROM (SELECT FROM alert WHERE detector = $1 AND shadow AND {_ALIVE} LIMIT $2) AS counted
+SELECT count(*) FROM (SELECT FROM alert WHERE detector = $1 AND shadow AND {alerts.IS_ALIVE} LIMIT $2) AS counted
 """
 
 
@@ -205,7 +203,8 @@ async def orphans(db: Db, limit: int) -> list[tuple[UUID, UUID]]:
 async def locked(db: Db, ids: Collection[UUID]) -> list[Alert]:
     """Those of these alerts that last, locked; their stories are locked by then."""
     rows = await db.fetch(
-        f"SELECT {alerts.COLUMNS} FROM alert WHERE id = ANY($1::uuid[]) AND {_ALIVE} ORDER BY id FOR UPDATE", list(ids)
+        f"SELECT {alerts.COLUMNS} FROM alert WHERE id = ANY($1::uuid[]) AND {alerts.IS_ALIVE} ORDER BY id FOR UPDATE",
+        list(ids),
     )
     return [alerts.alert_of(row) for row in rows]
 

@@ -22,7 +22,7 @@ _ALIVE: Final = f"""
 SELECT state, severity, assignee IS NOT DISTINCT FROM $1::text AS mine, detector, count(*) AS alerts
 FROM (
     SELECT state, severity, assignee, detector FROM alert
-    WHERE state IN ('open', 'acknowledged', 'snoozed') AND NOT shadow LIMIT {MAX_COUNTED}
+    WHERE {alerts.IS_ALIVE} AND NOT shadow LIMIT {MAX_COUNTED}
 ) AS counted
 GROUP BY 1, 2, 3, 4
 """

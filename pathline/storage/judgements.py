@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 _ALIVE: Final = f"""
 SELECT {COLUMNS} FROM alert
-WHERE entity_id = ANY($1::uuid[]) AND state IN ('open', 'acknowledged', 'snoozed') ORDER BY id FOR UPDATE
+WHERE entity_id = ANY($1::uuid[]) AND {alerts.IS_ALIVE} ORDER BY id FOR UPDATE
 """
 
 _SPENT: Final = f"""
@@ -89,7 +89,7 @@ async def alive_by_detector(db: Db) -> dict[str, tuple[int, int]]:
     """How many alerts last, by detector: those that were told, and shadows."""
     rows = await db.fetch(
         "SELECT detector, count(*) FILTER (WHERE NOT shadow) AS told, count(*) FILTER (WHERE shadow) AS shadows"
-        " FROM alert WHERE state IN ('open', 'acknowledged', 'snoozed') GROUP BY detector"
+        f" FROM alert WHERE {alerts.IS_ALIVE} GROUP BY detector"
     )
     return {row["detector"]: (row["told"], row["shadows"]) for row in rows}
 

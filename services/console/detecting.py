@@ -11,7 +11,7 @@ from pathline.contracts import detector_told
 from pathline.contracts.detector_told import Told
 from pathline.contracts.detectors import DetectorAct, DetectorFault, DetectorList, DetectorOut, DetectorRecord
 from pathline.domain.handling import handled
-from pathline.domain.records import NO_ANSWERS, Aim, Span, records
+from pathline.domain.records import Aim, Span, no_answers, records
 from pathline.storage import detectors, fences, sweeps
 from pathline.storage.detectors import Act, Episode, Known
 
@@ -120,8 +120,7 @@ def _record(
     now: datetime,
 ) -> DetectorRecord:
     warns_of = None if told is None else told.warns_of
-    moved = set() if told is None or told.moved is None else {told.moved}
-    aims = [Aim(name, version, warns_of, NO_ANSWERS | moved)]
+    aims = [Aim(name, version, warns_of, no_answers(None if told is None else told.moved))]
     if warns_of is not None and warns_of != name:
         aims.append(Aim(warns_of))
     days = max(1.0, (now - min(episode.lived.opened_at for episode in mine)) / DAY)

@@ -14,7 +14,8 @@ from pathline.contracts.hint import Hint
 from pathline.domain import alerts, judging
 from pathline.domain.detectors.compiled import Detectors
 from pathline.domain.detectors.view import CUSTOMER_EVENTS, PERSON_EVENTS, Story
-from pathline.domain.judging import Assessed, Change, Episode, Memory, Moment, Stumble
+from pathline.domain.judging import Assessed, Change, Episode, Memory, Stumble
+from pathline.domain.moments import Moment, moment
 from pathline.kit.logging import get_logger
 from pathline.storage import detectors as states
 from pathline.storage import fences, judgements, stories, watch
@@ -146,7 +147,7 @@ class Judge:
 
     async def _moment(self, db: Db) -> Moment:
         clock, through = await judgements.clocks(db, self._touchpoints)
-        return judging.moment(clock, through, self._blind_after)
+        return moment(clock, through, self._blind_after)
 
     async def _around(self, db: Db, hints: Iterable[Hint]) -> set[UUID]:
         """Other stories of customers who did something that answers, or who are others now."""

@@ -24,7 +24,7 @@ from pathline.contracts import detector_files
 from pathline.demo.history import history
 from pathline.domain.alerts import Alert
 from pathline.domain.identifiers import Identifier, touchpoint_id
-from pathline.domain.judging import Moment
+from pathline.domain.moments import Moment
 from pathline.domain.touchpoint import Touchpoint
 from pathline.kit.database import create_pool
 from pathline.kit.origin import Origin

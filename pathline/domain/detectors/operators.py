@@ -173,8 +173,10 @@ class Marked(NamedTuple):
         return self.due != self.fact.at
 
     def counts(self, now: datetime) -> bool:
-        """Whether it does by then. One that waits for no answer does as soon as it is told of: `now` is the time up to
-        which everything was read, and that may lie a little before what has just been."""
+        """Whether it does by then. One that waits for no answer does as soon as it is told of.
+
+        For `now` is the time up to which everything was read, which may lie a little before what has just been.
+        """
         return not self.waits or self.due <= now
 
 

@@ -156,6 +156,11 @@ class View:
         """Whether the fact of that name is a set of marks."""
         return OFFERED[self.kind][name].shape == "marks"
 
+    @cached_property
+    def last_session(self) -> list[Fact]:
+        """What the person did last, found once: every mark of a session is cut by it."""
+        return person.last_session(self.state)
+
     def _read(self, name: str) -> Instant | tuple[Fact, ...] | None:
         """The fact of that name, read once: many detectors ask for the same."""
         if name not in self._known:

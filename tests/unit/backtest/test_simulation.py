@@ -16,7 +16,8 @@ from pathline.domain import judging
 from pathline.domain.alerts import Alert
 from pathline.domain.detectors.view import Customer, Story, Strand
 from pathline.domain.identifiers import NAMED
-from pathline.domain.judging import Memory, Moment
+from pathline.domain.judging import Memory
+from pathline.domain.moments import Moment
 from pathline.domain.touchpoint import Touchpoint
 from tests.support.world import START, World, painful_logs, stitched, touchpoint
 

@@ -13,7 +13,8 @@ from pathline.domain.detectors.compiled import Detector
 from pathline.domain.detectors.evaluate import Verdict, evaluate
 from pathline.domain.detectors.view import Story, View
 from pathline.domain.identifiers import name_id
-from pathline.domain.judging import Memory, Moment, moment
+from pathline.domain.judging import Memory
+from pathline.domain.moments import Moment, moment
 from tests.support.desk import DETECTORS, Desk, at
 
 PROMISED = {"promised_at": "2026-01-02T12:00:00Z"}

@@ -10,7 +10,8 @@ from pathline.domain import alerts, judging
 from pathline.domain.alerts import Alert
 from pathline.domain.detectors.view import Story
 from pathline.domain.identifiers import name_id
-from pathline.domain.judging import Change, Memory, Moment
+from pathline.domain.judging import Change, Memory
+from pathline.domain.moments import Moment
 from tests.support.desk import DETECTORS, Desk, at
 
 LATE = "late_vs_promise"

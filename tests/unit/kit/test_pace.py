@@ -7,21 +7,12 @@ import asyncio
 import pytest
 
 from pathline.kit.pace import Pace
+from tests.support.clock import Clock
 
 PACE = 0.04
 QUICK = 0.005
 """What a small transaction takes."""
 AN_HOUR = 3_600.0
-
-
-class Clock:
-    """A clock that stands until it is put forward."""
-
-    def __init__(self) -> None:
-        self.now = 100.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 @pytest.fixture

@@ -6,18 +6,9 @@ import pytest
 
 from services.stitcher import aside
 from services.stitcher.aside import PAUSE_SECONDS, WINDOW_SECONDS, Aside
+from tests.support.clock import Clock
 
 MOST = 3
-
-
-class Clock:
-    """A clock that stands until it is put forward."""
-
-    def __init__(self) -> None:
-        self.now = 100.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 @pytest.fixture

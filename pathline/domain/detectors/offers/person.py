@@ -26,15 +26,15 @@ from pathline.domain.visits import grouped
 
 if TYPE_CHECKING:
     from pathline.domain.detectors.view import View
-    from pathline.domain.facts import Fact
+    from pathline.domain.facts import Fact, State
 
 SESSION_MARKS: Final = ("views", "searches", "coupons", "errors", "rage_clicks", "dead_clicks", "reloads", "progress")
 """What a session is made of, as far as it is known. Each of these extends it, so each of them is judged."""
 
 
-def _last_session(view: View) -> list[Fact]:
+def last_session(state: State) -> list[Fact]:
     """What happened in the last session, oldest first."""
-    marks = in_order(mark for name in SESSION_MARKS for mark in view.state.marks.get(name, ()))
+    marks = in_order(mark for name in SESSION_MARKS for mark in state.marks.get(name, ()))
     return grouped(marks)[-1] if marks else []
 
 
@@ -43,15 +43,14 @@ def _in_session(name: str) -> ReadMarks:
         marks = view.state.marks.get(name, ())
         if not marks:
             return ()
-        began = key(_last_session(view)[0])
+        began = key(view.last_session[0])
         return tuple(mark for mark in marks if key(mark) >= began)
 
     return read
 
 
 def _last_act(view: View) -> Instant | None:
-    session = _last_session(view)
-    return instant_of(session[-1]) if session else None
+    return instant_of(view.last_session[-1]) if view.last_session else None
 
 
 def _marks(words: str, name: str) -> Offer:
