@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Final
 from uuid import UUID
@@ -13,6 +13,7 @@ from pathline.backtest.world import World
 from pathline.domain import judging
 from pathline.domain.alerts import Alert
 from pathline.domain.detectors.compiled import Detectors
+from pathline.domain.detectors.owners import RELATION_EVENTS
 from pathline.domain.detectors.view import CUSTOMER_EVENTS, PERSON_EVENTS, Story
 from pathline.domain.fold import Stitched
 from pathline.domain.judging import Assessed, Change, Episode, Memory, Stumble
@@ -96,24 +97,31 @@ class Simulation:
                 keys.append(self.world.key_of(key))
         self._judge(keys, now)
 
-    def _touched(self, stitched: Iterable[Stitched], moved: set[UUID], reowned: set[UUID]) -> set[UUID]:
+    def _touched(self, stitched: Sequence[Stitched], moved: set[UUID], reowned: set[UUID]) -> set[UUID]:
         """The things and persons to look at again."""
         people, things, touched = moved | reowned, set(reowned), set(reowned)
+        # Of other segments a customer may have other deadlines, or be whom a guard is about. A thing that is new has an
+        # owner now, but left nobody.
+        who = bool(moved) or not reowned.issubset(one for each in stitched for one in each.entities)
         for one in stitched:
             touched.update(one.entities)
             if one.touchpoint.event in PERSON_EVENTS:
                 touched.add(one.subject)
-            if one.touchpoint.event in CUSTOMER_EVENTS:
+            other = one.touchpoint.event in RELATION_EVENTS
+            who = who or other
+            if other or one.touchpoint.event in CUSTOMER_EVENTS:
                 things.update(one.entities)
                 if one.subject not in one.entities:
                     people.add(one.subject)
         if people or things:
             # Nothing that was never judged, nor could be, can change its mind.
-            touched.update(one for one in self.world.neighbours(people, things) if self._may_change(one))
+            touched.update(one for one in self.world.neighbours(people, things) if self._may_change(one, who=who))
         return touched
 
-    def _may_change(self, one: UUID) -> bool:
+    def _may_change(self, one: UUID, *, who: bool) -> bool:
         if one in self._alerted:
+            return True
+        if who and (self._detectors.ask_who or self.world.key_of(one) in self._due):
             return True
         name = self.world.things.get(one)
         if name is None:

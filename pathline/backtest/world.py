@@ -13,12 +13,14 @@ import msgspec
 from pathline.backtest.kin import Kin
 from pathline.domain import bonds
 from pathline.domain.bonds import Bond
+from pathline.domain.detectors.owners import customer_of
 from pathline.domain.detectors.view import Customer, Story, Strand
 from pathline.domain.entities import Entity, claimant_of
 from pathline.domain.facts import State, join
 from pathline.domain.fold import Changes, Stitched, join_of
 from pathline.domain.identifiers import NAMED, STRENGTH, Identifier
 from pathline.domain.people import MAX_JOINED
+from pathline.domain.relation import profile_changes
 from pathline.domain.stages import Stages
 from pathline.domain.touchpoint import Touchpoint
 
@@ -34,7 +36,7 @@ class Added(msgspec.Struct, frozen=True):
 
     stitched: list[Stitched]
     moved: set[UUID]
-    """Identifiers whose customer may be another one now."""
+    """Identifiers whose customer may be another one now, or another one to detectors."""
     reowned: set[UUID]
     """Things that have another claimant or order now, and the claimants and orders they left."""
     refused: list[Touchpoint]
@@ -75,8 +77,15 @@ class World:
         self.kin.meet(changes.people)
         for name, pointer in changes.parents.items():
             added.moved.update(self.kin.propose(name, pointer))
+        added.moved.update(self._changed(changes))
         added.reowned.update(self._keep_things(changes))
         return added
+
+    def _changed(self, changes: Changes) -> Iterator[UUID]:
+        """Strands whose person is another one to detectors."""
+        for name, delta in changes.states.items():
+            if name not in changes.things and profile_changes(self.states.get(name.id), delta):
+                yield name.id
 
     def _keep_things(self, changes: Changes) -> set[UUID]:
         reowned: set[UUID] = set()
@@ -142,11 +151,8 @@ class World:
             for thing in self._around(family)
             if self.claimant(thing) in mine and (entity := self.entity(thing)) is not None
         ]
-        return Customer(
-            person is not None and person.identifier.kind in NAMED,
-            tuple(e for e in owned if e.identifier.kind == "order"),
-            tuple(e for e in owned if e.identifier.kind == "case"),
-        )
+        strands = (state for one in family if (state := self.states.get(one)) is not None)
+        return customer_of(owned, strands, named=person is not None and person.identifier.kind in NAMED)
 
     def identifiers(self, one: UUID) -> list[Identifier]:
         """The names of the customer who owns a thing, or is behind a strand: strongest first, else by the alphabet."""

@@ -27,7 +27,8 @@ class Hint(msgspec.Struct, omit_defaults=True, gc=False):
     """Things whose state or owner changed."""
     stage: str | None = None
     moved: list[UUID] = []
-    """Ids whose customer may be another one now: the child, the root it left and the root it joined."""
+    """Ids whose customer may be another one now: the child, the root it left and the root it joined; and a person who
+    is another one to detectors."""
     reowned: list[UUID] = []
     """Things that have another claimant or order now, and the claimants and orders they left."""
     traceparent: str | None = None

@@ -27,6 +27,23 @@ class Trial(NamedTuple):
     then: str
 
 
+_PROFILE: Final = ("segments", "customer_type", "switched_from")
+
+
+def profile_changes(before: State | None, delta: State) -> bool:
+    """Whether what is joined to the state of a strand makes the person another one to detectors.
+
+    Many senders repeat all traits with every call; only what is new is a change.
+    """
+    for name in _PROFILE:
+        told = delta.facts.get(name)
+        if told is not None:
+            held = None if before is None else before.facts.get(name)
+            if held is None or (told.value != held.value and (told.at, told.message_id) > (held.at, held.message_id)):
+                return True
+    return bool(delta.marks.get("accounts")) and not (before is not None and before.marks.get("accounts"))
+
+
 def purchases(stories: Iterable[OrderStory]) -> list[OrderStory]:
     """The orders that were placed and not wholly cancelled, in the order of time."""
     placed = [story for story in stories if "placed" in story.order.state.facts and story.cancelled is None]

@@ -20,6 +20,7 @@ from pathline.domain.bonds import Bond, Pointer
 from pathline.domain.facts import FOLD_VERSION, State, join
 from pathline.domain.fold import Join, Stitched
 from pathline.domain.identifiers import STRENGTH, Identifier
+from pathline.domain.relation import profile_changes
 from pathline.storage import codec
 
 if TYPE_CHECKING:
@@ -189,16 +190,18 @@ async def write_joins(db: Db, joins: Sequence[Join]) -> list[Moved]:
     return [Moved(j.bond, (j.a, j.b)) for pair, j in latest.items() if pair not in held]
 
 
-async def write_strands(db: Db, deltas: Mapping[UUID, State]) -> None:
-    """Join each delta into its strand, made if there is none.
+async def write_strands(db: Db, deltas: Mapping[UUID, State]) -> set[UUID]:
+    """Join each delta into its strand, made if there is none. Returns those who are others to detectors now.
 
     Raises:
         NewerStateError: a newer version wrote one of them.
     """
     left = dict(deltas)
+    changed: set[UUID] = set()
     while left:
         held = await _lock_states(db, left)
         if held:
+            changed.update(one for one, state in held.items() if profile_changes(state, left[one]))
             await db.execute(
                 "UPDATE strand s SET state = c.state, revision = revision + 1,"
                 " fold_version = greatest(fold_version, $3)"
@@ -209,7 +212,9 @@ async def write_strands(db: Db, deltas: Mapping[UUID, State]) -> None:
             )
         # What another process makes between our look and our insert is locked and joined in the next turn.
         for one in await _insert_strands(db, {one: left[one] for one in sorted(left)}) if left else ():
-            del left[one]
+            if profile_changes(None, left.pop(one)):
+                changed.add(one)
+    return changed
 
 
 async def _insert_strands(db: Db, states: Mapping[UUID, State]) -> list[UUID]:

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Literal
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
 import msgspec
 
+from pathline.domain.detectors.owners import customer_of
 from pathline.domain.detectors.view import Customer, Story, Strand
 from pathline.domain.entities import Entity
 from pathline.domain.identifiers import NAMED, Identifier
 from pathline.domain.people import MAX_STEPS, MAX_STRANDS
-from pathline.storage import codec, entities, people
+from pathline.storage import codec, entities, people, strands
 from pathline.storage.stitching import check_version
 
 if TYPE_CHECKING:
@@ -75,9 +76,17 @@ WITH RECURSIVE down (id, depth) AS (
 )
 SELECT n.id FROM asked n CROSS JOIN LATERAL (SELECT FROM alert a WHERE a.entity_id = n.id LIMIT 1) AS alerted
 UNION
-SELECT id FROM asked WHERE may_change
+SELECT id FROM asked WHERE may_change OR $7 = 'all'
+UNION
+SELECT n.id FROM asked n CROSS JOIN LATERAL (
+    SELECT FROM watch w WHERE w.id = n.id AND w.due_at IS NOT NULL LIMIT 1
+) AS waiting
+WHERE $7 = 'waiting'
 LIMIT $3
 """
+
+
+Which = Literal["alerted", "waiting", "all"]
 
 
 class Gathered(msgspec.Struct, frozen=True):
@@ -109,14 +118,14 @@ async def gather(db: Db, keys: Iterable[UUID], zone: ZoneInfo) -> Gathered:
     elsewhere = {row["id"]: row["order_id"] for row in rows if row["order_id"] is not None}
     things = {row["id"]: [_entity(row)] for row in rows if row["order_id"] is None}
     unknown = [key for key in wanted if key not in things and key not in elsewhere]
-    strands = await _strands(db, unknown) if unknown else {}
+    persons = await _strands(db, unknown) if unknown else {}
     orders = [key for key, (entity, *_) in things.items() if entity.identifier.kind == "order"]
-    orders += [key for key in unknown if key not in strands]
+    orders += [key for key in unknown if key not in persons]
     if orders:
         for row in await db.fetch(_PARTS, orders):
             things.setdefault(row["order_id"], []).append(_entity(row))
     stories = {key: Story(key, parts, zone) for key, parts in things.items()}
-    stories |= {key: Story(key, (), zone, strand=strand) for key, strand in strands.items()}
+    stories |= {key: Story(key, (), zone, strand=strand) for key, strand in persons.items()}
     return Gathered(stories, elsewhere)
 
 
@@ -126,15 +135,17 @@ async def customers_of(db: Db, ids: Collection[UUID]) -> dict[UUID, Customer]:
     things = {one: root for one, root in owned.items() if root is not None}
     unowned = [one for one in ids if one not in things]
     known = {row["id"] for row in await db.fetch("SELECT id FROM entity WHERE id = ANY($1::uuid[])", unowned)}
-    strands = [one for one in unowned if one not in known]
-    roots = {**things, **(await people.roots_of(db, strands))}
+    visitors = [one for one in unowned if one not in known]
+    roots = {**things, **(await people.roots_of(db, visitors))}
     kinds = await _kinds(db, set(roots.values()))
     customers = {root: await _customer(db, root, named=kinds.get(root) in NAMED) for root in set(roots.values())}
     nobody = Customer(named=False)
     return {one: customers[roots[one]] if one in roots else nobody for one in ids}
 
 
-async def neighbours(db: Db, people_ids: Collection[UUID], things: Collection[UUID], limit: int) -> list[UUID]:
+async def neighbours(
+    db: Db, people_ids: Collection[UUID], things: Collection[UUID], limit: int, *, which: Which = "alerted"
+) -> list[UUID]:
     """What hangs on what a customer does elsewhere: checkouts, cases, whatever was alerted; at most `limit`.
 
     Args:
@@ -142,6 +153,7 @@ async def neighbours(db: Db, people_ids: Collection[UUID], things: Collection[UU
         people_ids: identifiers of the customers.
         things: things whose owners are meant, too.
         limit: how many at most, of all the customers.
+        which: also what waits for a deadline, which may be another one for a customer of other segments; or all.
     """
     roots = set((await people.roots_of(db, people_ids)).values()) | set(people_ids)
     if things:
@@ -149,18 +161,15 @@ async def neighbours(db: Db, people_ids: Collection[UUID], things: Collection[UU
     if not roots:
         return []
     roots |= (await people.joined(db, roots)).keys()
-    rows = await db.fetch(_NEIGHBOURS, list(roots), MAX_STRANDS, limit, MAX_STEPS, entities.MAX_OWNED, MAX_PARTS)
+    rows = await db.fetch(_NEIGHBOURS, list(roots), MAX_STRANDS, limit, MAX_STEPS, entities.MAX_OWNED, MAX_PARTS, which)
     return [row["id"] for row in rows]
 
 
 async def _customer(db: Db, root: UUID, *, named: bool) -> Customer:
     family = await people.family(db, root)
     owned = await entities.owned_by(db, family.people)
-    return Customer(
-        named,
-        tuple(e for e in owned if e.identifier.kind == "order"),
-        tuple(e for e in owned if e.identifier.kind == "case"),
-    )
+    states = await strands.load(db, family.people)
+    return customer_of(owned, states.values(), named=named)
 
 
 async def _kinds(db: Db, ids: Iterable[UUID]) -> dict[UUID, str]:

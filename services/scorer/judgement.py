@@ -13,6 +13,7 @@ import msgspec
 from pathline.contracts.hint import Hint
 from pathline.domain import alerts, judging
 from pathline.domain.detectors.compiled import Detectors
+from pathline.domain.detectors.owners import RELATION_EVENTS
 from pathline.domain.detectors.view import CUSTOMER_EVENTS, PERSON_EVENTS, Story
 from pathline.domain.judging import Assessed, Change, Episode, Memory, Stumble
 from pathline.domain.moments import Moment, moment
@@ -111,14 +112,21 @@ class Judge:
     async def elsewhere(self, db: Db, hint: Hint) -> Judged:
         """Judge what the customers of one hint have elsewhere, as much of it as is judged at a time."""
         around = await self._around(db, [hint])
-        keys = await stories.keys_of(db, around)
-        judged = await self._lock_and_judge(db, set(keys.values()), relook=True) if keys else Judged()
+        keys = await self._keys_elsewhere(db, hint, around)
+        judged = await self._lock_and_judge(db, keys, relook=True) if keys else Judged()
         judged.cut = len(around) >= self._neighbours
         return judged
 
     async def elsewhere_keys(self, db: Db, hint: Hint) -> set[UUID]:
         """Which stories `elsewhere` would judge now."""
-        return set((await stories.keys_of(db, await self._around(db, [hint]))).values())
+        return await self._keys_elsewhere(db, hint, await self._around(db, [hint]))
+
+    @staticmethod
+    async def _keys_elsewhere(db: Db, hint: Hint, around: set[UUID]) -> set[UUID]:
+        """The stories of these, without those of the hint itself."""
+        own = things_of([hint])
+        keys = await stories.keys_of(db, around | own.keys())
+        return {keys[one] for one in around} - {keys[one] for one in own}
 
     async def due(self, db: Db, limit: int) -> Judged:
         """Judge up to `limit` stories whose deadline has passed, those that no peer is judging."""
@@ -153,14 +161,22 @@ class Judge:
         """Other stories of customers who did something that answers, or who are others now."""
         people: set[UUID] = set()
         things: set[UUID] = set()
+        who = False
         for hint in hints:
             people.update(hint.moved, hint.reowned)
             things.update(hint.reowned)
-            if hint.event in CUSTOMER_EVENTS:
+            other = hint.event in RELATION_EVENTS
+            # A thing that is new has an owner now, but left nobody.
+            who = who or other or bool(hint.moved) or not set(hint.entities).issuperset(hint.reowned)
+            if other or hint.event in CUSTOMER_EVENTS:
                 things.update(hint.entities)
                 if hint.subject not in hint.entities:
                     people.add(hint.subject)
-        return set(await stories.neighbours(db, people, things, self._neighbours)) if people or things else set()
+        if not people and not things:
+            return set()
+        # Of other segments a customer may have other deadlines, or be whom a guard is about.
+        which: stories.Which = "alerted" if not who else "all" if self.detectors.ask_who else "waiting"
+        return set(await stories.neighbours(db, people, things, self._neighbours, which=which))
 
     async def _lock_and_judge(self, db: Db, keys: Collection[UUID], *, relook: bool) -> Judged:
         await watch.lock(db, keys)

@@ -68,12 +68,12 @@ async def stitch(
         moved += await stitching.write_people(db, changes.people, changes.parents, known)
     if changes.members:
         await accounts.write(db, changes.members)
-    reowned = await _write_states(db, changes)
+    changed, reowned = await _write_states(db, changes)
     if changes.stitched:
         await stitching.write_touchpoints(db, changes.stitched, batch.at)
     if letters:
         await dead_letters.write(db, topic, STITCHER, letters)
-    hints = _hints(changes, batch, moved, reowned)
+    hints = _hints(changes, batch, moved, changed, reowned)
     await fences.advance(db, topic, _with_hints(moves, hints, batch))
     duplicates = batch.size - len(batch.letters) - len(changes.stitched) - len(refused)
     return Stitch(hints, len(moved), duplicates, letters)
@@ -121,21 +121,26 @@ async def _read_unknown(db: Db, changes: Changes, known: dict[UUID, Pointer | No
         known.update(await stitching.read_pointers(db, unknown))
 
 
-async def _write_states(db: Db, changes: Changes) -> dict[UUID, set[UUID]]:
+async def _write_states(db: Db, changes: Changes) -> tuple[set[UUID], dict[UUID, set[UUID]]]:
+    """Strands of persons who are others to detectors now, and things that have other owners."""
     strands = {name.id: state for name, state in changes.states.items() if name not in changes.things}
-    if strands:
-        await stitching.write_strands(db, strands)
+    changed = await stitching.write_strands(db, strands) if strands else set()
     things = {
         name.id: EntityDelta(
             name, changes.states.get(name) or State(), changes.claims.get(name), changes.orders.get(name)
         )
         for name in changes.things
     }
-    return await stitching.write_entities(db, things) if things else {}
+    return changed, await stitching.write_entities(db, things) if things else {}
 
 
-def _hints(changes: Changes, batch: Batch, moved: Sequence[Moved], reowned: Mapping[UUID, set[UUID]]) -> list[Hint]:
+def _hints(
+    changes: Changes, batch: Batch, moved: Sequence[Moved], changed: set[UUID], reowned: Mapping[UUID, set[UUID]]
+) -> list[Hint]:
     moved_by: dict[UUID, list[UUID]] = {}
+    for stitched in changes.stitched if changed else ():
+        if stitched.subject in changed:
+            moved_by[stitched.touchpoint.id] = [stitched.subject]
     for move in moved:
         moved_by.setdefault(touchpoint_id(move.bond.source, move.bond.message_id), []).extend(move.ids)
     return [

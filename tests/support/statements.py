@@ -278,7 +278,7 @@ CALLS: Final[dict[str, Call]] = {
     "stories.keys_of": lambda db, w: stories.keys_of(db, w.orders),
     "stories.gather": lambda db, w: stories.gather(db, [*w.orders, *w.users], ZoneInfo("UTC")),
     "stories.customers_of": lambda db, w: stories.customers_of(db, w.orders[:5]),
-    "stories.neighbours": lambda db, w: stories.neighbours(db, w.users, w.orders, 1_000),
+    "stories.neighbours": lambda db, w: stories.neighbours(db, w.users, w.orders, 1_000, which="waiting"),
     "strands.load": lambda db, w: strands.load(db, w.users),
     "acts.lived": lambda db, w: acts.lived(db, w.users, None, 1),
     "sweeps.following": lambda db, _w: sweeps.following(db, UUID(int=0), 100),

@@ -193,6 +193,9 @@ class Detectors:
         self.service = tuple(service)
         self.calendar = calendar
         self._compiled: dict[str, dict[str, tuple[Detector, ...]]] = {}
+        guards = (guard for file in self.files.values() for guard in _guards(file))
+        self.ask_who = any(guard.asks_customer for guard in guards)
+        """Whether one holds or not by who the customer is, whenever it was told."""
         for namespace in {"", *(o.namespace or "" for o in given)}:
             self.of(namespace, "order")
 
@@ -258,6 +261,11 @@ def compile_file(file: DetectorFile, values: Values, calendar: Calendar = WEEKDA
     except GuardError as error:
         message = f"when: {error}"
         raise DetectorError(message) from error
+
+
+def _guards(file: DetectorFile) -> Iterable[Guard]:
+    found = (_guard(file, source) for source in (file.when, *(step.when for step in file.severity)))
+    return (guard for guard in found if guard is not None)
 
 
 def _guard(file: DetectorFile, source: str | None) -> Guard | None:

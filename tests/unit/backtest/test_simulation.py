@@ -14,6 +14,7 @@ from pathline.backtest.simulation import Simulation
 from pathline.contracts import detector_files
 from pathline.domain import judging
 from pathline.domain.alerts import Alert
+from pathline.domain.detectors.owners import customer_of
 from pathline.domain.detectors.view import Customer, Story, Strand
 from pathline.domain.identifiers import NAMED
 from pathline.domain.judging import Memory
@@ -75,14 +76,10 @@ def customers_of(world: World) -> dict[UUID, Customer]:
     owners = {name.id: None if owner is None else roots[owner] for name, owner in world.owners().items()}
     whose: dict[UUID, UUID | None] = {**roots, **owners}
     return {
-        one: Customer(
-            root is not None and names[root] in NAMED,
-            tuple(
-                entities[e] for e in entities if root and owners[e] == root and entities[e].identifier.kind == "order"
-            ),
-            tuple(
-                entities[e] for e in entities if root and owners[e] == root and entities[e].identifier.kind == "case"
-            ),
+        one: customer_of(
+            [entities[e] for e in entities if root and owners[e] == root],
+            [state for name, state in world.states.items() if root and roots.get(name) == root],
+            named=root is not None and names[root] in NAMED,
         )
         for one, root in whose.items()
     }
