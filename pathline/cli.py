@@ -18,6 +18,7 @@ COMMANDS = (
     "customer",
     "importing",
     "stages",
+    "detectors",
     "journeys",
     "backtest",
     "demo",

@@ -63,6 +63,7 @@ CODES: Final[Mapping[str, str]] = {
     "too_long": f"The guard is longer than {MAX_LENGTH} characters.",
     "bad_example": "An example cannot be read: the message says what is wrong with it.",
     "unknown_detector": "There is no detector of that name.",
+    "duplicate_detector": "A warning: of two files that name one detector, the later in the order of names counts.",
     "unknown_region": "There is no calendar of working days for that region.",
 }
 """Every stable code, and what it means."""
