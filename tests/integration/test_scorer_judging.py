@@ -270,7 +270,8 @@ async def test_an_answer_that_came_while_a_peer_judged_is_found_by_one_more_look
         await first._judge.hints(db, "relook of hints", [hint], [])
         (answer,) = await stitch(pool, [replied])
         async with pool.acquire() as other, other.transaction():
-            assert (await second._judge.elsewhere(other, answer)).keys == {opened.things[0].id}, "not the person's"
+            judged = await second._judge.hints(other, "relook of hints", [answer], [])
+            assert judged.keys == {opened.things[0].id}, "not the person's"
         await transaction.commit()
     assert await states_of(pool, [person]) == ["open"]
     assert await pool.fetchval("SELECT due_at <= now() + interval '5 s' FROM watch WHERE id = $1", person)
