@@ -22,6 +22,7 @@ class Bench(StrEnum):
     MEMORY = "memory"
     IMPORT = "import"
     STITCHER = "stitcher"
+    SCORER = "scorer"
     STORAGE = "storage"
     REBUILD = "rebuild"
     WHOLE = "whole"

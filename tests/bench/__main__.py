@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import sys
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -13,16 +13,60 @@ import msgspec
 import uvloop
 
 from pathline.commands import trouble
-from tests.bench import collector, importing, ingest_memory, overload, rebuilding, report, stitcher, storage, whole
+from tests.bench import (
+    collector,
+    importing,
+    ingest_memory,
+    overload,
+    rebuilding,
+    report,
+    scorer,
+    stitcher,
+    storage,
+    whole,
+)
 from tests.bench.figures import Figure
-from tests.bench.platform import ROOT, running
-
-NAMES: Final = ("collector", "overload", "memory", "import", "stitcher", "storage", "rebuild", "whole")
-"""In the order in which they run. `whole` comes last, on a Kafka and PostgreSQL of its own."""
+from tests.bench.platform import ROOT, Platform, running
 
 IMAGES: Final = ROOT / "docs" / "images"
 QUICK_SECONDS: Final = 15.0
 QUICK_CALLS: Final = 50_000
+
+Measure = Callable[[Platform, bool], Awaitable[list[Figure]]]
+"""A bench on a platform; told whether to be quick, which those that take minutes can be."""
+
+BENCHES: Final[dict[str, tuple[str, Measure]]] = {
+    "collector": ("one process against the bare one, in turn", lambda on, _quick: collector.run(on)),
+    "overload": (
+        "ten times what a small admission limit lets through",
+        lambda on, quick: overload.run(
+            on, seconds=QUICK_SECONDS if quick else overload.SECONDS, out=None if quick else IMAGES
+        ),
+    ),
+    "memory": (
+        "the collector's, over single calls",
+        lambda on, quick: ingest_memory.run(on, count=QUICK_CALLS if quick else ingest_memory.CALLS),
+    ),
+    "import": (
+        "a file against the same batches posted, in turn",
+        lambda on, quick: importing.run(on, count=QUICK_CALLS if quick else importing.CALLS),
+    ),
+    "stitcher": ("one process against a bare insert + upsert, in turn", lambda on, _quick: stitcher.run(on)),
+    "scorer": ("one process through all built-in detectors", lambda on, _quick: scorer.run(on)),
+    "storage": (
+        "what a touchpoint costs, with few customers and with many",
+        lambda on, quick: storage.run(
+            on, populations=storage.QUICK if quick else storage.POPULATIONS, out=None if quick else IMAGES
+        ),
+    ),
+    "rebuild": (
+        "every journey by another stage file",
+        lambda on, quick: rebuilding.run(on, touchpoints=rebuilding.QUICK if quick else rebuilding.TOUCHPOINTS),
+    ),
+}
+
+NAMES: Final = (*BENCHES, "whole")
+"""In the order in which they run. `whole` comes last, on a Kafka and PostgreSQL of its own."""
 
 
 async def measure(names: Sequence[str], *, quick: bool) -> dict[str, list[Figure]]:
@@ -30,31 +74,10 @@ async def measure(names: Sequence[str], *, quick: bool) -> dict[str, list[Figure
     figures: dict[str, list[Figure]] = {}
     if set(names) - {"whole"}:
         async with running() as platform:
-            if "collector" in names:
-                _say("collector: one process against the bare one, in turn")
-                figures["collector"] = await collector.run(platform)
-            if "overload" in names:
-                _say("overload: ten times what a small admission limit lets through")
-                seconds = QUICK_SECONDS if quick else overload.SECONDS
-                figures["overload"] = await overload.run(platform, seconds=seconds, out=None if quick else IMAGES)
-            if "memory" in names:
-                _say("memory: the collector's, over single calls")
-                count = QUICK_CALLS if quick else ingest_memory.CALLS
-                figures["memory"] = await ingest_memory.run(platform, count=count)
-            if "import" in names:
-                _say("import: a file against the same batches posted, in turn")
-                figures["import"] = await importing.run(platform, count=QUICK_CALLS if quick else importing.CALLS)
-            if "stitcher" in names:
-                _say("stitcher: one process against a bare insert + upsert, in turn")
-                figures["stitcher"] = await stitcher.run(platform)
-            if "storage" in names:
-                _say("storage: what a touchpoint costs, with few customers and with many")
-                populations = storage.QUICK if quick else storage.POPULATIONS
-                figures["storage"] = await storage.run(platform, populations=populations, out=None if quick else IMAGES)
-            if "rebuild" in names:
-                _say("rebuild: every journey by another stage file")
-                count = rebuilding.QUICK if quick else rebuilding.TOUCHPOINTS
-                figures["rebuild"] = await rebuilding.run(platform, touchpoints=count)
+            for name, (what, run) in BENCHES.items():
+                if name in names:
+                    _say(f"{name}: {what}")
+                    figures[name] = await run(platform, quick)
     if "whole" in names:
         _say("whole: all services, six minutes")
         figures["whole"] = await whole.run()

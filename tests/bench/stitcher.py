@@ -9,13 +9,12 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from statistics import median
 from typing import Final
 
 import asyncpg
-import msgspec
 from aiokafka import AIOKafkaProducer
 from murmurhash2 import murmurhash2
 
@@ -23,10 +22,11 @@ from pathline.contracts import accepted
 from pathline.contracts.reading import to_touchpoint
 from pathline.embedded.ports import free_port
 from pathline.kit import kafka
-from pathline.storage import fences, partitions
+from pathline.storage import partitions
 from services.ingest.subject import JAVA_SEED, POSITIVE
 from services.stitcher.app import read_stages
-from tests.bench import bare_writer
+from tests.bench import bare_writer, draining
+from tests.bench.draining import Turn, turn
 from tests.bench.figures import Figure, at_least
 from tests.bench.platform import PARTITIONS, Platform, cpu_seconds
 from tests.bench.traffic import records
@@ -36,21 +36,6 @@ CUSTOMERS: Final = 10_000
 GOAL: Final = 0.45
 PACE_GOAL: Final = 10_000
 EACH: Final = "µs a touchpoint"
-SAMPLE_SECONDS: Final = 0.02
-WARM_PART: Final = 0.2
-"""Part of the records after which the clock starts: joining the group and the first plans are no steady work."""
-
-LONGEST_SECONDS: Final = 120.0
-
-
-class Turn(msgspec.Struct):
-    """What one of the two did in its turn, a touchpoint."""
-
-    rate: float
-    process: float
-    """Microseconds of its process."""
-    postgres: float
-    """Microseconds of PostgreSQL."""
 
 
 async def run(platform: Platform, *, records_a_round: int = 40_000, rounds: int = 3) -> list[Figure]:
@@ -59,10 +44,10 @@ async def run(platform: Platform, *, records_a_round: int = 40_000, rounds: int 
     try:
         await partitions.ensure(db, datetime.now(UTC))
         turns = []
-        for turn in range(rounds + 1):
-            bare = await _bare(platform, db, records(records_a_round, customers=CUSTOMERS, seed=1_000 + turn))
-            values = records(records_a_round, customers=CUSTOMERS, seed=2_000 + turn)
-            turns.append((await _stitcher(platform, db, f"stitch{turn}", values), bare))
+        for number in range(rounds + 1):
+            bare = await _bare(platform, db, records(records_a_round, customers=CUSTOMERS, seed=1_000 + number))
+            values = records(records_a_round, customers=CUSTOMERS, seed=2_000 + number)
+            turns.append((await _stitcher(platform, db, f"stitch{number}", values), bare))
     finally:
         await db.close()
     return _figures(turns[1:])
@@ -104,11 +89,7 @@ async def _bare(platform: Platform, db: asyncpg.Connection, values: Sequence[byt
     process, postgres = time.process_time(), cpu_seconds(platform.pid("postgres"))
     seconds = await bare_writer.write(db, batches)
     process, postgres = time.process_time() - process, cpu_seconds(platform.pid("postgres")) - postgres
-    return _turn(len(values), seconds, process, postgres)
-
-
-def _turn(count: int, seconds: float, process: float, postgres: float) -> Turn:
-    return Turn(count / seconds, process * 1e6 / count, postgres * 1e6 / count)
+    return turn(len(values), seconds, process, postgres)
 
 
 async def _stitcher(platform: Platform, db: asyncpg.Connection, prefix: str, values: Sequence[bytes]) -> Turn:
@@ -117,23 +98,11 @@ async def _stitcher(platform: Platform, db: asyncpg.Connection, prefix: str, val
     topic = kafka.topics(prefix).touchpoints
     await _fill(platform, topic, values)
     child = platform.service("stitcher", prefix, f"127.0.0.1:{free_port()}")
-    pids = [platform.pid(child.name), platform.pid("postgres")]
-    started: tuple[int, float, list[float]] | None = None
-    async with asyncio.timeout(LONGEST_SECONDS):
-        while True:
-            done = sum(offset for _epoch, offset in (await fences.positions(db, topic)).values())
-            now, spent = time.perf_counter(), [cpu_seconds(pid) for pid in pids]
-            if started is None and done >= WARM_PART * len(values):
-                started = done, now, spent
-            if done == len(values):
-                break
-            if not child.running:
-                raise RuntimeError(child.last_words())
-            await asyncio.sleep(SAMPLE_SECONDS)
-    await platform.end(child)
-    assert started is not None
-    process, postgres = (after - before for after, before in zip(spent, started[2], strict=True))
-    return _turn(len(values) - started[0], now - started[1], process, postgres)
+
+    def done(positions: Mapping[int, int]) -> int:
+        return sum(positions.values())
+
+    return await draining.timed(platform, db, child, topic, len(values), done)
 
 
 async def _fill(platform: Platform, topic: str, values: Sequence[bytes]) -> None:

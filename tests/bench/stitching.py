@@ -21,6 +21,7 @@ from services.stitcher.transaction import stitch
 if TYPE_CHECKING:
     import asyncpg
 
+    from pathline.contracts.hint import Hint
     from pathline.domain.bonds import Pointer
 
 TOPIC: Final = "bench"
@@ -43,6 +44,8 @@ class Stitching:
         self._backend = psutil.Process(backend)
         self._stages = read_stages(None)
         self._known: dict[UUID, Pointer | None] = {}
+        self.hints: Sequence[Hint] = ()
+        """Those of the last batch."""
         self._epoch = self._offset = 0
 
     @classmethod
@@ -69,6 +72,7 @@ class Stitching:
             message = f"{len(values) - len(done.hints)} touchpoints of a bench were no new ones"
             raise RuntimeError(message)
         self._offset += len(values)
+        self.hints = done.hints
         return Cost(elapsed / len(values) * 1e6, busy / len(values) * 1e6)
 
     def _busy(self) -> float:

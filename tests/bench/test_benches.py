@@ -25,6 +25,7 @@ from tests.bench import (
     overload,
     rebuilding,
     report,
+    scorer,
     stitcher,
     stitcher_profile,
     storage,
@@ -65,6 +66,9 @@ async def test_collector_and_stitcher_are_measured_against_their_baselines(platf
     ]
     figures = await stitcher.run(platform, records_a_round=3_000, rounds=1)
     assert held(figures) == ["at least 0.45 of a bare insert + upsert of the same rows", "at least 10000 a second"]
+    assert held(await scorer.run(platform, hints_a_round=3_000, rounds=1)) == [
+        "at least 25000 a second", "at least 5000 a second",
+    ]  # fmt: skip
     assert held(await ingest_memory.run(platform, count=500)) == [
         "at most 1.02 times, after a warm-up", "at most 120 MiB", "at most 120 MiB",
     ]  # fmt: skip

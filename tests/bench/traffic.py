@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, Final
 
 import orjson
 
@@ -21,15 +21,25 @@ CONTEXT = {
 }
 
 
-def calls(count: int, *, customers: int, seed: int = 1) -> Iterator[dict[str, Any]]:
-    """Calls of so many customers: seven in ten browse, the others buy, are delivered to, and pay."""
+PAINFUL: Final = 100
+"""One call in so many is of a payment that failed, where pains are asked for."""
+
+
+def calls(count: int, *, customers: int, seed: int = 1, painful: int = 0) -> Iterator[dict[str, Any]]:
+    """Calls of so many customers: seven in ten browse, the others buy, are delivered to, and pay.
+
+    With `painful` the payment of one call in so many fails.
+    """
     chance = random.Random(seed)
     for number in range(count):
         who = chance.randrange(customers)
         kind = chance.random()
         base: dict[str, Any] = {"type": "track", "messageId": f"b{seed}-{number}", "context": CONTEXT}
         person = {"userId": f"user-{who}", "anonymousId": f"visitor-{who}"}
-        if kind < 0.2:
+        if painful and number % painful == 0:
+            failed = {"checkout_id": f"checkout-{seed}-{number}", "amount": "59.90", "currency": "EUR"}
+            yield {**base, **person, "event": "Payment Failed", "properties": failed}
+        elif kind < 0.2:
             yield {**base, "type": "page", "name": "Product", "anonymousId": f"visitor-{who}"}
         elif kind < 0.7:
             yield {**base, **person, "event": "Product Viewed", "properties": chance.choice(PRODUCTS)}
@@ -49,6 +59,11 @@ def calls(count: int, *, customers: int, seed: int = 1) -> Iterator[dict[str, An
 
 def records(count: int, *, customers: int, seed: int = 1, source: str = "bench") -> list[bytes]:
     """The same as values of records on the touchpoints topic."""
+    return records_of(calls(count, customers=customers, seed=seed), source=source)
+
+
+def records_of(given: Iterable[dict[str, Any]], *, source: str = "bench") -> list[bytes]:
+    """Calls as values of records on the touchpoints topic."""
     start = datetime.now(UTC)
     return [
         accepted.encode(
@@ -56,5 +71,5 @@ def records(count: int, *, customers: int, seed: int = 1, source: str = "bench")
             received_at=start + timedelta(microseconds=number), occurred_at=start + timedelta(microseconds=number),
             message_id=call["messageId"],
         )
-        for number, call in enumerate(calls(count, customers=customers, seed=seed))
+        for number, call in enumerate(given)
     ]  # fmt: skip
