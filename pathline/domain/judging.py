@@ -89,7 +89,9 @@ def assess(
     *,
     on_stumble: Callable[[Stumble], None] | None = None,
 ) -> list[Assessed]:
-    """Run every detector over everything in the story that it concerns.
+    """Run every detector over everything in the story that it concerns, and keep those that have something to say.
+
+    A detector that does not hold, waits for no deadline and has no alert changes nothing, and most are such.
 
     Args:
         detectors: all of them.
@@ -103,15 +105,18 @@ def assess(
     assessed = []
     for view in story.views():
         for detector in detectors.of(view.identifier.namespace, view.kind):
-            alert = held.get((detector.name, view.id))
+            alert = held.get((detector.name, view.id)) if held else None
             # What has fired stays due, even if a new partition makes `now` step back.
             at = now if alert is None or not detector.timed else max(now, alert.opened_at)
             try:
-                assessed.append(Assessed(detector, view, evaluate(detector, view, at), at))
+                verdict = evaluate(detector, view, at)
             except Exception as error:
                 if on_stumble is None:
                     raise
                 on_stumble(Stumble(detector.name, view, error))
+                continue
+            if alert is not None or verdict.holding or verdict.deadlines:
+                assessed.append(Assessed(detector, view, verdict, at))
     return assessed
 
 
@@ -171,7 +176,8 @@ def deadlines(assessed: Iterable[Assessed], alive: Mapping[Episode, Alert]) -> d
 
 def next_due(assessed: Sequence[Assessed], memory: Memory, changes: Iterable[Change]) -> datetime | None:
     """The least of the story's deadlines once these changes are kept."""
-    alive = dict(memory.alive)
+    # Not all of them: `memory` may be that of a batch of stories.
+    alive = {one.episode: memory.alive[one.episode] for one in assessed if one.episode in memory.alive}
     for change in changes:
         episode = (change.alert.detector, change.alert.entity_id)
         if change.alert.alive:
