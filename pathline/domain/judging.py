@@ -104,7 +104,7 @@ def assess(
     held = alive or {}
     assessed = []
     for view in story.views():
-        for detector in detectors.of(view.identifier.namespace, view.kind):
+        for detector in _looking(detectors, view, held):
             alert = held.get((detector.name, view.id)) if held else None
             # What has fired stays due, even if a new partition makes `now` step back.
             at = now if alert is None or not detector.timed else max(now, alert.opened_at)
@@ -118,6 +118,15 @@ def assess(
             if alert is not None or verdict.holding or verdict.deadlines:
                 assessed.append(Assessed(detector, view, verdict, at))
     return assessed
+
+
+def _looking(detectors: Detectors, view: View, alive: Mapping[Episode, Alert]) -> Sequence[Detector]:
+    """Those that may have something to say, and in any case those with an alert that lasts: it may be to be ended."""
+    concerned = detectors.concerned(view)
+    if not alive:
+        return concerned
+    every = detectors.of(view.identifier.namespace, view.kind)
+    return [one for one in every if one in concerned or (one.name, view.id) in alive]
 
 
 def unknown_owners(assessed: Iterable[Assessed], alive: Mapping[Episode, Alert]) -> set[UUID]:

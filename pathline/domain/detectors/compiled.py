@@ -30,6 +30,9 @@ from pathline.domain.detectors.view import OFFERED, View
 MAX_NAMESPACES: Final = 1_000
 """Namespaces whose compiled detectors are kept; more are compiled again when met."""
 
+MAX_SHAPES: Final = 10_000
+"""Sets of facts for which it is kept which detectors they concern; others are worked out again when met."""
+
 MAX_MIXTURES: Final = 200
 """Sets of segments for which a detector is kept; others are compiled again when met."""
 
@@ -132,6 +135,13 @@ class Detector(msgspec.Struct, frozen=True, kw_only=True):
         named += [answer.mark or answer.fact for answer in self.answers]
         return tuple(name for name in named if name is not None)
 
+    def needs(self, kind: str) -> frozenset[str] | None:
+        """Facts and marks of a thing of this kind, without all of which it says nothing; None where it may say more."""
+        rule = self.deadline
+        begins = [base.at for base in rule.bases] if rule is not None else [cause.mark for cause in self.causes]
+        needs = {OFFERED[kind][name].needs for name in begins}
+        return None if None in needs else frozenset(name for name in needs if name is not None)
+
     def asks_customer(self, kind: str) -> bool:
         """Whether it must know the owner of a thing of this kind."""
         guards = (self.guard, *(step.guard for step in self.steps))
@@ -193,6 +203,7 @@ class Detectors:
         self.service = tuple(service)
         self.calendar = calendar
         self._compiled: dict[str, dict[str, tuple[Detector, ...]]] = {}
+        self._concerned: dict[tuple[str, str, frozenset[str]], tuple[Detector, ...]] = {}
         guards = (guard for file in self.files.values() for guard in _guards(file))
         self.ask_who = any(guard.asks_customer for guard in guards)
         """Whether one holds or not by who the customer is, whenever it was told."""
@@ -222,6 +233,19 @@ class Detectors:
                 self._compiled.clear()
             compiled = self._compiled[namespace] = self._compile(namespace)
         return compiled.get(kind, ())
+
+    def concerned(self, view: View) -> tuple[Detector, ...]:
+        """Those of them that may have something to say of a thing of which no more is told than of this one."""
+        shape = (view.identifier.namespace, view.kind, view.told)
+        found = self._concerned.get(shape)
+        if found is None:
+            if len(self._concerned) >= MAX_SHAPES:
+                self._concerned.clear()
+            needs = ((one, one.needs(view.kind)) for one in self.of(view.identifier.namespace, view.kind))
+            found = self._concerned[shape] = tuple(
+                one for one, names in needs if names is None or not names.isdisjoint(view.told)
+            )
+        return found
 
     def _compile(self, namespace: str) -> dict[str, tuple[Detector, ...]]:
         by_kind: dict[str, tuple[Detector, ...]] = {}

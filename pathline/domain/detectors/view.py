@@ -133,6 +133,7 @@ class View:
         self.id = entity_id
         self.state = state
         self.customer = story.customers.get(entity_id, ANYONE)
+        self._offers = OFFERED[identifier.kind]
         self._known: dict[str, Instant | tuple[Fact, ...] | None] = {}
 
     @property
@@ -154,7 +155,12 @@ class View:
 
     def offers_marks(self, name: str) -> bool:
         """Whether the fact of that name is a set of marks."""
-        return OFFERED[self.kind][name].shape == "marks"
+        return self._offers[name].shape == "marks"
+
+    @property
+    def told(self) -> frozenset[str]:
+        """Names of the facts and marks of the thing itself that there are."""
+        return frozenset((*self.state.facts, *self.state.marks))
 
     @cached_property
     def last_session(self) -> list[Fact]:
@@ -163,9 +169,11 @@ class View:
 
     def _read(self, name: str) -> Instant | tuple[Fact, ...] | None:
         """The fact of that name, read once: many detectors ask for the same."""
-        if name not in self._known:
-            self._known[name] = OFFERED[self.kind][name].read(self)
-        return self._known[name]
+        try:
+            return self._known[name]
+        except KeyError:
+            found = self._known[name] = self._offers[name].read(self)
+            return found
 
     def money(self) -> Money | None:
         """What is at stake."""

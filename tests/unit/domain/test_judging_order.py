@@ -13,6 +13,10 @@ from hypothesis import strategies as st
 from pathline.backtest.simulation import Simulation
 from pathline.contracts import detector_files
 from pathline.domain import judging
+from pathline.domain.detectors.evaluate import SILENT, evaluate
+from pathline.domain.detectors.view import Story, Strand
+from pathline.domain.facts import State
+from pathline.domain.identifiers import Identifier
 from pathline.domain.recording import PERSON, RECORDING
 from pathline.domain.touchpoint import Touchpoint
 from tests.support.world import START, touchpoint
@@ -152,6 +156,29 @@ def test_open_is_what_holds_by_the_state_alone(
         assessed = judging.assess(DETECTORS, known, END)
         holding |= {one.episode for one in assessed if any(not cause.history for cause in one.verdict.causes)}
     assert {(alert.detector, alert.entity_id) for alert in simulation.alerts() if alert.alive} == holding
+
+
+@settings(max_examples=150, deadline=None)
+@given(two_ways())
+def test_a_detector_that_is_passed_over_has_nothing_to_say(
+    ways: tuple[list[tuple[datetime, list[Touchpoint]]], list[tuple[datetime, list[Touchpoint]]]],
+) -> None:
+    world = run(ways[0]).world
+    told = [world.story(key, UTC_ZONE) for key in {world.key_of(one) for one in (*world.things, *world.kin.people)}]
+    for story in told:
+        if story is None:
+            continue
+        known = story.knowing({view.id: world.customer(view.id) for view in story.views()})
+        for view in (*story.views(), *known.views()):
+            looking = {one.name for one in DETECTORS.concerned(view)}
+            for one in DETECTORS.of(view.identifier.namespace, view.kind):
+                assert one.name in looking or evaluate(one, view, END) == SILENT
+
+
+def test_most_detectors_are_passed_over_where_little_is_told() -> None:
+    story = Story(UUID(int=1), (), UTC_ZONE, strand=Strand(Identifier("default", "user_id", "ann"), State()))
+    assert [one.name for view in story.views() for one in DETECTORS.concerned(view) if one.needs(view.kind)] == []
+    assert len(DETECTORS.of("default", "session")) > len(DETECTORS.concerned(list(story.views())[1]))
 
 
 @settings(max_examples=60, deadline=None)

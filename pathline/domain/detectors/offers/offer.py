@@ -38,6 +38,32 @@ class Offer(NamedTuple):
     of_person: tuple[str, ...] = ()
     """Facts and marks of a strand that it is read off: an event that tells one of them is judged for the person."""
 
+    @property
+    def needs(self) -> str | None:
+        """The one fact or mark of the thing itself without which it tells nothing; None where it is read off more."""
+        read: object = self.read
+        return read.name if isinstance(read, Own) else None
+
+
+class Own:
+    """Reads one fact or mark of the thing itself, and nothing without it."""
+
+    __slots__ = ("name",)
+
+    def __init__(self, name: str) -> None:
+        """Read the one of that name."""
+        self.name = name
+
+
+class _OwnFact(Own):
+    def __call__(self, view: View) -> Instant | None:
+        return instant_of(view.state.facts.get(self.name))
+
+
+class _OwnMarks(Own):
+    def __call__(self, view: View) -> tuple[Fact, ...]:
+        return view.state.marks.get(self.name, ())
+
 
 Read = Callable[["View"], Instant | None]
 ReadMarks = Callable[["View"], tuple[Fact, ...]]
@@ -51,17 +77,19 @@ def instant_of(fact: Fact | None) -> Instant | None:
 
 def fact(name: str) -> Read:
     """The fact of that name of the thing itself."""
-    return lambda view: instant_of(view.state.facts.get(name))
+    return _OwnFact(name)
 
 
 def own_marks(name: str) -> ReadMarks:
     """The marks of that name of the thing itself."""
-    return lambda view: view.state.marks.get(name, ())
+    return _OwnMarks(name)
 
 
 def attribute(mark: Fact, name: str) -> Any:
     """What a mark tells by that name; None where it does not."""
-    return mark.value.get(name) if isinstance(mark.value, Mapping) else None
+    value = mark.value
+    # A state's are plain ones, and asking an abstract class takes as long as all the rest.
+    return value.get(name) if type(value) is dict or isinstance(value, Mapping) else None
 
 
 def key(told: Fact) -> tuple[datetime, str]:

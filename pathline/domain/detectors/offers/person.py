@@ -15,7 +15,7 @@ from pathline.domain.detectors.offers.offer import (
     Instant,
     Offer,
     Offers,
-    ReadMarks,
+    Own,
     attribute,
     in_order,
     instant_of,
@@ -38,15 +38,13 @@ def last_session(state: State) -> list[Fact]:
     return grouped(marks)[-1] if marks else []
 
 
-def _in_session(name: str) -> ReadMarks:
-    def read(view: View) -> tuple[Fact, ...]:
-        marks = view.state.marks.get(name, ())
+class _InSession(Own):
+    def __call__(self, view: View) -> tuple[Fact, ...]:
+        marks = view.state.marks.get(self.name, ())
         if not marks:
             return ()
         began = key(view.last_session[0])
         return tuple(mark for mark in marks if key(mark) >= began)
-
-    return read
 
 
 def _last_act(view: View) -> Instant | None:
@@ -54,7 +52,7 @@ def _last_act(view: View) -> Instant | None:
 
 
 def _marks(words: str, name: str) -> Offer:
-    return Offer("marks", f"in the last session: {words}", _in_session(name), of_person=SESSION_MARKS)
+    return Offer("marks", f"in the last session: {words}", _InSession(name), of_person=SESSION_MARKS)
 
 
 def _views(view: View) -> tuple[Fact, ...]:
