@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
@@ -10,13 +10,14 @@ import pytest
 
 from pathline.domain.alerts import Resolve
 from pathline.storage import alerts, fences
+from tests.chaos import tally
 from tests.chaos.conftest import Make
 from tests.chaos.trial import Log, Trial
 from tests.support.records import record, until
 
 pytestmark = [pytest.mark.chaos, pytest.mark.timeout(300)]
 
-ORDERS = 300
+ORDERS = tally.of(300, 1_000)
 LATE = "late_vs_promise"
 _EPISODES = "SELECT count(*) FROM alert WHERE detector = $1"
 _TWICE = """
@@ -85,6 +86,9 @@ async def test_a_scorer_killed_over_pending_deadlines_fires_each_once(trial: Tri
     assert await trial.value("SELECT count(DISTINCT entity_id) FROM alert WHERE detector = $1", LATE) == ORDERS
     assert await trial.value(_EPISODES, LATE) == ORDERS
     assert await trial.value("SELECT count(*) FROM alert WHERE detector = $1 AND opened_at <> $2", LATE, end) == 0
+    await trial.tell(
+        "13", f"a scorer killed over {ORDERS:,} deadlines, and again among their firing", "each fired once"
+    )
 
 
 async def _answers_wait_in_kafka(trial: Trial, make: Make, without: str | None) -> int:
@@ -116,10 +120,96 @@ async def test_a_stitcher_stopped_while_the_answers_wait_in_kafka_causes_no_fals
     trial: Trial, make: Make
 ) -> None:
     assert await _answers_wait_in_kafka(trial, make, None) == 0
+    await trial.tell("13b", "a stitcher stopped while the answers to 50 deadlines wait in Kafka", "none fired")
 
 
 async def test_without_through_the_checker_finds_false_alerts(trial: Trial, make: Make) -> None:
     assert await _answers_wait_in_kafka(trial, make, "through") > 0
+
+
+_CLOCK = """
+CREATE SCHEMA clock;
+CREATE TABLE clock.shift AS SELECT interval '0' AS by;
+CREATE FUNCTION clock.clock_timestamp() RETURNS timestamptz LANGUAGE sql AS
+    'SELECT pg_catalog.clock_timestamp() + by FROM clock.shift';
+"""
+HOUR = timedelta(hours=1)
+_BACK_AND_FORTH = """
+SELECT count(*) FROM alert_event e JOIN alert a ON a.id = e.alert_id
+WHERE a.detector = $1 AND e.kind IN ('resolved', 'reopened')
+"""
+
+
+async def _a_clock_that_can_be_set(trial: Trial) -> None:
+    """For every session from now on, the database's clock is one that `_shift` sets."""
+    async with trial.db() as db:
+        await db.execute(_CLOCK)
+        name = await db.fetchval("SELECT current_database()")
+        await db.execute(f'ALTER DATABASE "{name}" SET search_path = clock, pg_catalog, public')
+
+
+async def _shift(trial: Trial, by: timedelta) -> None:
+    """Set the clock, and wait until scorers have judged by it, and by nothing that was read before."""
+    async with trial.db() as db:
+        await db.execute("UPDATE clock.shift SET by = $1", by)
+        now = await fences.clock(db)
+
+    async def read_by_it() -> bool:
+        async with trial.db() as db:
+            through = await fences.least_through(db, trial.topics.touchpoints)
+        # Where the clock went back, what was read by the other one lies ahead of it.
+        return through is not None and now < through < now + HOUR / 2
+
+    await until(read_by_it)
+
+
+async def _the_clock_jumps(trial: Trial, make: Make, without: str | None) -> int:
+    """An hour back over some deadlines, an hour ahead of others, and back; how often an alert changed its mind."""
+    await _a_clock_that_can_be_set(trial)
+    await make("stitcher").start()
+    await make("scorer", without=without).start()
+    await _shift(trial, -HOUR)
+    # What was due a minute ago, but not by this clock.
+    _, soon = orders(-timedelta(minutes=1), 50)
+    await trial.send(soon)
+    half, _ = orders(HOUR / 2)
+    for number, promised in ((100, half), (101, half + 2 * HOUR)):
+        properties = {"order_id": f"order-{number}", "promised_at": promised.isoformat()}
+        call = {"event": "Order Completed", "userId": f"user-{number}", "properties": properties}
+        await trial.send([(f"o{number}", record(call, message_id=f"o{number}"))])
+    await trial.judged()
+    assert await trial.value(_EPISODES, LATE) == 0
+
+    def fired(count: int) -> Callable[[], Awaitable[bool]]:
+        async def so_many() -> bool:
+            return bool(await trial.value(_EPISODES, LATE) == count)
+
+        return so_many
+
+    await _shift(trial, timedelta())
+    await until(fired(len(soon)))
+    for by in (HOUR, timedelta(), HOUR, timedelta()):
+        await _shift(trial, by)
+        await until(fired(len(soon) + 1))
+        # Whatever is due by this clock is judged: one that a touchpoint asks for, last of all.
+        number = await trial.value("SELECT count(*) FROM seen")
+        failed = {"event": "Payment Failed", "properties": {"order_id": "order-100", "checkout_id": f"c{number}"}}
+        await trial.send([(f"p{number}", record(failed, message_id=f"p{number}"))])
+        await trial.judged()
+    assert await trial.value(_TWICE) == 0
+    changed: int = await trial.value(_BACK_AND_FORTH, LATE)
+    return changed
+
+
+async def test_a_clock_that_jumps_back_and_ahead_fires_each_deadline_once(trial: Trial, make: Make) -> None:
+    assert await _the_clock_jumps(trial, make, None) == 0
+    assert await trial.value("SELECT count(DISTINCT (entity_id, opened_at)) FROM alert WHERE detector = $1", LATE) == 51
+    measured = "none early by that clock, 51 fired once, none resolved when it went back"
+    await trial.tell("12", "the database's clock an hour back, an hour ahead and back, twice", measured)
+
+
+async def test_without_what_has_fired_staying_due_a_clock_that_goes_back_resolves_it(trial: Trial, make: Make) -> None:
+    assert await _the_clock_jumps(trial, make, "fired") > 0
 
 
 async def _everything_is_judged_again(trial: Trial, make: Make, without: str | None) -> int:

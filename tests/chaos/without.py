@@ -18,6 +18,7 @@ from typing import Any, Final
 
 import asyncpg
 
+from pathline.domain.detectors.compiled import Detector
 from pathline.domain.facts import State
 from pathline.kit import kafka, lifecycle
 from pathline.storage import codec, fences, judgements, stitching
@@ -95,6 +96,11 @@ def through() -> None:
         return clock, clock
 
     judgements.clocks = clock_alone
+
+
+def fired() -> None:
+    """What has fired is due by the time of now alone, and not any more where that goes back."""
+    Detector.timed = property(lambda _self: False)  # type: ignore[assignment, method-assign]
 
 
 def peers() -> None:
@@ -182,6 +188,7 @@ SAFEGUARDS: dict[str, Callable[[], None]] = {
     "row_locks": row_locks,
     "cause_key": cause_key,
     "through": through,
+    "fired": fired,
     "peers": peers,
     "late": late,
     "awake": awake,
