@@ -23,6 +23,7 @@ class Bench(StrEnum):
     IMPORT = "import"
     STITCHER = "stitcher"
     SCORER = "scorer"
+    DEADLINES = "deadlines"
     STORAGE = "storage"
     REBUILD = "rebuild"
     WHOLE = "whole"

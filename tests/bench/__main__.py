@@ -15,6 +15,7 @@ import uvloop
 from pathline.commands import trouble
 from tests.bench import (
     collector,
+    deadlines,
     importing,
     ingest_memory,
     overload,
@@ -53,6 +54,10 @@ BENCHES: Final[dict[str, tuple[str, Measure]]] = {
     ),
     "stitcher": ("one process against a bare insert + upsert, in turn", lambda on, _quick: stitcher.run(on)),
     "scorer": ("one process through all built-in detectors", lambda on, _quick: scorer.run(on)),
+    "deadlines": (
+        "a million waiting, ten thousand due in a minute, touchpoints beside",
+        lambda on, quick: deadlines.run(on, waiting=100_000 if quick else deadlines.WAITING),
+    ),
     "storage": (
         "what a touchpoint costs, with few customers and with many",
         lambda on, quick: storage.run(

@@ -6,6 +6,7 @@ import asyncio
 import subprocess
 import sys
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
@@ -19,6 +20,7 @@ from pathline.embedded.trouble import TroubleError
 from tests.bench import __main__ as program
 from tests.bench import (
     collector,
+    deadlines,
     importing,
     ingest_memory,
     load,
@@ -104,6 +106,14 @@ async def test_storage_is_measured_and_drawn(
     assert [one["customers"] for one in course["populations"]] == [10_000, 12_000]
     drawn = ET.fromstring((tmp_path / "customers.svg").read_bytes())  # noqa: S314 - we drew it
     assert len(drawn.findall(".//{*}polyline")) == 2
+
+
+@pytest.mark.integration
+@pytest.mark.asyncio(loop_scope="module")
+async def test_deadlines_are_measured(platform: Platform, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(deadlines, "LEAD_SECONDS", 2)
+    figures = await deadlines.run(platform, waiting=1_000, due=20, pace=50, spread=timedelta(seconds=1))
+    assert held(figures) == ["at most 3 s", "at most 1.1 times what it was at the first alert"]
 
 
 @pytest.mark.integration
