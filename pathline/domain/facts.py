@@ -21,6 +21,9 @@ MAX_MARKS: Final = 30
 MAX_TEXT: Final = 200
 """Characters kept of a text in a fact; the whole is in the touchpoint."""
 
+FEWER_MARKS: Final = {"views": 10}
+"""Where fewer are kept: who browses adds one with every page, and each is read and written with every touchpoint."""
+
 FOLD_VERSION: Final = 1
 """Raised when a state written by this code can't be read by the code before it."""
 
@@ -66,7 +69,7 @@ MARKS: Final = frozenset(
         "progress",
     }
 )  # fmt: skip
-"""Bounded sets: the MAX_MARKS newest of what was told."""
+"""Bounded sets: the newest of what was told, MAX_MARKS of them, or as many as FEWER_MARKS says."""
 
 STAGE_PREFIX: Final = "stage."
 """`stage.NAME` is the earliest touchpoint that entered the stage; its value is the channel."""
@@ -108,7 +111,7 @@ class State(msgspec.Struct, omit_defaults=True, gc=False):
     def mark(self, name: str, fact: Fact) -> None:
         """Add one mark to the set of that name."""
         held = self.marks.get(name)
-        self.marks[name] = (fact,) if held is None else newest((*held, fact))
+        self.marks[name] = (fact,) if held is None else _both(name, held, (fact,))
 
     def value(self, name: str) -> Any:
         """The value of a fact, or None where nothing was told."""
@@ -129,16 +132,22 @@ def merge(rule: Rule, a: Fact, b: Fact) -> Fact:
     return b if b_is_later == (rule is Rule.LATEST) else a
 
 
-def newest(facts: Iterable[Fact]) -> tuple[Fact, ...]:
-    """The MAX_MARKS newest of these, oldest first, one of each (time, message id)."""
-    ordered = sorted(facts, key=lambda f: (f.at, f.message_id))
+def _both(name: str, held: tuple[Fact, ...], told: tuple[Fact, ...]) -> tuple[Fact, ...]:
+    if held[-1].at < told[0].at:
+        # The usual case: what is told happened after all that is held.
+        return (*held, *told)[-FEWER_MARKS.get(name, MAX_MARKS) :]
+    return newest(name, (*held, *told))
+
+
+def newest(name: str, facts: Iterable[Fact]) -> tuple[Fact, ...]:
+    """The newest marks of this name that are kept, oldest first, one of each (time, message id)."""
     unique: list[Fact] = []
-    for fact in ordered:
+    for fact in sorted(facts, key=lambda f: (f.at, f.message_id)):
         if unique and (unique[-1].at, unique[-1].message_id) == (fact.at, fact.message_id):
             unique[-1] = _same(unique[-1], fact)
         else:
             unique.append(fact)
-    return tuple(unique[-MAX_MARKS:])
+    return tuple(unique[-FEWER_MARKS.get(name, MAX_MARKS) :])
 
 
 def join(a: State, b: State) -> State:
@@ -150,7 +159,7 @@ def join(a: State, b: State) -> State:
     marks = dict(a.marks)
     for name, told in b.marks.items():
         mine = marks.get(name)
-        marks[name] = told if mine is None else newest((*mine, *told))
+        marks[name] = told if mine is None else _both(name, mine, told)
     channels = dict(a.channels)
     for channel, count in b.channels.items():
         channels[channel] = channels.get(channel, 0) + count

@@ -183,7 +183,7 @@ def renewed(held: State, told: State, undone: Iterable[Undone], at: datetime) ->
         facts[name] = _told_again(name, facts.get(name), fact, at)
     marks = dict(held.marks)
     for name, listed in told.marks.items():
-        marks[name] = _marked_again(marks.get(name, ()), listed, at)
+        marks[name] = _marked_again(name, marks.get(name, ()), listed, at)
     return msgspec.structs.replace(held, facts=facts, marks=marks)
 
 
@@ -197,12 +197,12 @@ def _told_again(name: str, held: Fact | None, told: Fact, at: datetime) -> Fact:
     return held if merge(rule_of(name), held, told) is held else _as_history(told, at)
 
 
-def _marked_again(held: tuple[Fact, ...], told: tuple[Fact, ...], at: datetime) -> tuple[Fact, ...]:
+def _marked_again(name: str, held: tuple[Fact, ...], told: tuple[Fact, ...], at: datetime) -> tuple[Fact, ...]:
     known = {(fact.at, fact.message_id): fact for fact in held}
     for fact in told:
         before = known.get((fact.at, fact.message_id))
         known[fact.at, fact.message_id] = _as_history(fact, at) if before is None else _with_receipt_of(before, fact)
-    return newest(known.values())
+    return newest(name, known.values())
 
 
 def _same(a: Fact, b: Fact) -> bool:

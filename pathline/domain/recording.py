@@ -217,10 +217,9 @@ def _tell(touchpoint: Touchpoint, line: Told, state: State) -> None:
 
 
 def _mark(touchpoint: Touchpoint, line: Marked, state: State) -> None:
-    value: dict[str, Any] = dict(line.constants)
+    value: dict[str, Any] = {**line.constants}
     for prop in line.props:
-        told = told_of(touchpoint, prop)
-        if told is not None and told != "":
+        if prop in touchpoint.properties and (told := told_of(touchpoint, prop)) not in {None, ""}:
             value[prop] = told
     if line.needed and len(value) == len(line.constants):
         return

@@ -89,7 +89,8 @@ async def write_people(
     for one in inserted:
         known[one] = offered.get(one)
     raced = set(missing) - inserted
-    better = sorted(one for one, offer in offered.items() if one in raced or _improves(known.get(one), offer))
+    better = [one for one, offer in offered.items() if one in raced or _improves(known.get(one), offer)]
+    better.sort(key=_BY_INT)
     for one in raced:
         known.setdefault(one, None)
     return await _improve_people(db, better, offered, known) if better else []
@@ -211,7 +212,7 @@ async def write_strands(db: Db, deltas: Mapping[UUID, State]) -> set[UUID]:
                 FOLD_VERSION,
             )
         # What another process makes between our look and our insert is locked and joined in the next turn.
-        for one in await _insert_strands(db, {one: left[one] for one in sorted(left)}) if left else ():
+        for one in await _insert_strands(db, {one: left[one] for one in sorted(left, key=_BY_INT)}) if left else ():
             if profile_changes(None, left.pop(one)):
                 changed.add(one)
     return changed
@@ -291,7 +292,7 @@ async def write_entities(db: Db, deltas: Mapping[UUID, EntityDelta]) -> dict[UUI
                 *_entity_columns(held),
                 FOLD_VERSION,
             )
-        missing = [left[one] for one in sorted(left)]
+        missing = [left[one] for one in sorted(left, key=_BY_INT)]
         for one in await _insert_entities(db, missing) if missing else ():
             delta = left.pop(one)
             if delta.claim is not None or delta.order is not None:

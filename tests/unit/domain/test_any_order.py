@@ -159,8 +159,8 @@ states = st.builds(
     first_seen_at=times,
     last_seen_at=times,
     facts=st.dictionaries(st.sampled_from(sorted(EARLIEST_FACTS | LATEST_FACTS)), facts, max_size=5),
-    marks=st.dictionaries(
-        st.sampled_from(sorted(MARKS)), st.lists(facts, min_size=1, max_size=40).map(newest), max_size=2
+    marks=st.dictionaries(st.sampled_from(sorted(MARKS)), st.lists(facts, min_size=1, max_size=40), max_size=2).map(
+        lambda marks: {name: newest(name, told) for name, told in marks.items()}
     ),
 )
 

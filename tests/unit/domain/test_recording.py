@@ -214,13 +214,32 @@ def test_what_was_told_last_of_a_person_counts_and_accounts_add_up() -> None:
     assert {fact.value["account"] for fact in state.marks["accounts"]} == {"acme"}
 
 
-def test_of_more_marks_than_are_kept_the_oldest_go() -> None:
+@pytest.mark.parametrize("in_batches_of", [1, 7, 100])
+def test_of_more_marks_than_are_kept_the_oldest_go(in_batches_of: int) -> None:
     log = [
         touchpoint(n, event="Payment Failed", things={"order": "1"}, seconds=n, properties={"code": str(n)})
         for n in range(MAX_MARKS + 5)
     ]
-    (order,) = stitched([log]).entities().values()
+    batches = [log[n : n + in_batches_of] for n in range(0, len(log), in_batches_of)]
+    (order,) = stitched(batches).entities().values()
     assert [mark.value["code"] for mark in order.state.marks["payments"]] == [str(n) for n in range(5, MAX_MARKS + 5)]
+
+
+@pytest.mark.parametrize("in_batches_of", [1, 7, 100])
+def test_of_what_comes_with_every_page_fewer_are_kept(in_batches_of: int) -> None:
+    log = [
+        touchpoint(
+            n,
+            event="Product Viewed",
+            people={"user_id": "ann"},
+            seconds=n,
+            properties={"product_id": str(n), "price": 1},
+        )
+        for n in range(25)
+    ]
+    batches = [log[n : n + in_batches_of] for n in range(0, len(log), in_batches_of)]
+    (views,) = (state.marks["views"] for state in stitched(batches).states.values())
+    assert [mark.value["product_id"] for mark in views] == [str(n) for n in range(15, 25)]
 
 
 @pytest.mark.parametrize(
