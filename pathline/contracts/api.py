@@ -141,6 +141,17 @@ class PainOut(msgspec.Struct):
     alerts: int
 
 
+class FigureOut(msgspec.Struct):
+    """NPS, CSAT or CES over `n` answers, made as `variant` says and `label` spells out; `few`: too few to go by."""
+
+    survey: str
+    variant: str
+    label: str
+    value: float
+    n: int
+    few: bool
+
+
 class MapStage(msgspec.Struct):
     """A stage in the window. `dropped` of `customers` went no further, `share_on` is the part that did."""
 
@@ -153,6 +164,8 @@ class MapStage(msgspec.Struct):
     dropped_with_pain: int
     channels: dict[str, int]
     pain: list[PainOut]
+    surveys: list[FigureOut]
+    """Of answers that were given while the customer's last stage was this one."""
 
 
 class JourneyMap(msgspec.Struct):
@@ -166,6 +179,10 @@ class JourneyMap(msgspec.Struct):
     complete: bool
     stages: list[MapStage]
     channels: dict[str, int]
+    surveys: list[FigureOut]
+    """Of all answers of the window, whatever their stage."""
+    answers_left_out: int
+    """Answers to other surveys, and scores that their scale does not have."""
 
 
 class AssignBody(msgspec.Struct):

@@ -233,12 +233,18 @@ class InvoiceOut(msgspec.Struct):
 
 
 class SurveyOut(msgspec.Struct):
-    """An answer as it was given: `score` on `scale`, neither of them converted. `entity` is what it was about."""
+    """An answer as it was given: `score` on `scale`, neither of them converted. `entity` is what it was about.
+
+    `variant` says by which rule it is read (`nps`, `csat_top_two`, `ces`) and `group` what it counts as there; both are
+    null for another survey, and for a score that its scale does not have.
+    """
 
     at: Time
     survey: str | None
     score: str | None
     scale: str | None
+    variant: str | None
+    group: str | None
     entity: EntityOut | None
 
 

@@ -11,6 +11,8 @@ from uuid import UUID
 
 import msgspec
 
+from pathline.domain.surveys import Answer
+
 
 class Step(NamedTuple):
     """Touchpoints of one customer on one channel in one stage (None: in none)."""
@@ -29,6 +31,14 @@ class PainSeen(NamedTuple):
     detector: str
     severity: str
     opened_at: datetime
+
+
+class Asked(NamedTuple):
+    """An answer to a survey, None for what cannot be read as one, and the stage in which it was asked."""
+
+    customer: UUID | None
+    stage: str | None
+    answer: Answer | None
 
 
 class StageFlow(msgspec.Struct, frozen=True):

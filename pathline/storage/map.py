@@ -14,8 +14,8 @@ from uuid import UUID
 
 import msgspec
 
-from pathline.domain.funnel import PainSeen, Step
-from pathline.storage import entities, people, strands
+from pathline.domain.funnel import Asked, PainSeen, Step
+from pathline.storage import entities, people, strands, surveys
 
 if TYPE_CHECKING:
     from pathline.storage.connection import Db
@@ -45,15 +45,18 @@ class Window(msgspec.Struct, frozen=True):
 
     steps: list[Step]
     pains: list[PainSeen]
+    answers: list[Asked]
     touchpoints: int
     complete: bool
 
 
 async def window(db: Db, begin: datetime, end: datetime) -> Window:
-    """The steps and pains of the touchpoints received, and the alerts opened, in [begin, end)."""
+    """The steps and answers of the touchpoints received, and the alerts opened, in [begin, end)."""
     rows = await db.fetch(_STEPS, begin, end, MAX_TOUCHPOINTS)
     pains = await db.fetch(_PAINS, begin, end, MAX_PAINS)
-    whose = await _customers(db, {row["subject"] for row in rows} | {row["entity_id"] for row in pains})
+    said = await surveys.answered(db, begin, end)
+    subjects = {row["subject"] for row in rows} | {one.subject for one in said}
+    whose = await _customers(db, subjects | {row["entity_id"] for row in pains})
     counted = sum(row["touchpoints"] for row in rows)
     steps = [
         Step(whose[row["subject"]], row["stage"], row["channel"], row["entered_at"], row["touchpoints"])
@@ -61,7 +64,9 @@ async def window(db: Db, begin: datetime, end: datetime) -> Window:
         if row["subject"] in whose
     ]
     seen = [PainSeen(whose.get(row["entity_id"]), row["detector"], row["severity"], row["opened_at"]) for row in pains]
-    return Window(steps, seen, counted, counted < MAX_TOUCHPOINTS and len(pains) < MAX_PAINS)
+    answers = [Asked(whose.get(one.subject), one.stage, one.answer) for one in said]
+    complete = counted < MAX_TOUCHPOINTS and len(pains) < MAX_PAINS and len(said) < surveys.MAX_ANSWERS
+    return Window(steps, seen, answers, counted, complete)
 
 
 async def _customers(db: Db, ids: set[UUID]) -> dict[UUID, UUID]:

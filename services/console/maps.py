@@ -8,8 +8,8 @@ from datetime import datetime
 from typing import Final
 
 from pathline.contracts import api
-from pathline.domain import funnel
-from pathline.domain.funnel import StageFlow, Step
+from pathline.domain import funnel, surveys
+from pathline.domain.funnel import Asked, StageFlow, Step
 from pathline.storage import map as storage
 from services.console.context import Context
 
@@ -44,13 +44,17 @@ class Maps:
 async def _make(context: Context, begin: datetime, end: datetime, segment: str | None) -> api.JourneyMap:
     async with context.database.connection() as db:
         window = await storage.window(db, begin, end)
-        steps, pains = window.steps, window.pains
+        steps, pains, answers = window.steps, window.pains, window.answers
         if segment is not None:
-            told = await storage.segments(db, {step.customer for step in steps})
+            known = {step.customer for step in steps} | {one.customer for one in answers if one.customer is not None}
+            told = await storage.segments(db, known)
             within = {customer for customer, segments in told.items() if segment in segments}
             steps = [step for step in steps if step.customer in within]
             pains = [pain for pain in pains if pain.customer in within]
+            answers = [one for one in answers if one.customer in within]
     flows = funnel.flow(steps, pains, context.stages.names)
+    enough = context.settings.console_survey_answers
+    said = surveys.voice(one.answer for one in answers)
     return api.JourneyMap(
         from_=begin,
         to=end,
@@ -58,12 +62,14 @@ async def _make(context: Context, begin: datetime, end: datetime, segment: str |
         customers=len({step.customer for step in steps}),
         touchpoints=sum(step.touchpoints for step in steps),
         complete=window.complete,
-        stages=[_stage(one) for one in flows],
+        stages=[_stage(one, [said for said in answers if said.stage == one.stage], enough) for one in flows],
         channels=_channels(steps),
+        surveys=_figures(said, enough),
+        answers_left_out=said.left_out,
     )
 
 
-def _stage(one: StageFlow) -> api.MapStage:
+def _stage(one: StageFlow, answers: list[Asked], enough: int) -> api.MapStage:
     return api.MapStage(
         stage=one.stage,
         customers=one.customers,
@@ -74,7 +80,15 @@ def _stage(one: StageFlow) -> api.MapStage:
         dropped_with_pain=one.dropped_with_pain,
         channels=dict(one.channels),
         pain=[api.PainOut(*pain) for pain in one.pains],
+        surveys=_figures(surveys.voice(said.answer for said in answers), enough),
     )
+
+
+def _figures(said: surveys.Voice, enough: int) -> list[api.FigureOut]:
+    return [
+        api.FigureOut(one.survey, one.variant, surveys.LABELS[one.variant], one.value, one.n, few=one.n < enough)
+        for one in said.figures
+    ]
 
 
 def _channels(steps: list[Step]) -> dict[str, int]:

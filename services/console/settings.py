@@ -48,6 +48,9 @@ class ConsoleSettings(Settings):
     )
     console_session_hours: int = Field(default=12, ge=1, le=720, description="How long a sign-in lasts.")
     console_map_days: int = Field(default=31, ge=1, le=366, description="Longest window of the journey map, in days.")
+    console_survey_answers: int = Field(
+        default=30, ge=1, le=1_000, description="A survey's figure over fewer answers is marked as of too few."
+    )
     console_map_seconds: int = Field(default=15, ge=0, le=3_600, description="How long a journey map is kept.")
 
     @property

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -14,8 +14,12 @@ from pathline.domain.entities import Entity
 from pathline.domain.facts import Fact, State
 from pathline.domain.particulars import field
 from pathline.domain.story import OrderStory, amount, promise_end
+from pathline.domain.surveys import Survey, answer
 from pathline.domain.visits import Bought
 from pathline.storage.customers import Whole
+
+_VARIANTS: Final[Mapping[Survey, str]] = {"nps": "nps", "csat": "csat_top_two", "ces": "ces"}
+"""By which rule an answer is read."""
 
 
 def order_out(story: OrderStory, bought: Bought | None = None) -> api.OrderOut:
@@ -200,10 +204,20 @@ def surveys(whole: Whole) -> list[api.SurveyOut]:
         about = api.EntityOut(thing.identifier.kind, thing.identifier.value)
         found += [(mark, about) for mark in thing.state.marks.get("surveys", ())]
     found.sort(key=lambda one: (one[0].at, one[0].message_id), reverse=True)
-    return [
-        api.SurveyOut(mark.at, told(mark, "survey"), told(mark, "score"), told(mark, "scale"), about)
-        for mark, about in found
-    ]
+    return [_survey(mark, about) for mark, about in found]
+
+
+def _survey(mark: Fact, about: api.EntityOut | None) -> api.SurveyOut:
+    read = answer(field(mark, "survey"), field(mark, "score"), field(mark, "scale"))
+    return api.SurveyOut(
+        at=mark.at,
+        survey=told(mark, "survey"),
+        score=told(mark, "score"),
+        scale=told(mark, "scale"),
+        variant=None if read is None else _VARIANTS[read.survey],
+        group=None if read is None else read.group,
+        entity=about,
+    )
 
 
 def order_of(orders: Mapping[UUID, str], part: Entity) -> str | None:

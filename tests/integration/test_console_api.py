@@ -381,3 +381,61 @@ async def test_the_map_counts_customers_by_stage(here: Running) -> None:
     everyone = await here.get("/map", **{**window, "segment": ""})
     assert everyone["customers"] > told.customers
     assert (await here.get("/map"))["customers"] == everyone["customers"]
+
+
+def answer_of(user: str, survey: str, score: Any, *, minutes: float = 1, **properties: Any) -> bytes:
+    call = {
+        "event": "Survey Answered", "userId": user,
+        "properties": {"survey": survey, "score": score, **properties},
+    }  # fmt: skip
+    return record(call, message_id=f"{user}-{survey}-{minutes}", at=ago(minutes))
+
+
+async def test_the_map_has_the_voice_of_each_stage_in_which_it_was_asked(here: Running) -> None:
+    def seen(user: str, event: str, minutes: float, **properties: Any) -> bytes:
+        call = {"event": event, "userId": user, "properties": properties}
+        return record(call, message_id=f"{user}-{event}-{minutes}", at=ago(minutes), library="server")
+
+    def named(user: str) -> bytes:
+        call = {"type": "identify", "userId": user, "traits": {"segments": ["asked"]}}
+        return record(call, message_id=f"{user}-named", at=ago(29), library="server")
+
+    everyone = ["ina", "jon", "kai", "lea"]
+    await here.send(
+        *map(named, everyone),
+        # Ina has an order whose parcel moves: she is asked about it, once its fulfilment has begun.
+        seen("ina", "Order Completed", 20, order_id="o-ina", total="9", currency="EUR"),
+        seen("courier", "Shipment Scanned", 15, tracking_number="p-ina", order_id="o-ina", status="delivered"),
+        answer_of("ina", "nps", 10, order_id="o-ina"),
+        # A second answer is asked where the first was: an answer is no stage that one is asked in.
+        answer_of("ina", "ces", 7, minutes=0.5, order_id="o-ina"),
+        seen("jon", "Order Completed", 20, order_id="o-jon", total="9", currency="EUR"),
+        answer_of("jon", "NPS", "3", scale="10"),
+        answer_of("jon", "nps", 9, minutes=0.25),
+        answer_of("kai", "csat", 8, scale=10),
+        answer_of("kai", "csat", 3, minutes=0.5, scale=5),
+        # Nothing is known of Lea but that she was named; nobody has such a scale.
+        answer_of("lea", "nps", 8, scale=5),
+        answer_of("lea", "smiles", 3, minutes=0.5),
+    )
+    window = {"from": ago(60).isoformat(), "to": (NOW + timedelta(hours=1)).isoformat(), "segment": "asked"}
+    told = msgspec.convert(await here.get("/map", **window), api.JourneyMap)
+    by_stage = {one.stage: {f.variant: (f.value, f.n, f.few) for f in one.surveys} for one in told.stages}
+    assert by_stage == {
+        "awareness": {},
+        "engagement": {"csat_top_two": (50.0, 2, True)},
+        "transaction": {"nps": (0.0, 2, True)},
+        "fulfilment": {"nps": (100.0, 1, True), "ces_mean": (7.0, 1, True), "ces_net": (100.0, 1, True)},
+        "retention": {},
+    }
+    assert {f.variant: f.n for f in told.surveys} == {"nps": 3, "csat_top_two": 2, "ces_mean": 1, "ces_net": 1}
+    assert told.answers_left_out == 2
+    assert {f.label for f in told.surveys if f.survey == "nps"} == {"NPS: % of 9-10 minus % of 0-6"}
+    customer = msgspec.convert(await here.get("/customers/lookup", kind="user_id", value="jon"), Customer)
+    assert [(s.score, s.scale, s.variant, s.group) for s in customer.surveys] == [
+        ("9", None, "nps", "promoter"), ("3", "10", "nps", "detractor"),
+    ]  # fmt: skip
+    lea = msgspec.convert(await here.get("/customers/lookup", kind="user_id", value="lea"), Customer)
+    assert [(s.survey, s.variant, s.group) for s in lea.surveys] == [("smiles", None, None), ("nps", None, None)]
+    page = await here.client.get(f"/customers/{customer.id}")
+    assert "What they said" in page.text and "NPS 3 of 10" in page.text

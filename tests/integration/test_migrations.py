@@ -77,6 +77,38 @@ async def test_partitions_that_were_there_before_and_come_later_have_the_index_o
     assert await migrate.drift(empty) == []
 
 
+async def test_every_week_has_the_index_of_answers_whatever_a_run_cut_short_left(empty: str) -> None:
+    await migrate.upgrade(empty)
+    connection = await asyncpg.connect(empty)
+    try:
+        await partitions.ensure(connection, datetime(2026, 1, 5, tzinfo=UTC))
+        await connection.execute("DROP INDEX touchpoint_survey")
+        # One that is half made: an index that covers nothing yet, and is not valid.
+        await connection.execute(
+            "CREATE INDEX touchpoint_2026_01_05_survey ON touchpoint_2026_01_05 (received_at)"
+            " WHERE event = 'Survey Answered'"
+        )
+        await connection.execute(
+            "UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'touchpoint_2026_01_05_survey'::regclass"
+        )
+        await connection.execute("UPDATE alembic_version SET version_num = '0017'")
+        await migrate.upgrade(empty)
+        await partitions.ensure(connection, datetime(2027, 1, 4, tzinfo=UTC))
+        weeks = await connection.fetchval("SELECT count(*) FROM pg_inherits WHERE inhparent = 'touchpoint'::regclass")
+        indexed = await connection.fetchval(
+            "SELECT count(*) FROM pg_inherits WHERE inhparent = 'touchpoint_survey'::regclass"
+        )
+        valid = await connection.fetchval(
+            "SELECT bool_and(indisvalid) FROM pg_index WHERE indexrelid = 'touchpoint_survey'::regclass"
+            " OR indexrelid IN (SELECT inhrelid FROM pg_inherits WHERE inhparent = 'touchpoint_survey'::regclass)"
+        )
+        assert indexed == weeks > 2 * partitions.WEEKS_AHEAD
+        assert valid
+        assert await migrate.drift(empty) == []
+    finally:
+        await connection.close()
+
+
 @pytest.mark.parametrize(("version", "undone"), [("0009", "identifier_mailbox"), ("0014", "entity_claimed")])
 async def test_an_index_made_beside_others_waits_for_a_backup_that_reads(
     empty: str, monkeypatch: pytest.MonkeyPatch, version: str, undone: str

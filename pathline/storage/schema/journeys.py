@@ -31,6 +31,7 @@ touchpoint = Table(
     Column("clamped", Boolean, nullable=False, server_default=text("false")),
     Index("touchpoint_subject", "subject", "occurred_at", "id"),
     Index("touchpoint_received", "received_at", postgresql_using="brin"),
+    Index("touchpoint_survey", "received_at", postgresql_where=text("event = 'Survey Answered'")),
     postgresql_partition_by="RANGE (received_at)",
 )
 

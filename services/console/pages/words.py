@@ -10,6 +10,7 @@ from uuid import UUID
 
 import msgspec
 
+from pathline.contracts.customer import SurveyOut
 from pathline.domain.alerts import PATHLINE, Alert
 from pathline.storage.alerts import Event
 from pathline.storage.customers import Caller
@@ -161,6 +162,14 @@ def told(body: Mapping[str, Any]) -> str:
             parts.append(plain(str(value)) if name in {"status", "name", "title"} else f"{label} {_told_time(value)}")
     line = " · ".join(part for part in parts[:TOLD_AT_MOST] if part)
     return line if len(line) <= SUMMARY_CHARS else f"{line[: SUMMARY_CHARS - 1]}…"
+
+
+def answer(one: SurveyOut) -> str:
+    """A survey's answer as it was given: its name, the score and its scale."""
+    name = one.survey or "a survey"
+    known = {"nps": "NPS", "csat": "CSAT", "ces": "CES 2.0"}.get(name.strip().lower(), name)
+    scale = "" if one.scale is None else f" of {one.scale}"
+    return f"{known} no score" if one.score is None else f"{known} {one.score}{scale}"
 
 
 def _told_time(value: str | float) -> str:
