@@ -1,5 +1,6 @@
-"""`pathline detectors`: the files that an analyst writes. Are they right, and which detectors are there."""
+"""`pathline detectors`: the files that an analyst writes. Are they right, do they what they should, which are there."""
 
+import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Final
@@ -7,6 +8,7 @@ from typing import Annotated, Any, Final
 import msgspec
 import typer
 
+from pathline.commands import proving
 from pathline.commands.plain import plain
 from pathline.commands.tables import new_table, print_table
 from pathline.contracts import detector_files, yaml_files
@@ -20,7 +22,7 @@ NOT_USABLE: Final = 1
 
 Json = Annotated[bool, typer.Option("--json", help="JSON.")]
 
-app = typer.Typer(help="Detectors as files: check, list.", no_args_is_help=True)
+app = typer.Typer(help="Detectors as files: check, test, list.", no_args_is_help=True)
 
 
 def register(parent: typer.Typer) -> None:
@@ -50,6 +52,41 @@ def check(
         if one.file is not None:
             print(plain(f"{path}: {_summary(one.file)}"))
     raise typer.Exit(0 if all(one.file is not None for one in checked.values()) else NOT_USABLE)
+
+
+@app.command("test")
+def run_examples(
+    paths: Annotated[
+        list[Path] | None,
+        typer.Argument(
+            metavar="DIR|FILE...",
+            help="Folders and files; - is standard input. None: the built-in ones and PATHLINE_DETECTORS.",
+            allow_dash=True,
+        ),
+    ] = None,
+    *,
+    as_json: Json = False,
+) -> None:
+    """Run the examples in detectors' files, each among all detectors, and say what came otherwise than expected."""
+    own = os.environ.get("PATHLINE_DETECTORS")
+    checked = _checked(paths or [BUILT_IN, *([Path(own)] if own else [])])
+    usable = True
+    for path, one in checked.items():
+        if one.file is None:
+            usable = False
+            told = {"file": str(path), "usable": False, **_problems(one)}
+            lines = [yaml_files.said(path, problem) for problem in one.problems]
+        else:
+            others = [other.file for other in checked.values() if other.file is not None]
+            tested = proving.prove(path, one, one.file, others)
+            usable = usable and tested.holds
+            told, lines = tested.told(), list(tested.lines())
+        if as_json:
+            _print_json(told)
+        else:
+            for line in lines:
+                print(plain(line))
+    raise typer.Exit(0 if usable else NOT_USABLE)
 
 
 @app.command(name="list")

@@ -9,7 +9,7 @@ from typing import Final, TypeVar
 import msgspec
 
 from pathline.config import SERVICE_FILE
-from pathline.contracts import yaml_files
+from pathline.contracts import detector_examples, yaml_files
 from pathline.contracts.holiday_regions import calendar_of
 from pathline.contracts.typed_yaml import MAX_PARTS, Form, TooManyPartsError
 from pathline.contracts.yaml_files import FileError, Problem, said
@@ -61,7 +61,7 @@ CODES: Final[Mapping[str, str]] = {
     "bad_expression": "The guard is no expression in CEL that is true or false.",
     "unknown_name": "The guard names something that is not known.",
     "too_long": f"The guard is longer than {MAX_LENGTH} characters.",
-    "bad_example": "An example cannot be read: the message says what is wrong with it.",
+    "bad_example": "An example cannot be run: the message says what is wrong with it.",
     "unknown_detector": "There is no detector of that name.",
     "duplicate_detector": "A warning: of two files that name one detector, the later in the order of names counts.",
     "unknown_region": "There is no calendar of working days for that region.",
@@ -147,7 +147,7 @@ def check(path: Path) -> Checked:
     found, problems, form = _formed(path, DetectorFile)
     if found is None or form is None:
         return Checked(None, _told(problems))
-    for fault in checks.faults(found):
+    for fault in (*checks.faults(found), *detector_examples.faults(found)):
         within = None if fault.flaw is None else (fault.flaw.line, fault.flaw.column)
         form.note(fault.field, fault.code, fault.words, within)
     told = _told(form.problems)

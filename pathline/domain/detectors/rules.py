@@ -194,14 +194,33 @@ class Step(Rule, frozen=True):
     """A guard: see DetectorFile."""
 
 
+class Expected(Rule, frozen=True):
+    """An episode that an example must bring about; what is left out does not matter. Times count from the start."""
+
+    of: dict[str, str] = {}
+    """What it is about, `{parcel: p}`; of a person or a session `{user: u}` or `{visitor: v}`."""
+    opened: str | None = None
+    severity: Severity | None = None
+    """As it stands in the end."""
+    resolved: str | None = None
+    """The word it is resolved with; without one it is still open."""
+    at: str | None = None
+    """When it was resolved."""
+    expired: bool = False
+    """Whether only history tells of it, so that nobody is alerted."""
+
+
 class Example(Rule, frozen=True):
-    """Touchpoints, and what is to come of them. `pathline detectors test` runs it."""
+    """Touchpoints as a site sends them, and what is to come of them. `pathline detectors test` runs it."""
 
     given: tuple[dict[str, Any], ...]
-    expect: Any
+    expect: tuple[Expected, ...]
     name: str = ""
     until: str | None = None
-    """How long after the first touchpoint it is looked at; without it, once every deadline has passed."""
+    """How long after the start it is looked at; without it, once every deadline has passed."""
+    zone: str = "UTC"
+    """Meant where an order does not say where it goes; the start is its midnight."""
+    namespace: str = "default"
 
 
 class DetectorFile(Rule, frozen=True):

@@ -145,3 +145,54 @@ def test_the_list_says_which_files_cannot_be_used(folder: Path) -> None:
     assert ended.exit_code == 1 and "bad.yaml:1: " in ended.stderr and "[bad_name]" in ended.stderr
     assert [fault["file"] for fault in told["faults"]] == ["bad.yaml"]
     assert {one["name"]: one["file"] for one in told["detectors"]}["mine"] == "good.yaml"
+
+
+EXAMPLES = """\
+examples:
+  - name: nobody came
+    given:
+      - {at: 0d, event: Shipment Created, order_id: o, tracking_number: p}
+    expect:
+      - {of: {parcel: p}, opened: HOURSh}
+"""
+
+
+def test_examples_that_hold_are_counted_and_one_that_fails_says_what_came(folder: Path) -> None:
+    good, bad = folder / "good.yaml", folder / "later.yaml"
+    write(good, GOOD + EXAMPLES.replace("HOURS", "48"))
+    ended = ran("test", str(good))
+    assert (ended.exit_code, ended.stdout) == (0, f"{good}: mine, 1 example as expected\n".replace("mine,", "mine:"))
+    write(bad, GOOD.replace("name: mine", "name: later") + EXAMPLES.replace("HOURS", "47"))
+    ended = ran("test", str(folder))
+    assert ended.exit_code == 1
+    assert ended.stdout.splitlines()[1:] == [
+        f"{bad}:10:5: nobody came: failed",
+        "    expected {of: {parcel: p}, opened: 47h}",
+        "    came     {of: {parcel: p}, opened: 48h, severity: warning}",
+        f"{bad}: later: 1 of 1 examples failed",
+    ]
+
+
+def test_what_the_collector_would_refuse_is_a_fault_at_its_place(folder: Path) -> None:
+    write(folder / "good.yaml", GOOD + EXAMPLES.replace(", tracking_number: p}", "}").replace("HOURS", "48"))
+    ended = ran("test", str(folder))
+    assert ended.exit_code == 1
+    assert ended.stdout.startswith(f"{folder / 'good.yaml'}:12:9: examples[0].given[0]: ")
+    assert "[missing_property]" in ended.stdout
+
+
+def test_a_file_without_examples_and_one_that_cannot_be_used_are_said(folder: Path) -> None:
+    ended = ran("test", str(folder))
+    assert (ended.exit_code, ended.stdout) == (0, f"{folder / 'good.yaml'}: mine: no examples\n")
+    write(folder / "bad.yaml", BAD)
+    ended = ran("test", str(folder))
+    assert ended.exit_code == 1 and "[bad_name]" in ended.stdout
+
+
+def test_a_program_reads_what_came_of_each_example() -> None:
+    ended = ran("test", "-", "--json", input=GOOD + EXAMPLES.replace("HOURS", "47"))
+    told = json.loads(ended.stdout)
+    (one,) = told["examples"]
+    assert ended.exit_code == 1 and told["name"] == "mine" and not told["holds"]
+    assert (one["name"], one["line"], one["holds"]) == ("nobody came", 10, False)
+    assert one["expected"] == ["{of: {parcel: p}, opened: 47h}"]
