@@ -168,6 +168,28 @@ class MapStage(msgspec.Struct):
     """Of answers that were given while the customer's last stage was this one."""
 
 
+class ShareOut(msgspec.Struct):
+    """Of so many `visits` so many were `lost`, the `share` of them; `of` is a day, a landing page or a stage."""
+
+    of: str | None
+    visits: int
+    lost: int
+    share: float | None
+
+
+class InterestOut(msgspec.Struct):
+    """Visits that told how they ended, and those that were over at once and not engaged."""
+
+    visits: int
+    lost: int
+    share: float | None
+    by_day: list[ShareOut]
+    by_landing: list[ShareOut]
+    """The 20 with most visits."""
+    by_stage: list[ShareOut]
+    """By the stage that the landing page entered."""
+
+
 class JourneyMap(msgspec.Struct):
     """The journey map of a window. `complete` is false when only the first `touchpoints` of it were counted."""
 
@@ -183,6 +205,7 @@ class JourneyMap(msgspec.Struct):
     """Of all answers of the window, whatever their stage."""
     answers_left_out: int
     """Answers to other surveys, and scores that their scale does not have."""
+    lost_interest: InterestOut
 
 
 class AssignBody(msgspec.Struct):

@@ -11,6 +11,7 @@ from uuid import UUID
 
 import msgspec
 
+from pathline.domain.interest import Visit
 from pathline.domain.surveys import Answer
 
 
@@ -39,6 +40,13 @@ class Asked(NamedTuple):
     customer: UUID | None
     stage: str | None
     answer: Answer | None
+
+
+class Visited(NamedTuple):
+    """A visit that is over."""
+
+    customer: UUID | None
+    visit: Visit
 
 
 class StageFlow(msgspec.Struct, frozen=True):

@@ -14,8 +14,8 @@ from uuid import UUID
 
 import msgspec
 
-from pathline.domain.funnel import Asked, PainSeen, Step
-from pathline.storage import entities, people, strands, surveys
+from pathline.domain.funnel import Asked, PainSeen, Step, Visited
+from pathline.storage import entities, interest, people, strands, surveys
 
 if TYPE_CHECKING:
     from pathline.storage.connection import Db
@@ -46,6 +46,7 @@ class Window(msgspec.Struct, frozen=True):
     steps: list[Step]
     pains: list[PainSeen]
     answers: list[Asked]
+    visits: list[Visited]
     touchpoints: int
     complete: bool
 
@@ -55,7 +56,8 @@ async def window(db: Db, begin: datetime, end: datetime) -> Window:
     rows = await db.fetch(_STEPS, begin, end, MAX_TOUCHPOINTS)
     pains = await db.fetch(_PAINS, begin, end, MAX_PAINS)
     said = await surveys.answered(db, begin, end)
-    subjects = {row["subject"] for row in rows} | {one.subject for one in said}
+    visits = await interest.visits(db, begin, end, MAX_TOUCHPOINTS)
+    subjects = {row["subject"] for row in rows} | {one.subject for one in said} | {one.subject for one in visits}
     whose = await _customers(db, subjects | {row["entity_id"] for row in pains})
     counted = sum(row["touchpoints"] for row in rows)
     steps = [
@@ -65,8 +67,10 @@ async def window(db: Db, begin: datetime, end: datetime) -> Window:
     ]
     seen = [PainSeen(whose.get(row["entity_id"]), row["detector"], row["severity"], row["opened_at"]) for row in pains]
     answers = [Asked(whose.get(one.subject), one.stage, one.answer) for one in said]
-    complete = counted < MAX_TOUCHPOINTS and len(pains) < MAX_PAINS and len(said) < surveys.MAX_ANSWERS
-    return Window(steps, seen, answers, counted, complete)
+    visited = [Visited(whose.get(one.subject), one.visit) for one in visits]
+    whole = counted < MAX_TOUCHPOINTS and len(pains) < MAX_PAINS
+    complete = whole and len(said) < surveys.MAX_ANSWERS and len(visits) < interest.MAX_VISITS
+    return Window(steps, seen, answers, visited, counted, complete)
 
 
 async def _customers(db: Db, ids: set[UUID]) -> dict[UUID, UUID]:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
+from collections.abc import Mapping
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
 from pathline.contracts import api
-from pathline.domain import funnel, surveys
+from pathline.domain import funnel, interest, surveys
 from pathline.domain.funnel import Asked, StageFlow, Step
+from pathline.domain.interest import Share
 from pathline.storage import map as storage
 from services.console.context import Context
 
@@ -44,14 +46,16 @@ class Maps:
 async def _make(context: Context, begin: datetime, end: datetime, segment: str | None) -> api.JourneyMap:
     async with context.database.connection() as db:
         window = await storage.window(db, begin, end)
-        steps, pains, answers = window.steps, window.pains, window.answers
+        steps, pains, answers, visits = window.steps, window.pains, window.answers, window.visits
         if segment is not None:
-            known = {step.customer for step in steps} | {one.customer for one in answers if one.customer is not None}
-            told = await storage.segments(db, known)
+            asked, came = {one.customer for one in answers}, {one.customer for one in visits}
+            known = {step.customer for step in steps} | asked | came
+            told = await storage.segments(db, {one for one in known if one is not None})
             within = {customer for customer, segments in told.items() if segment in segments}
             steps = [step for step in steps if step.customer in within]
             pains = [pain for pain in pains if pain.customer in within]
             answers = [one for one in answers if one.customer in within]
+            visits = [one for one in visits if one.customer in within]
     flows = funnel.flow(steps, pains, context.stages.names)
     enough = context.settings.console_survey_answers
     said = surveys.voice(one.answer for one in answers)
@@ -66,6 +70,7 @@ async def _make(context: Context, begin: datetime, end: datetime, segment: str |
         channels=_channels(steps),
         surveys=_figures(said, enough),
         answers_left_out=said.left_out,
+        lost_interest=_interest(interest.interest(one.visit for one in visits)),
     )
 
 
@@ -89,6 +94,25 @@ def _figures(said: surveys.Voice, enough: int) -> list[api.FigureOut]:
         api.FigureOut(one.survey, one.variant, surveys.LABELS[one.variant], one.value, one.n, few=one.n < enough)
         for one in said.figures
     ]
+
+
+def _interest(found: interest.Interest) -> api.InterestOut:
+    return api.InterestOut(
+        visits=found.all.visits,
+        lost=found.all.lost,
+        share=_part(found.all),
+        by_day=_shares(found.by_day),
+        by_landing=_shares(found.by_landing),
+        by_stage=_shares(found.by_stage),
+    )
+
+
+def _shares(found: Mapping[Any, Share]) -> list[api.ShareOut]:
+    return [api.ShareOut(of, one.visits, one.lost, _part(one)) for of, one in found.items()]
+
+
+def _part(one: Share) -> float | None:
+    return round(one.lost / one.visits, 4) if one.visits else None
 
 
 def _channels(steps: list[Step]) -> dict[str, int]:

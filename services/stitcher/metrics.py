@@ -15,6 +15,7 @@ LETTERS: Final = ("told", "kept", "pruned", "failed")
 """What became of dead letters: the topic was told of a row, a row was made of what the topic told, a row was too old;
 and how often that failed and was put off."""
 
+INTEREST: Final = ("kept", "lost")
 PRUNED: Final = ("touchpoint_rest", "seen")
 UPKEEP: Final = ("weeks", "touchpoints", "seen")
 """Partitions made ahead of time, old touchpoints dropped, old marks of what was counted deleted."""
@@ -51,6 +52,12 @@ class StitcherMetrics:
         )
         self.moved = Counter(
             "pathline_stitcher_identifiers_moved", "Identifiers whose parent or join changed.", registry=registry
+        )
+        self.visits = Counter(
+            "pathline_visits",
+            "Visits that told how they ended; lost ones were over at once and not engaged.",
+            ["interest"],
+            registry=registry,
         )
         self.known = Gauge(
             "pathline_stitcher_known_identifiers", "Identifiers remembered between batches.", registry=registry
@@ -102,6 +109,8 @@ class StitcherMetrics:
         self.acts_waiting = Gauge(
             "pathline_stitcher_acts_waiting", "Operators' acts that wait to be told, 100 at most.", registry=registry
         )
+        for interest in INTEREST:
+            self.visits.labels(interest)
         for outcome in ACTS:
             self.acts.labels(outcome)
         for lag in (self.lag, self.letters_lag):

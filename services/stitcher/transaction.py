@@ -15,6 +15,7 @@ from pathline.contracts.letters import STITCHER
 from pathline.domain.facts import State
 from pathline.domain.fold import Changes, join_of
 from pathline.domain.identifiers import touchpoint_id
+from pathline.domain.interest import Share, just_ended
 from pathline.domain.people import MAX_JOINED
 from pathline.domain.stages import Stages
 from pathline.domain.touchpoint import Touchpoint
@@ -37,6 +38,8 @@ class Stitch(msgspec.Struct):
     moved: int
     duplicates: int
     letters: list[DeadLetter]
+    visits: Share = Share(0, 0)
+    """Visits that ended now, and how many of them were lost."""
 
 
 async def stitch(
@@ -76,7 +79,8 @@ async def stitch(
     hints = _hints(changes, batch, moved, changed, reowned)
     await fences.advance(db, topic, _with_hints(moves, hints, batch))
     duplicates = batch.size - len(batch.letters) - len(changes.stitched) - len(refused)
-    return Stitch(hints, len(moved), duplicates, letters)
+    visits = just_ended(stitched.touchpoint for stitched in changes.stitched)
+    return Stitch(hints, len(moved), duplicates, letters, visits)
 
 
 def changes_of(batch: Batch, new: set[UUID], stages: Stages) -> Changes:

@@ -239,6 +239,8 @@ class Worker:
         self._metrics.touchpoints.labels("dead_letter").inc(len(done.letters))
         letters.tell(done.letters)
         self._metrics.moved.inc(done.moved)
+        self._metrics.visits.labels("lost").inc(done.visits.lost)
+        self._metrics.visits.labels("kept").inc(done.visits.visits - done.visits.lost)
         now = datetime.now(UTC)
         for one in done.hints:
             if not one.historical:

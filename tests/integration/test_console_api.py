@@ -439,3 +439,36 @@ async def test_the_map_has_the_voice_of_each_stage_in_which_it_was_asked(here: R
     assert [(s.survey, s.variant, s.group) for s in lea.surveys] == [("smiles", None, None), ("nps", None, None)]
     page = await here.client.get(f"/customers/{customer.id}")
     assert "What they said" in page.text and "NPS 3 of 10" in page.text
+
+
+async def test_the_map_has_the_share_of_visits_that_were_lost(here: Running) -> None:
+    def visit(who: str, begins: float, seconds: float, clicks: int = 0, views: int = 1) -> list[bytes]:
+        person = {"anonymousId": f"lost-{who}"}
+        page = {"type": "page", **person, "name": "Start", "properties": {"path": "/start"}}
+        over = {
+            "event": "Visit Ended", **person, "properties": {"seconds": seconds, "clicks": clicks, "views": views},
+        }  # fmt: skip
+        starts, ends = ago(begins), ago(begins) + timedelta(seconds=seconds)
+        return [
+            record(page, message_id=f"{who}-begins", at=starts, received_at=starts, library="web"),
+            record(over, message_id=f"{who}-ends", at=ends, received_at=ends, library="web"),
+        ]
+
+    bought = {"event": "Order Completed", "anonymousId": "lost-buys", "properties": {"order_id": "o-lost"}}
+    await here.send(
+        *visit("at-once", 3_000, 3),
+        *visit("stays", 3_000, 40),
+        *visit("looks-on", 3_000, 5, views=2),
+        *visit("buys", 3_000, 6),
+        record(bought, message_id="lost-bought", at=ago(3_000) + timedelta(seconds=4), received_at=ago(3_000)),
+        # It does not say how it was: it is not counted.
+        record(
+            {"event": "Visit Ended", "anonymousId": "lost-x", "properties": {}}, message_id="x", received_at=ago(3_000)
+        ),
+    )
+    window = {"from": ago(3_060).isoformat(), "to": ago(2_940).isoformat()}
+    told = msgspec.convert(await here.get("/map", **window), api.JourneyMap).lost_interest
+    assert (told.visits, told.lost, told.share) == (4, 1, 0.25)
+    assert [(one.of, one.visits, one.lost) for one in told.by_landing] == [("/start", 4, 1)]
+    assert [(one.of, one.visits, one.lost) for one in told.by_stage] == [("awareness", 4, 1)]
+    assert sum(one.visits for one in told.by_day) == 4

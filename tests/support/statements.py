@@ -28,6 +28,7 @@ from pathline.storage import (
     detectors,
     entities,
     inbox,
+    interest,
     judgements,
     letters,
     outbox,
@@ -234,6 +235,9 @@ CALLS: Final[dict[str, Call]] = {
     "inbox.counts": lambda db, _w: inbox.counts(db, "a person"),
     "inbox.others": lambda db, _w: inbox.others(db, [], state=["open"], severity=None, detector=None, assignee=None),
     "inbox.again": lambda db, w: inbox.again(db, [one.id for one in w.alerts]),
+    "interest.visits": lambda db, _w: interest.visits(
+        db, NOW - 2 * HOUR, NOW - 2 * HOUR + timedelta(seconds=20), 50_000
+    ),
     "judgements.alive": lambda db, w: judgements.alive(db, w.orders),
     "judgements.spent": lambda db, _w: judgements.spent(db, [("d1", "cause-1"), ("d2", "cause-2")]),
     "judgements.latest": lambda db, w: judgements.latest(db, w.orders),
