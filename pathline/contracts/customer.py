@@ -284,6 +284,8 @@ class RiskOut(msgspec.Struct):
 
     score: float
     band: Band
+    band_until: Time | None = None
+    """When time alone takes it to a lower band, should no alert open or end; null where `band` is unknown."""
     terms: list[RiskTerm] = []
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
-from math import log1p, prod
+from math import ceil, log1p, log2, prod
 from typing import Final, Literal, NamedTuple
 
 from pathline.domain.alerts import Severity
@@ -19,6 +19,10 @@ HALF_LIFE: Final = timedelta(days=7)
 
 BANDS: Final[tuple[tuple[float, Band], ...]] = ((90, "critical"), (70, "high"), (40, "moderate"), (20, "low"))
 """The least score of each band, highest first. Below all of them nothing is known to be wrong."""
+
+_STEP: Final = timedelta(microseconds=1)
+_ROUNDING: Final = 0.05
+"""What a score may lie under a line and still be told as it."""
 
 
 class Pain(NamedTuple):
@@ -70,6 +74,40 @@ def terms(pains: Sequence[Pain], now: datetime) -> list[Term]:
         Term(WEIGHTS[pain.severity], age, weight, score * part / whole if whole else 0.0)
         for pain, age, weight, part in zip(pains, ages, faded, logs, strict=True)
     ]
+
+
+def falls_below(pains: Sequence[Pain], line: float, now: datetime) -> datetime:
+    """The first instant from `now` on at which the score is below `line`, should no pain open, end or change.
+
+    It is read off the pains, as every deadline is: at that instant `risk` says less than `line`, and a microsecond
+    before it does not. The same pains fall at the same instant whenever they are asked before it.
+
+    Args:
+        pains: what is open.
+        line: a score, at least 1.
+        now: the time; what is below by then is below now.
+    """
+    if risk(pains, now).score < line:
+        return now
+    # A noisy-or is at most the sum of its weights, and after so many half-lives even that is below the line.
+    most = 100 * sum(WEIGHTS[pain.severity] for pain in pains)
+    fresh = max(now, *(pain.opened_at for pain in pains))
+    above, below = now, fresh + HALF_LIFE * (1 + max(0, ceil(log2(most / (line - _ROUNDING)))))
+    # A score only falls, so half of what lies between is left out at each look: about fifty looks.
+    while below - above > _STEP:
+        between = above + (below - above) // 2
+        if risk(pains, between).score < line:
+            below = between
+        else:
+            above = between
+    return below
+
+
+def band_until(pains: Sequence[Pain], now: datetime) -> datetime | None:
+    """When time alone takes the score out of its band; None where it has none."""
+    score = risk(pains, now).score
+    line = next((least for least, _ in BANDS if score >= least), None)
+    return None if line is None else falls_below(pains, line, now)
 
 
 def _faded(age: timedelta) -> float:

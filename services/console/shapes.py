@@ -16,7 +16,7 @@ from pathline.domain.alerts import Alert
 from pathline.domain.facts import STAGE_PREFIX, State
 from pathline.domain.fold import CLAIMING_KINDS
 from pathline.domain.journey import StageSpan, Wanted, stage_spans, wanted
-from pathline.domain.risk import Pain, risk, terms
+from pathline.domain.risk import Pain, band_until, risk, terms
 from pathline.domain.stages import Stages
 from pathline.domain.story import OrderStory
 from pathline.domain.visits import Act
@@ -98,7 +98,9 @@ def _risk(alive: Sequence[Alert], now: datetime) -> told.RiskOut:
         )
         for alert, term in zip(alive, terms(pains, now), strict=True)
     ]  # fmt: skip
-    return told.RiskOut(scored.score, scored.band, sorted(parts, key=lambda part: -part.contribution))
+    return told.RiskOut(
+        scored.score, scored.band, band_until(pains, now), sorted(parts, key=lambda part: -part.contribution)
+    )
 
 
 def channels(states: Iterable[State]) -> dict[str, int]:

@@ -65,7 +65,7 @@ def test_a_customer_of_nothing_but_a_name() -> None:
     out = shown(whole({ANN: State()}, []))
     assert out.name is None and out.first_seen_at is None and out.touchpoint_count == 0
     assert not (out.orders or out.stages or out.accounts or out.segments or out.channels)
-    assert (out.risk.score, out.risk.band) == (0, "unknown")
+    assert (out.risk.score, out.risk.band, out.risk.band_until) == (0, "unknown", None)
 
 
 def test_counts_times_and_channels_are_of_all_people_and_things() -> None:
@@ -142,6 +142,7 @@ def test_orders_are_newest_first_and_truncation_is_said() -> None:
 def test_risk_is_of_the_alerts_that_last() -> None:
     out = shown(whole({ANN: State()}, []), [alert_about(ORDER, severity="critical", opened_at=at(60))])
     assert (out.risk.score, out.risk.band, out.open_alerts) == (90, "critical", 1)
+    assert out.risk.band_until is not None and timedelta() < out.risk.band_until - at(60) < timedelta(hours=1)
 
 
 @pytest.mark.parametrize(
