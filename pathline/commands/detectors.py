@@ -70,6 +70,8 @@ def run_examples(
     """Run the examples in detectors' files, each among all detectors, and say what came otherwise than expected."""
     own = os.environ.get("PATHLINE_DETECTORS")
     checked = _checked(paths or [BUILT_IN, *([Path(own)] if own else [])])
+    files = [one.file for one in checked.values() if one.file is not None]
+    together = proving.among(files)
     usable = True
     for path, one in checked.items():
         if one.file is None:
@@ -77,8 +79,8 @@ def run_examples(
             told = {"file": str(path), "usable": False, **_problems(one)}
             lines = [yaml_files.said(path, problem) for problem in one.problems]
         else:
-            others = [other.file for other in checked.values() if other.file is not None]
-            tested = proving.prove(path, one, one.file, others)
+            hidden = together.files[one.file.name] is not one.file
+            tested = proving.prove(path, one, one.file, proving.among([*files, one.file]) if hidden else together)
             usable = usable and tested.holds
             told, lines = tested.told(), list(tested.lines())
         if as_json:
@@ -157,7 +159,8 @@ def _among_others(found: Mapping[Path, Checked]) -> dict[Path, Checked]:
             told[path] = Checked(None, (Problem(*one.places["warns_of"], "unknown_detector", words),))
         elif last[name] != path:
             words = f"name: {last[name]} names {name!r} too, and that one counts"
-            told[path] = Checked(one.file, (Problem(*one.places["name"], "duplicate_detector", words, warning=True),))
+            problem = Problem(*one.places["name"], "duplicate_detector", words, warning=True)
+            told[path] = msgspec.structs.replace(one, problems=(problem,))
     return told
 
 

@@ -12,8 +12,9 @@ from pathline.backtest import examples
 from pathline.backtest.examples import Verdict
 from pathline.commands.backtest import collector
 from pathline.contracts import detector_files, yaml_files
-from pathline.contracts.detector_files import BUILT_IN, Checked, Settings
+from pathline.contracts.detector_files import Checked, Settings
 from pathline.contracts.yaml_files import Problem
+from pathline.domain.detectors.compiled import Detectors
 from pathline.domain.detectors.rules import DetectorFile
 
 
@@ -67,17 +68,20 @@ class Proven(msgspec.Struct, frozen=True):
         }
 
 
-def prove(path: Path, checked: Checked, file: DetectorFile, others: Iterable[DetectorFile] = ()) -> Proven:
-    """Run every example of a file, among the built-in detectors and the `others`, by the thresholds of the files alone.
+def among(files: Iterable[DetectorFile]) -> Detectors:
+    """The built-in detectors and these, of which the last of a name counts, by the thresholds of the files alone.
 
     What a deployment overrides counts in none: an example says what the file means.
     """
-    built_in = [detector_files.read(one) for one in detector_files.paths(BUILT_IN)] if file.examples else []
-    used = {one.name: one for one in (*built_in, *others, file)}
-    detectors = detector_files.compiled(used.values(), Settings())
+    used = {one.name: one for one in (*detector_files.built_in(), *files)}
+    return detector_files.compiled(used.values(), Settings())
+
+
+def prove(path: Path, checked: Checked, file: DetectorFile, detectors: Detectors) -> Proven:
+    """Run every example of a file that was checked, among all `detectors`."""
     verdicts = [examples.run(file.name, one, detectors, collector) for one in file.examples]
     problems = [
-        Problem(*checked.places[f"examples[{place}].given[{bad.place}]"], bad.code, f"{field}: {bad.message}")
+        Problem(*checked.places[field], bad.code, f"{field}: {bad.message}")
         for place, one in enumerate(verdicts)
         for bad in one.bad
         if (field := f"examples[{place}].given[{bad.place}]")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Final, TypeVar
 
@@ -115,7 +116,7 @@ def load(folder: Path | None = None, overrides: Path | None = None, region: str 
     Raises:
         DetectorError: it names the file, and the line of each mistake.
     """
-    files = [read(path) for where in (BUILT_IN, folder) if where is not None for path in paths(where)]
+    files = [*built_in(), *(map(read, paths(folder)) if folder is not None else ())]
     used = {file.name: file for file in files}
     for file in used.values():
         if file.warns_of is not None and file.warns_of not in used:
@@ -132,6 +133,12 @@ def compiled(files: Iterable[DetectorFile], given: Settings, region: str | None 
     own = [override for file in listed for override in checks.overrides_of(file)]
     service = read_overrides(SERVICE_FILE).service or () if given.service is None else given.service
     return Detectors(listed, [*own, *given.overrides], service, calendar_of(region))
+
+
+@cache
+def built_in() -> tuple[DetectorFile, ...]:
+    """The detectors that come with Pathline, read once a process: reading their examples takes longer than all else."""
+    return tuple(map(read, paths(BUILT_IN)))
 
 
 def read(path: Path) -> DetectorFile:

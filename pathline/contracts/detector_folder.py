@@ -15,7 +15,7 @@ from typing import Final
 import msgspec
 
 from pathline.contracts import detector_files
-from pathline.contracts.detector_files import BUILT_IN, MAX_FILES, UnusableError
+from pathline.contracts.detector_files import MAX_FILES, UnusableError
 from pathline.domain.detectors import checks
 from pathline.domain.detectors.compiled import Detectors
 from pathline.domain.detectors.rules import DetectorError, DetectorFile
@@ -75,7 +75,7 @@ class Folder:
     def load(self) -> Loaded:
         """Everything as it stands now. Raises DetectorError for a fault in what comes with Pathline."""
         faults: list[FileFault] = []
-        built_in = {file.name: file for file in map(detector_files.read, sorted(BUILT_IN.glob("*.yaml")))}
+        built_in = {file.name: file for file in detector_files.built_in()}
         theirs: dict[str, tuple[DetectorFile, Path]] = {}
         listed = self._paths(faults)
         for path in sorted(self._good) if listed is None else listed:

@@ -196,3 +196,17 @@ def test_a_program_reads_what_came_of_each_example() -> None:
     assert ended.exit_code == 1 and told["name"] == "mine" and not told["holds"]
     assert (one["name"], one["line"], one["holds"]) == ("nobody came", 10, False)
     assert one["expected"] == ["{of: {parcel: p}, opened: 47h}"]
+
+
+def test_without_a_path_the_built_in_ones_and_those_of_the_deployment_are_run(folder: Path) -> None:
+    write(folder / "good.yaml", GOOD + EXAMPLES.replace("HOURS", "48"))
+    ended = ran("test", env={"PATHLINE_DETECTORS": str(folder)})
+    lines = ended.stdout.splitlines()
+    assert ended.exit_code == 0 and all(line.endswith("as expected") for line in lines)
+    assert len(lines) == len(detector_files.load().files) + 1
+
+
+def test_a_file_that_a_later_one_of_its_name_hides_is_run_all_the_same(folder: Path) -> None:
+    write(folder / "good.yaml", GOOD + EXAMPLES.replace("HOURS", "48"))
+    write(folder / "other.yaml", GOOD.replace("48h", "24h") + EXAMPLES.replace("HOURS", "24"))
+    assert ran("test", str(folder)).exit_code == 0

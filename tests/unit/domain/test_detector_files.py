@@ -128,7 +128,7 @@ PAGE = DOCS / "detectors.md"
 
 def test_the_example_on_the_page_can_be_used() -> None:
     blocks = PAGE.read_text(encoding="utf-8").split("```yaml\n")[1:]
-    overrides, example = (yaml.safe_load(block.partition("```")[0]) for block in blocks)
+    overrides, example, *_ = (yaml.safe_load(block.partition("```")[0]) for block in blocks)
     assert checks.read(example).name == "forgotten_label"
     detectors = Detectors(detector_files.load().files.values(), map(checks.read_override, overrides["overrides"]))
     assert patience(detectors, "default") == 300
