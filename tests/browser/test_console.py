@@ -326,6 +326,8 @@ async def test_a_journey_grows_while_one_looks(site: Site, sign_in: SignIn) -> N
     page = await sign_in("Mara")
     await page.goto(f"{site.url}/customers/{alert['customer_id']}")
     await live(page)
+    await page.locator("#risk-terms summary").click()
+    await expect(page.locator("#risk-terms p")).to_contain_text("unless an alert opens, changes or ends before")
     before = await page.locator("#touchpoints > .touchpoint").count()
     opened = page.locator("#touchpoints > .touchpoint summary").first
     await opened.click()

@@ -280,6 +280,7 @@ async def test_alerts_are_listed_newest_first_by_every_filter(here: Running) -> 
     assert (await here.get(f"/alerts/{ids[3]}"))["customer_id"] is None
     customer = await here.get(f"/customers/{lia}")
     assert customer["open_alerts"] == 2 and customer["risk"]["band"] == "critical"
+    assert customer["risk"]["band_until"].endswith("Z")
 
 
 async def test_an_alert_is_claimed_by_one_and_the_other_is_told_by_whom(here: Running) -> None:
