@@ -208,6 +208,22 @@ class JourneyMap(msgspec.Struct):
     lost_interest: InterestOut
 
 
+class SourceOut(msgspec.Struct):
+    """A sender as it was heard; `silent_since` is null unless it is silent for longer than it ever is."""
+
+    source: str
+    heard_since: Time
+    heard_at: Time
+    longest_silence_seconds: float
+    silent_since: Time | None
+
+
+class SourceList(msgspec.Struct):
+    """Everybody who was heard in the last 30 days, by name."""
+
+    items: list[SourceOut]
+
+
 class AssignBody(msgspec.Struct):
     """Whose it is; null gives it back to everyone."""
 
@@ -264,7 +280,7 @@ class AlertEvent(msgspec.Struct):
 _PUBLISHED: Final[tuple[type, ...]] = (
     Error, Customer, TouchpointPage, AlertOut, AlertPage, JourneyMap, AssignBody, SnoozeBody, ResolveBody, NoteBody,
     TouchpointEvent, JourneyEvent, AlertEvent, KinHistory, WordOut, SplitBody, MergeBody, TakeBackBody, Account,
-    DetectorList, DetectorOut,
+    DetectorList, DetectorOut, SourceList,
 )  # fmt: skip
 
 _REF: Final = "#/components/schemas/{name}"

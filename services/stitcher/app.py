@@ -20,6 +20,7 @@ from pathline.kit import draining, kafka, lifecycle, logging
 from pathline.kit.database import close_pool, create_pool
 from pathline.kit.health import Health, health_routes
 from pathline.kit.producer import LastingProducer
+from services.stitcher.ear import Ear
 from services.stitcher.herald import Herald
 from services.stitcher.hints import HintPublisher
 from services.stitcher.letterbox import Letterbox
@@ -99,12 +100,13 @@ async def _stitch(
     stop: asyncio.Event,
 ) -> None:
     """Stitch until `stop`, which is waited for also where this process must not go on."""
+    ear = Ear(pool, topic, settings, metrics)
 
     def work(partitions: Partitions) -> Worker:
         return Worker(
             settings=settings, pool=pool, partitions=partitions,
             persistence=Persistence(health, metrics.failures), publisher=publisher, stages=stages, metrics=metrics,
-            health=health,
+            health=health, ear=ear,
         )  # fmt: skip
 
     membership = Membership(
@@ -119,7 +121,7 @@ async def _stitch(
     )
     life = Life(
         membership, pool, health=health, lag=metrics.lag, failures=metrics.failures, work=work,
-        beside=[Upkeep(pool, settings, metrics).run],
+        beside=[Upkeep(pool, settings, metrics).run, ear.run],
     )  # fmt: skip
     await unless_refused(life.run(stop), health)
     await stop.wait()

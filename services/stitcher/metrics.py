@@ -59,6 +59,15 @@ class StitcherMetrics:
             ["interest"],
             registry=registry,
         )
+        self.silent = Gauge(
+            "pathline_sources_silent",
+            "Sources that are silent for longer than they ever are. Every stitcher gives the same: take the maximum.",
+            registry=registry,
+        )
+        self.silent_seconds = Gauge(
+            "pathline_sources_silent_seconds", "How long the first of them is silent; 0 where none is.",
+            registry=registry,
+        )  # fmt: skip
         self.known = Gauge(
             "pathline_stitcher_known_identifiers", "Identifiers remembered between batches.", registry=registry
         )

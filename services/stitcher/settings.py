@@ -66,6 +66,15 @@ class StitcherSettings(Settings):
         description="Days for which it is known which touchpoints were counted; one received before is refused as too"
         " old. More than Kafka keeps the topic.",
     )
+    source_silence_least_seconds: int = Field(
+        default=3_600, ge=60, le=604_800, description="A source that is silent for less is never told of."
+    )
+    source_silence_most_seconds: int = Field(
+        default=259_200,
+        ge=60,
+        le=604_800,
+        description="No source may be silent for longer; one that is at times has no rhythm, and is never told of.",
+    )
     stall_seconds: int = Field(
         default=60, ge=10, le=3_600, description="With records waiting and none stitched for so long, the process ends."
     )

@@ -40,6 +40,8 @@ class Stitch(msgspec.Struct):
     letters: list[DeadLetter]
     visits: Share = Share(0, 0)
     """Visits that ended now, and how many of them were lost."""
+    heard: dict[str, datetime] = {}
+    """When each source was heard last."""
 
 
 async def stitch(
@@ -80,7 +82,17 @@ async def stitch(
     await fences.advance(db, topic, _with_hints(moves, hints, batch))
     duplicates = batch.size - len(batch.letters) - len(changes.stitched) - len(refused)
     visits = just_ended(stitched.touchpoint for stitched in changes.stitched)
-    return Stitch(hints, len(moved), duplicates, letters, visits)
+    return Stitch(hints, len(moved), duplicates, letters, visits, _heard(changes))
+
+
+def _heard(changes: Changes) -> dict[str, datetime]:
+    """When each source was heard last, by what was received of it now and not told as history."""
+    heard: dict[str, datetime] = {}
+    for stitched in changes.stitched:
+        one = stitched.touchpoint
+        if not one.historical and ((before := heard.get(one.source)) is None or one.received_at > before):
+            heard[one.source] = one.received_at
+    return heard
 
 
 def changes_of(batch: Batch, new: set[UUID], stages: Stages) -> Changes:

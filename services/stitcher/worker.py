@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from pathline.domain.bonds import Pointer
     from pathline.domain.stages import Stages
     from pathline.kit.health import Health
+    from services.stitcher.ear import Ear
     from services.stitcher.hints import HintPublisher
     from services.stitcher.metrics import StitcherMetrics
     from services.stitcher.settings import StitcherSettings
@@ -65,6 +66,7 @@ class Worker:
         stages: Stages,
         metrics: StitcherMetrics,
         health: Health,
+        ear: Ear,
     ) -> None:
         """Work with `partitions` of a consumer that is not subscribed yet."""
         self._settings = settings
@@ -75,6 +77,7 @@ class Worker:
         self._stages = stages
         self._metrics = metrics
         self._health = health
+        self._ear = ear
         self._pace = Pace(settings.stitcher_pace_ms / 1_000)
         self._aside = Aside(settings.stitcher_refused_per_minute)
         self._known: dict[UUID, Pointer | None] = {}
@@ -239,6 +242,7 @@ class Worker:
         self._metrics.touchpoints.labels("dead_letter").inc(len(done.letters))
         letters.tell(done.letters)
         self._metrics.moved.inc(done.moved)
+        self._ear.hear(done.heard)
         self._metrics.visits.labels("lost").inc(done.visits.lost)
         self._metrics.visits.labels("kept").inc(done.visits.visits - done.visits.lost)
         now = datetime.now(UTC)

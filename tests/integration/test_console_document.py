@@ -20,7 +20,7 @@ async def test_the_document_describes_every_route_and_schema(here: Running) -> N
         "/api/v1/alerts", "/api/v1/alerts/{alert_id}", "/api/v1/map", "/api/v1/stream",
         *(f"/api/v1/alerts/{{alert_id}}/{m}" for m in ("acknowledge", "assign", "snooze", "resolve", "note")),
         *(f"/api/v1/customers/{{customer_id}}/{m}" for m in ("history", "split", "merge", "take-back")),
-        "/api/v1/accounts/lookup", "/api/v1/detectors", "/api/v1/detectors/{name}",
+        "/api/v1/accounts/lookup", "/api/v1/sources", "/api/v1/detectors", "/api/v1/detectors/{name}",
         *(f"/api/v1/detectors/{{name}}/{m}" for m in ("live", "shadow")),
     }  # fmt: skip
     schemas = document["components"]["schemas"]

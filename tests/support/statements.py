@@ -58,6 +58,7 @@ APART: Final = {
     "keys": "a handful of keys",
     "sources": "a handful of sources",
     "presence": "a row for each stitcher",
+    "rhythms": "a row for each source of touchpoints",
     "detectors.on_trial": "a row for each detector",
     "detectors.listed": "a row for each detector",
     "detectors.get": "a row for each detector",

@@ -6,6 +6,7 @@ from sqlalchemy import (
     JSON,
     BigInteger,
     Column,
+    Double,
     Identity,
     Index,
     Integer,
@@ -79,3 +80,15 @@ stitcher_process = Table(
     Column("seen_at", TIME, nullable=False),
 )
 """Stitchers, and the stage file that each runs: a rebuild waits for the last of another one to leave."""
+
+source_rhythm = Table(
+    "source_rhythm",
+    metadata,
+    Column("source", Text, primary_key=True),
+    Column("since", TIME, nullable=False),
+    Column("heard_at", TIME, nullable=False),
+    Column("longest_seconds", Double, nullable=False),
+    Column("looks", BigInteger, nullable=False),
+    Column("silent_since", TIME),
+)
+"""When each source of touchpoints was heard last, how long it is silent at times, and since when it is for too long."""
