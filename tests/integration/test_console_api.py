@@ -473,3 +473,17 @@ async def test_the_map_has_the_share_of_visits_that_were_lost(here: Running) -> 
     assert [(one.of, one.visits, one.lost) for one in told.by_landing] == [("/start", 4, 1)]
     assert [(one.of, one.visits, one.lost) for one in told.by_stage] == [("awareness", 4, 1)]
     assert sum(one.visits for one in told.by_day) == 4
+
+
+async def test_a_silent_source_is_told_of_above_the_inbox_and_in_the_list(here: Running) -> None:
+    async with here.pool.acquire() as db:
+        await db.execute(
+            "INSERT INTO source_rhythm VALUES ('courier <b>', $1, $2, 43200, 900, $2), ('till', $1, $2, 60, 900, NULL)",
+            ago(60 * 24 * 20), ago(60 * 40),
+        )  # fmt: skip
+    told = msgspec.convert(await here.get("/sources"), api.SourceList)
+    silent = {one.source: one.silent_since for one in told.items if one.source in {"courier <b>", "till"}}
+    assert silent == {"courier <b>": ago(60 * 40), "till": None}
+    for path in ("/", "/inbox/live"):
+        page = (await here.client.get(path)).text
+        assert "courier &lt;b&gt;" in page and page.count("is silent since") == 1

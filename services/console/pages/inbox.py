@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from pathline.domain.alerts import SEVERITIES
-from pathline.storage import alerts, fences, inbox
+from pathline.storage import alerts, fences, inbox, rhythms
 from services.console import cursors
 from services.console.api.answers import id_of
 from services.console.context import Context, caller_of, context_of
@@ -98,4 +98,5 @@ async def _around(db: Db, context: Context, wanted: Filter) -> dict[str, Any]:
         "detectors": sorted({*context.detectors.files, *counts.detectors}),
         "severities": SEVERITIES[::-1],
         "views": VIEW_WORDS,
+        "silent": [one for one in await rhythms.listed(db) if one.silent_since is not None],
     }
