@@ -8,7 +8,7 @@ from typing import Annotated, Any, Final
 import msgspec
 import typer
 
-from pathline.commands import proving
+from pathline.commands import proving, trials
 from pathline.commands.plain import plain
 from pathline.commands.tables import new_table, print_table
 from pathline.contracts import detector_files, yaml_files
@@ -22,11 +22,12 @@ NOT_USABLE: Final = 1
 
 Json = Annotated[bool, typer.Option("--json", help="JSON.")]
 
-app = typer.Typer(help="Detectors as files: check, test, list.", no_args_is_help=True)
+app = typer.Typer(help="Detectors as files: check, test, list; live, shadow.", no_args_is_help=True)
 
 
 def register(parent: typer.Typer) -> None:
     """Add the group."""
+    trials.register(app)
     parent.add_typer(app, name="detectors", rich_help_panel="Data")
 
 

@@ -1,4 +1,4 @@
-"""The tables of docs/detectors.md are made from the detectors' files and from the facts that are offered.
+"""The tables of docs/detectors.md, and docs/detectors-builtin.md, are made from the detectors' files and the facts.
 
 Written by `.venv/bin/python -m tests.unit.domain.test_detector_docs`.
 """
@@ -7,14 +7,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from pathline.contracts import detector_files
+from pathline.contracts.detector_examples import RESERVED
 from pathline.contracts.detector_files import BUILT_IN
-from pathline.domain.detectors.rules import DetectorFile, Step
+from pathline.domain.detectors.rules import DetectorFile, Example, Expected, Step
 from pathline.domain.detectors.view import OFFERED
+from pathline.domain.vocabulary import THING_PROPERTIES
 
 PAGE: Final = Path(__file__).parents[3] / "docs" / "detectors.md"
+NAMES: Final = {*RESERVED, *THING_PROPERTIES.values()}
+EXAMPLES: Final = PAGE.with_name("detectors-builtin.md")
 HEADS: Final = {
     "detectors": ("detector", "of", "ease", "fires when", "severity", "resolved as", "thresholds", "what to do next"),
     "facts": ("of", "fact", "shape", "tells"),
@@ -28,7 +32,16 @@ def detectors() -> Iterable[tuple[str, ...]]:
         thresholds = ", ".join(f"`{key}` {value}" for key, value in file.thresholds.items()) or "-"
         words = ", ".join(f"`{word}`" for word in resolutions(file)) or "-"
         of = ", ".join(file.entity)
-        yield f"`{name}`", of, file.ease, fires_when(name), severity, words, thresholds, file.advice
+        yield (
+            f"[`{name}`](detectors-builtin.md#{name})",
+            of,
+            file.ease,
+            fires_when(name),
+            severity,
+            words,
+            thresholds,
+            file.advice,
+        )
 
 
 def facts() -> Iterable[tuple[str, ...]]:
@@ -85,6 +98,51 @@ def with_tables(page: str) -> str:
     return page
 
 
+def examples_page() -> str:
+    """What every built-in detector should do: the examples of its file, in words."""
+    parts = [
+        "# Examples of the built-in detectors",
+        "What each does, told by the [examples](detectors.md#examples) in its file: what happens, and after the arrow the"
+        " episodes that come of it. `pathline detectors test` runs them. Times count from the start.",
+    ]
+    for name, file in sorted(detector_files.load().files.items()):
+        parts += [f"## {name}", fires_when(name)]
+        parts.append(
+            "\n".join(f"- **{one.name}**: {given_words(one)} → {expected_words(one)}" for one in file.examples)
+        )
+    return "\n\n".join(parts) + "\n"
+
+
+def given_words(example: Example) -> str:
+    """`0d Shipment Created, 49h Shipment Scanned (status in_transit)`."""
+    return ", ".join(touchpoint_words(one) for one in example.given)
+
+
+def touchpoint_words(given: dict[str, Any]) -> str:
+    """One touchpoint, without what only names the thing or the person."""
+    traits = given.get("traits", {})
+    told = {**traits, **{name: value for name, value in given.items() if name not in NAMES}}
+    more = ", ".join(f"{name} {value}" for name, value in told.items())
+    return f"{given['at']} {given.get('event', 'identify')}" + (f" ({more})" if more else "")
+
+
+def expected_words(example: Example) -> str:
+    """What comes of it, and when it was looked at."""
+    at = f", seen at {example.until}" if example.until is not None else ""
+    words = [episode_words(one) for one in example.expect]
+    return ("; ".join(words) or "nothing") + at
+
+
+def episode_words(expected: Expected) -> str:
+    """`warning, opened at 48h, scanned at 49h`."""
+    end = "still open" if expected.resolved is None else f"`{expected.resolved}` at {expected.at}"
+    return f"{expected.severity}, opened at {expected.opened}, {end}"
+
+
+def test_the_page_of_examples_has_every_example_as_it_is() -> None:
+    assert EXAMPLES.read_text(encoding="utf-8") == examples_page()
+
+
 def test_the_page_has_every_detector_and_every_fact_as_they_are() -> None:
     page = PAGE.read_text(encoding="utf-8")
     assert all(f"<!-- table of {name} -->" in page and f"<!-- end of {name} -->" in page for name in HEADS)
@@ -97,4 +155,5 @@ def test_every_file_says_at_its_head_when_it_fires() -> None:
 
 
 if __name__ == "__main__":
+    EXAMPLES.write_text(examples_page(), encoding="utf-8")
     PAGE.write_text(with_tables(PAGE.read_text(encoding="utf-8")), encoding="utf-8")
