@@ -8,6 +8,7 @@ the name, so that two processes, a replay and a backtest agree on it without ask
 from __future__ import annotations
 
 import unicodedata
+from collections.abc import Sequence
 from functools import lru_cache
 from hashlib import blake2b
 from typing import Final, NamedTuple
@@ -98,6 +99,21 @@ def usable(value: object) -> str | None:
     if bare.casefold() in REFUSED_VALUES or (bare[0] == "0" and not bare.strip("0")):
         return None
     return text if len(text) <= _SURELY_SHORT or len(text.encode()) <= MAX_VALUE_BYTES else None
+
+
+def are_plain(names: Sequence[str]) -> bool:
+    """Whether `usable` gives each of these as it is, as one look at all of them says. A no says nothing of any one."""
+    text = " ".join(names)
+    return (
+        text.isascii()
+        and text.isprintable()
+        and '"' not in text
+        and "'" not in text
+        and len(folded := text.casefold().split(" ")) == len(names)
+        and REFUSED_VALUES.isdisjoint(folded)
+        and max(map(len, names)) <= _SURELY_SHORT
+        and not ((text[0] == "0" or " 0" in text) and any(not name.strip("0") for name in names))
+    )
 
 
 def usable_email(value: object) -> str | None:

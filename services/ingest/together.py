@@ -8,7 +8,7 @@ from typing import NamedTuple
 from murmurhash2 import murmurhash2
 
 from pathline.contracts.accepted import encode_text
-from pathline.domain.identifiers import usable
+from pathline.domain.identifiers import are_plain, usable
 from services.ingest import calls
 from services.ingest.calls import MESSAGE_ID_MAX, Item, Receipt, Record
 from services.ingest.codes import Refused
@@ -36,13 +36,14 @@ def take(raws: Sequence[bytes], items: Sequence[Item | Refused], receipt: Receip
     refused: list[tuple[int, Refused]] = []
     add, envelope, when = records.append, receipt.envelope, receipt.untimed or calls.untimed(receipt)
     known: dict[str, Demands | Refused] = {}
+    plain = _are_plain(items)
     clamped, seen, traits, before, behind = 0, None, True, b"", b""
     for raw, item in zip(raws, items, strict=True):
         if type(item) is Refused:
             refused.append((len(records) + len(refused), item))
             continue
-        if seen is not None and item.context == seen and _is_plain(item):
-            named = _named(item, known, receipt, visitor=not traits)
+        if seen is not None and item.context == seen:
+            named = _named(item, known, receipt, visitor=not traits, plain=plain)
             if named is not None:
                 key = named.encode()
                 value = b"".join((before, encode_text(item.message_id), behind, raw, b"}"))
@@ -63,28 +64,46 @@ def take(raws: Sequence[bytes], items: Sequence[Item | Refused], receipt: Receip
     return Taken(records, refused, clamped)
 
 
-def _is_plain(item: Item) -> bool:
-    """Whether a call has an id and no time and no key of its own."""
-    message_id = item.message_id
-    return (
-        item.timestamp is None
-        and item.original_timestamp is None
-        and item.sent_at is None
-        and item.write_key is None
-        and type(message_id) is str
-        and 0 < len(message_id) <= MESSAGE_ID_MAX
-    )
+def _are_plain(items: Sequence[Item | Refused]) -> bool:
+    """Whether each text that names a user, or a visitor where none is named, can be used as it is: nearly always."""
+    names = [
+        name
+        for item in items
+        if type(item) is Item
+        and type(name := item.anonymous_id if item.user_id is None else item.user_id) is str
+    ]  # fmt: skip
+    return are_plain(names)
 
 
-def _named(item: Item, known: dict[str, Demands | Refused], receipt: Receipt, *, visitor: bool) -> str | None:
+def _named(
+    item: Item,
+    known: dict[str, Demands | Refused],
+    receipt: Receipt,
+    *,
+    visitor: bool,
+    plain: bool,
+) -> str | None:
     """Whom or what a call is about, as the key of its record; None: it is left to those who look closer.
 
+    Also where the call has no id, or a time or a key of its own.
+
     Args:
-        item: a call with an id.
+        item: a call.
         known: what is asked of the events of this batch, as far as it was looked up.
         receipt: how the batch came.
         visitor: whether the surroundings name nobody.
+        plain: whether the names of people can be used as they are.
     """
+    message_id = item.message_id
+    if (
+        type(message_id) is not str
+        or not 0 < len(message_id) <= MESSAGE_ID_MAX
+        or item.timestamp is not None
+        or item.original_timestamp is not None
+        or item.sent_at is not None
+        or item.write_key is not None
+    ):
+        return None
     report = False
     if item.type == "track":
         event = item.event
@@ -110,5 +129,5 @@ def _named(item: Item, known: dict[str, Demands | Refused], receipt: Receipt, *,
     kind, named = "user_id", item.user_id
     if named is None and visitor and not (item.properties or item.traits):
         kind, named = "anonymous_id", item.anonymous_id
-    name = usable(named)
+    name = named if plain and type(named) is str else usable(named)
     return None if name is None else f"{receipt.namespace}/{kind}/{name}"

@@ -14,6 +14,7 @@ from pathline.domain.identifiers import (
     STRENGTH,
     THING_KINDS,
     Identifier,
+    are_plain,
     name_id,
     person,
     thing,
@@ -33,6 +34,31 @@ REFUSED = [
 def test_what_broken_integrations_send_is_refused_in_any_case_and_in_quotes(value: str) -> None:
     forms = [value, value.upper(), value.title(), f"  {value} ", f'"{value}"', f"'{value}'"]
     assert [usable(form) for form in forms] == [None] * len(forms)
+
+
+@given(
+    st.lists(
+        st.sampled_from((*REFUSED, "ann", "Ann B", "00a", "0a", "10", "it's", '"x"', "e\u0301", "x" * 51, "a\0"))
+        | st.text(max_size=60),
+        max_size=4,
+    )
+)  # fmt: skip
+def test_names_that_are_plain_are_used_as_they_are(values: list[str]) -> None:
+    if are_plain(values):
+        assert [usable(value) for value in values] == values
+
+
+@pytest.mark.parametrize(
+    "value", ["user-1", "0190a6b2-7c1d-7e3f-9a4b-1c2d3e4f5a6b", "00a", "ann@example.com", "x" * 50]
+)
+def test_usual_names_are_plain(value: str) -> None:
+    assert are_plain([value, "ann", value])
+
+
+@pytest.mark.parametrize("value", [*REFUSED, "GUEST", " ann", "ann b", "'ann'", "\u00e9", "a\0", "x" * 51])
+def test_one_name_that_needs_a_look_says_no_for_all(value: str) -> None:
+    assert not are_plain(["ann", value])
+    assert not are_plain([value])
 
 
 @pytest.mark.parametrize("value", [None, True, False, 0, 1.5, [], {}, b"42"])
