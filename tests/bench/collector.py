@@ -18,7 +18,7 @@ from pathline.embedded.processes import Child
 from pathline.storage import keys
 from tests.bench import collector_kinds, load
 from tests.bench.figures import Figure, at_most
-from tests.bench.platform import Platform, cpu_seconds, until_listening, until_ready
+from tests.bench.platform import Platform, until_listening, until_ready
 from tests.bench.traffic import calls
 
 GOALS: Final = {1: 1.4, 100: 1.5}
@@ -59,9 +59,10 @@ class Load:
     async def cost(self, child: Child, port: int) -> tuple[float, float]:
         """(processor microseconds an event, events a second) of the collector on `port`."""
         assert child.pid is not None
-        before = cpu_seconds(child.pid)
-        seconds = await load.closed(port, self.requests, connections=CONNECTIONS[self.batch])
-        return (cpu_seconds(child.pid) - before) * 1e6 / self.events, self.events / seconds
+        seconds, spent = await load.closed_at(
+            port, self.requests, [child.pid], connections=CONNECTIONS[self.batch]
+        )  # fmt: skip
+        return spent * 1e6 / self.events, self.events / seconds
 
 
 async def run(platform: Platform, *, events: int = 30_000, rounds: int = 5) -> list[Figure]:

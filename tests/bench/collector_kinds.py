@@ -15,7 +15,7 @@ from pathline.embedded.ports import free_port
 from pathline.embedded.processes import Child
 from tests.bench import load
 from tests.bench.figures import Figure, at_most
-from tests.bench.platform import Platform, cpu_seconds, until_listening, until_ready
+from tests.bench.platform import Platform, until_listening, until_ready
 from tests.bench.traffic import calls
 
 KEY: Final = "bench-key"
@@ -52,9 +52,10 @@ class Kind(NamedTuple):
     async def spent(self, children: Sequence[Child], port: int) -> tuple[float, float]:
         """(processor microseconds an event of all these collectors together, events a second)."""
         pids = [child.pid for child in children if child.pid is not None]
-        before = sum(map(cpu_seconds, pids))
-        seconds = await load.closed(port, self.requests, connections=self.connections, ending=self.ending)
-        return (sum(map(cpu_seconds, pids)) - before) * 1e6 / self.events, self.events / seconds
+        seconds, spent = await load.closed_at(
+            port, self.requests, pids, connections=self.connections, ending=self.ending
+        )  # fmt: skip
+        return spent * 1e6 / self.events, self.events / seconds
 
 
 async def run(platform: Platform, collector: Child, port: int, *, events: int, rounds: int) -> list[Figure]:

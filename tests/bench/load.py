@@ -13,6 +13,8 @@ from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from typing import Final, cast
 
+from tests.bench.platform import cpu_seconds
+
 ANSWER_END: Final = b'{"success":true}'
 """The end of the only answer that counts; any other fails the bench."""
 
@@ -89,6 +91,23 @@ async def closed(
     Raises:
         LoadError: an answer did not end with `ending`.
     """
+    seconds, _spent = await closed_at(port, requests, (), connections=connections, ending=ending)
+    return seconds
+
+
+async def closed_at(
+    port: int,
+    requests: Sequence[bytes],
+    pids: Sequence[int],
+    *,
+    connections: int = CONNECTIONS,
+    ending: bytes = ANSWER_END,
+) -> tuple[float, float]:
+    """The same, and the processor seconds of these processes in that time.
+
+    Both clocks start when the connections are open, and stop before they are closed: what is measured are requests
+    over kept ones. Raises as `closed` does.
+    """
     done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
     rest = iter(requests)
     answers = 0
@@ -105,12 +124,12 @@ async def closed(
             done.set_exception(LoadError(reason))
 
     opened = await _open(port, min(connections, len(requests)), answered, failed, ending)
-    started = time.perf_counter()
+    spent, started = sum(map(cpu_seconds, pids)), time.perf_counter()
     for connection in opened:
         connection.send(next(rest))
     try:
         await done
-        return time.perf_counter() - started
+        return time.perf_counter() - started, sum(map(cpu_seconds, pids)) - spent
     finally:
         _close(opened)
 
