@@ -94,8 +94,10 @@ class Exchange:
 
     def begin(self) -> None:
         """All of it is there: run until the first wait. Nearly always there is but one."""
-        whole = Whole(self.query, self.headers, self._connection.client, self.body)
-        self._work = self._answering(whole)
+        self._work = self._answering(Whole(self.query, self.headers, self._connection.client, self.body))
+        # Whoever answers has them now, and decides how long they are kept.
+        self.body = b""
+        del self.headers, self.lines
         self._go_on()
 
     def cancel(self) -> None:

@@ -100,8 +100,14 @@ class Collector:
         shown = found.key if isinstance(found, Source) else found
         own_most = self._unkeyed_bytes_max if isinstance(shown, Refused) else shown.body_bytes_max
         body = Body(self._held, min(own_most or self._body_bytes_max, self._body_bytes_max))
+        origin = headers.get(b"origin")
+        show = None if route.dialect is None else route.dialect.show
+        unread = None if show is None else _unread(scope, headers)
+        work = self._answer(route, scope, headers, given, body, shown)
+        # Not kept until the ack, here and in all that this awaits: of hundreds of requests it is cold memory by then.
+        del scope, headers, given
         try:
-            answer, asked = await self._answer(route, scope, headers, given, body, shown)
+            answer, asked = await work
         except GoneError:
             raise
         except asyncio.CancelledError:
@@ -114,10 +120,9 @@ class Collector:
         finally:
             body.release()
         self._metrics.answered(route.name, answer.status, answer.code)
-        origin = headers.get(b"origin")
-        if route.dialect is None or route.dialect.show is None:
+        if show is None or unread is None:
             return answers.reply(answer, origin)
-        told = route.dialect.show(answer, asked or _unread(scope, headers))
+        told = show(answer, asked or unread)
         return answers.reply_as(answer, told.status, told.content, told.headers, origin)
 
     def short_cuts(self) -> dict[bytes, Answering]:
@@ -157,8 +162,9 @@ class Collector:
         plain = body.plain(raw, headers.get(b"content-encoding", b""))
         if isinstance(plain, Refused):
             return self._desk.misread(Request(raw, shown, body, lanes), plain), None
-        request = Request(plain, shown, body, lanes, _traced(headers), peer)
-        answer, asked = await self._taken(route, request, scope, headers)
+        work = self._taken(route, Request(plain, shown, body, lanes, _traced(headers), peer), scope, headers)
+        del scope, headers, given, raw, plain
+        answer, asked = await work
         if answer.status == HTTPStatus.OK:
             self._metrics.acked_seconds.observe(time.perf_counter() - begun)
         return answer, asked
@@ -176,9 +182,9 @@ class Collector:
             return await self._delivered(request, scope, headers), None
         if not request.raw:
             return self._desk.misread(request, _EMPTY), None
-        if route.kind is None:
-            return await self._desk.take_batch(request), None
-        return await self._desk.take_one(request, route.kind), None
+        work = self._desk.take_batch(request) if route.kind is None else self._desk.take_one(request, route.kind)
+        del request, scope, headers
+        return await work, None
 
     async def _translated(self, dialect: Dialect, asked: Asked, request: Request) -> Answer:
         translated = dialect.translate(asked)

@@ -104,6 +104,8 @@ class Desk:
     async def take_one(self, request: Request, kind: str) -> Answer:
         """Store a single call of this type."""
         answer, acks, when, now = self._put_one(request, kind)
+        # Nor is what it came in.
+        del request
         if when is None:
             await written(acks)
             return answer
@@ -143,6 +145,7 @@ class Desk:
     async def take_batch(self, request: Request) -> Answer:
         """Store the good calls of a batch; say which are not."""
         put = self._put_batch(request)
+        del request
         return put if isinstance(put, Answer) else await self._settled(*put)
 
     def _put_batch(self, request: Request) -> tuple[_Put, int, float] | Answer:
