@@ -17,6 +17,10 @@ from pathline.domain.detectors.view import OFFERED
 from pathline.domain.vocabulary import THING_PROPERTIES
 
 PAGE: Final = Path(__file__).parents[3] / "docs" / "detectors.md"
+ABOUT_EXAMPLES: Final = (
+    "What each does, told by the [examples](detectors.md#examples) in its file: what happens, and after the arrow the"
+    " episodes that come of it. `pathline detectors test` runs them. Times count from the start."
+)
 NAMES: Final = {*RESERVED, *THING_PROPERTIES.values()}
 EXAMPLES: Final = PAGE.with_name("detectors-builtin.md")
 HEADS: Final = {
@@ -102,8 +106,7 @@ def examples_page() -> str:
     """What every built-in detector should do: the examples of its file, in words."""
     parts = [
         "# Examples of the built-in detectors",
-        "What each does, told by the [examples](detectors.md#examples) in its file: what happens, and after the arrow the"
-        " episodes that come of it. `pathline detectors test` runs them. Times count from the start.",
+        ABOUT_EXAMPLES,
     ]
     for name, file in sorted(detector_files.load().files.items()):
         parts += [f"## {name}", fires_when(name)]
