@@ -12,12 +12,9 @@ import msgspec
 from pathline.contracts.accepted import UNSENT, Accepted, Call
 from pathline.domain.identifiers import THING_KINDS, Identifier, person, thing, touchpoint_id, usable
 from pathline.domain.touchpoint import Touchpoint
-from pathline.domain.vocabulary import CALL_TYPES, CHANNELS, THING_PROPERTIES, event_of, is_report
+from pathline.domain.vocabulary import CALL_TYPES, THING_PROPERTIES, channel_of, event_of, is_report
 
-_CHANNELS: Final = frozenset(CHANNELS)
 _LIBRARY_CHANNEL: Final = {"web": "web", "app": "app", "server": "server"}
-_CHANNEL_ALIASES: Final = {"mobile": "app", "browser": "web"}
-"""What SDKs call our channels."""
 
 NAME_LENGTH: Final = 200
 """Characters kept of an event's name."""
@@ -136,10 +133,8 @@ def _event(call: Call) -> str:
 
 def _channel(record: Accepted, usual: str | None, properties: Mapping[str, Any], context: Mapping[str, Any]) -> str:
     for said in (properties.get("channel"), context.get("channel")):
-        if isinstance(said, str):
-            channel = _CHANNEL_ALIASES.get(said.lower(), said.lower())
-            if channel in _CHANNELS:
-                return channel
+        if said is not None and (channel := channel_of(said)) is not None:
+            return channel
     return usual or _LIBRARY_CHANNEL.get(record.library, "other")
 
 

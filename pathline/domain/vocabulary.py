@@ -14,6 +14,10 @@ CHANNELS: Final = (
     "delivery", "payment", "survey", "server", "other",
 )  # fmt: skip
 
+_CHANNELS: Final = frozenset(CHANNELS)
+_ALIASES: Final = {"mobile": "app", "browser": "web"}
+"""What SDKs call our channels."""
+
 CALL_TYPES: Final = ("identify", "track", "page", "screen", "group", "alias")
 
 THING_PROPERTIES: Final = {
@@ -96,6 +100,15 @@ _FAMILIES: Final = {
 """What an unlisted event is by the first word of its name: a carrier's own `Shipment Weighed` is still a report."""
 
 _UNKNOWN: Final = Event()
+
+
+def channel_of(told: object) -> str | None:
+    """The channel that is meant by a word as it was sent, whatever its case; None for none of CHANNELS."""
+    if not isinstance(told, str):
+        return None
+    word = told.lower()
+    channel = _ALIASES.get(word, word)
+    return channel if channel in _CHANNELS else None
 
 
 def event_of(name: str) -> Event:

@@ -18,19 +18,22 @@ from pathline.domain.detectors.offers.offer import (
     in_order,
     instant_of,
 )
+from pathline.domain.vocabulary import channel_of
 
 if TYPE_CHECKING:
     from pathline.domain.detectors.view import View
     from pathline.domain.facts import Fact, State
 
 _CUSTOMER: Final = "customer"
+_OTHER: Final = "other"
+"""The channel of what was said on none that is known."""
 
 
 def _words(view: View) -> tuple[Fact, ...]:
     """What the customer said in a case, each with its channel: its opening, and each reply of theirs."""
-    opened, channel = view.state.facts.get("opened"), view.state.value("channel")
+    opened, channel = view.state.facts.get("opened"), channel_of(view.state.value("channel")) or _OTHER
     replies = (one for one in view.state.marks.get("replies", ()) if attribute(one, "by") == _CUSTOMER)
-    told = [(one, attribute(one, "channel") or channel) for one in replies]
+    told = [(one, channel_of(said) or _OTHER if (said := attribute(one, "channel")) else channel) for one in replies]
     told += [] if opened is None else [(opened, channel)]
     return in_order(_saying(one, channel=said) for one, said in told)
 
@@ -103,7 +106,11 @@ CASE: Final[Offers] = {
     "person_wanted": Offer("instant", "the customer asked for a person", fact("person_wanted")),
     "accepted": Offer("instant", "a person took it", fact("accepted")),
     "agent_replied": Offer("instant", "an agent first replied", _agent_replied),
-    "words": Offer("marks", "what the customer said: the opening and their replies; `channel`", _words),
+    "words": Offer(
+        "marks",
+        "what the customer said: the opening and their replies; with its `channel`, or `other`",
+        _words,
+    ),
     "answers": Offer("marks", "replies by an agent, and the last closing", _answers),
     "openings": Offer("marks", "the opening; `topic`, `channel`, `sentiment` as last told", _openings),
     "order_delivered": Offer("instant", "the order that it is about was delivered", _order_delivered),
