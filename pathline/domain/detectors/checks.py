@@ -181,6 +181,9 @@ def _deadline_faults(file: DetectorFile, rule: DeadlineRule) -> Iterable[Fault]:
         yield from _source_faults(file, f"deadline.until[{place}]", until)
     if rule.ends_at is not None:
         yield from _offer_faults(file, "deadline.ends_at", rule.ends_at, "instant")
+    yield from _span_faults(file, "deadline.ends_after", rule.ends_after)
+    if rule.ends_after is not None and rule.ends_at is None:
+        yield Fault("deadline.ends_after", "goes_together", "it needs `ends_at` beside it: after which instant")
 
 
 def _base_faults(file: DetectorFile, field: str, rule: DeadlineRule | Fallback) -> Iterable[Fault]:

@@ -84,6 +84,7 @@ class Deadline(msgspec.Struct, frozen=True):
     until: tuple[Until, ...]
     moved: str
     ends_at: str | None
+    ends_after: Span
 
 
 class Detector(msgspec.Struct, frozen=True, kw_only=True):
@@ -323,6 +324,7 @@ def _deadline(rule: DeadlineRule, values: Values) -> Deadline:
         until=tuple(Until(one.fact, one.mark, _where(one.where), one.resolution) for one in rule.until),
         moved=rule.moved,
         ends_at=rule.ends_at,
+        ends_after=values.longest(rule.ends_after),
     )
 
 

@@ -127,9 +127,9 @@ def _deadline(detector: Detector, rule: Deadline, view: View, now: datetime) -> 
     history = base.imported_at is not None and due <= base.imported_at
     cause = Spark(f"{_name(view)}@{base.at.isoformat()}", due, told, history)
     severity, deadlines, failed = _severity(detector, (cause,), view, now)
-    end = view.instant(rule.ends_at) if rule.ends_at else None
+    end = _end(detector, rule, view)
     if end is not None:
-        deadlines[HANDED_OVER] = end.at
+        deadlines[HANDED_OVER] = end
     return Verdict(holding=True, severity=severity, causes=(cause,), deadlines=deadlines, guard_failed=failed)
 
 
@@ -141,10 +141,16 @@ def _ended(detector: Detector, rule: Deadline, view: View, now: datetime) -> Ver
         return Verdict(holding=False, resolution=resolution, answered_at=at)
     if rule.later and not any(_is_later(one, detector, view) for one in rule.later):
         return Verdict(holding=False, resolution=rule.moved)
-    end = view.instant(rule.ends_at) if rule.ends_at else None
-    if end is not None and end.at <= now:
-        return Verdict(holding=False, resolution=HANDED_OVER, answered_at=end.at)
+    end = _end(detector, rule, view)
+    if end is not None and end <= now:
+        return Verdict(holding=False, resolution=HANDED_OVER, answered_at=end)
     return None
+
+
+def _end(detector: Detector, rule: Deadline, view: View) -> datetime | None:
+    """From when on another detector has it; None where that is not known."""
+    told = view.instant(rule.ends_at) if rule.ends_at else None
+    return None if told is None else spans.after(told.at, rule.ends_after, detector.calendar, view.story.zone)
 
 
 def _base(bases: Iterable[Base], view: View) -> tuple[Instant, Base] | None:

@@ -92,6 +92,8 @@ class DeadlineRule(Rule, frozen=True):
     """The word an alert is resolved with when `at` moves on."""
     ends_at: str | None = None
     """The instant from which on another detector has it; resolved as `handed_over`."""
+    ends_after: str | None = None
+    """Not from that instant on, but so long after it."""
 
 
 class Bound(Rule, frozen=True):

@@ -45,6 +45,8 @@ def changed(file: dict[str, Any], path: str, value: Any) -> dict[str, Any]:
         (LATE, "deadline.until.0.fact", "healed", "deadline.until"),
         (LATE, "deadline.after", "soon", "deadline.after"),
         (LATE, "deadline.after", "400d", "deadline.after"),
+        (LATE, "deadline.ends_after", "soon", "deadline.ends_after"),
+        (LATE, "deadline.ends_after", "3d", "it needs `ends_at` beside it"),
         (LATE, "severity", [], "severity"),
         (LATE, "severity.0.level", "awful", "severity"),
         (LATE, "severity.0.after", "1h", "the first step has a level and no condition"),
