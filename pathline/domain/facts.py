@@ -66,7 +66,7 @@ MARKS: Final = frozenset(
     {
         "promises", "cancellations", "refunds", "scans", "payments", "steps", "replies", "surveys", "accounts",
         "redirects", "returns", "views", "searches", "coupons", "errors", "rage_clicks", "dead_clicks", "reloads",
-        "progress",
+        "progress", "requests", "acceptances",
     }
 )  # fmt: skip
 """Bounded sets: the newest of what was told, MAX_MARKS of them, or as many as FEWER_MARKS says."""

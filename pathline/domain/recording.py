@@ -34,7 +34,7 @@ class Marked(NamedTuple):
     props: tuple[str, ...] = ()
     constants: Mapping[str, str] = {}
     needed: bool = False
-    """Whether it takes one of the properties: without any there is no mark."""
+    """Whether it takes one of the properties: without any, or where it is false, there is no mark."""
     listed: bool = False
     """Whether products that are listed say how much of the order it is, where no sum is told."""
 
@@ -61,6 +61,7 @@ _ESTIMATE: Final = (
     Told(_SHIPPED, ("estimated", "estimated_first"), "estimated_at"),
     Told(_SHIPPED, ("carrier",), "carrier"),
 )
+_REQUEST: Final = Marked(_CASE, "requests", ("wants_person",), needed=True)
 _TOTAL: Final = (Told(_ORDER, ("total",), "total"), Told(_ORDER, ("currency",), "currency"))
 
 
@@ -125,10 +126,11 @@ RECORDING: Final[dict[str, tuple[Told | Marked, ...]]] = {
         Told(_CASE, ("channel",), "channel"),
         Told(_CASE, ("topic",), "topic"),
         Told(_CASE, ("person_wanted",), "wants_person"),
+        _REQUEST,
         Told(_CASE, ("sentiment",), "sentiment"),
     ),
-    "Contact Replied": (Marked(_CASE, "replies", ("by", "channel")),),
-    "Contact Accepted": (Told(_CASE, ("accepted",)),),
+    "Contact Replied": (Marked(_CASE, "replies", ("by", "channel")), _REQUEST),
+    "Contact Accepted": (Told(_CASE, ("accepted",)), Marked(_CASE, "acceptances")),
     "Contact Closed": (Told(_CASE, ("closed",)), Told(_CASE, ("outcome",), "outcome")),
     "Survey Answered": (Marked(_ASKED, "surveys", ("survey", "score", "scale")),),
     "Product Added": (_went_on("product added"),),
@@ -220,6 +222,8 @@ def _mark(touchpoint: Touchpoint, line: Marked, state: State) -> None:
     value: dict[str, Any] = {**line.constants}
     for prop in line.props:
         if prop in touchpoint.properties and (told := told_of(touchpoint, prop)) not in {None, ""}:
+            if line.needed and told is False:
+                continue
             value[prop] = told
     if line.needed and len(value) == len(line.constants):
         return

@@ -48,9 +48,9 @@ TELLS: dict[str, dict[str, set[str]]] = {
     "Checkout Step Viewed": {"checkout": {"steps"}},
     "Checkout Step Completed": {"checkout": {"steps"}, "person": {"progress"}},
     "Product Added": {"person": {"progress"}},
-    "Contact Opened": {"case": {"opened", "channel", "topic", "person_wanted", "sentiment"}},
-    "Contact Replied": {"case": {"replies"}},
-    "Contact Accepted": {"case": {"accepted"}},
+    "Contact Opened": {"case": {"opened", "channel", "topic", "person_wanted", "requests", "sentiment"}},
+    "Contact Replied": {"case": {"replies", "requests"}},
+    "Contact Accepted": {"case": {"accepted", "acceptances"}},
     "Contact Closed": {"case": {"closed", "outcome"}},
     "Survey Answered": {"case": {"surveys"}},
     "Product Viewed": {"person": {"views"}},
@@ -121,6 +121,7 @@ def test_without_its_property_a_fact_is_not_told(event: str, properties: dict[st
 def test_a_person_is_wanted_only_when_it_says_so(wanted: Any, *, told: bool) -> None:
     facts = told_by("Contact Opened", {"case": "k"}, channel="chat", wants_person=wanted)["case"]
     assert ("person_wanted" in facts) is told
+    assert ("requests" in facts) is told
 
 
 @pytest.mark.parametrize("status", ["delivered", "out_for_delivery"])

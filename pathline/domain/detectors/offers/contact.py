@@ -17,6 +17,7 @@ from pathline.domain.detectors.offers.offer import (
     first,
     in_order,
     instant_of,
+    key,
 )
 from pathline.domain.vocabulary import channel_of
 
@@ -36,6 +37,20 @@ def _words(view: View) -> tuple[Fact, ...]:
     told = [(one, channel_of(said) or _OTHER if (said := attribute(one, "channel")) else channel) for one in replies]
     told += [] if opened is None else [(opened, channel)]
     return in_order(_saying(one, channel=said) for one, said in told)
+
+
+def _requests(view: View) -> tuple[Fact, ...]:
+    return _each(view, "requests", "person_wanted")
+
+
+def _acceptances(view: View) -> tuple[Fact, ...]:
+    return _each(view, "acceptances", "accepted")
+
+
+def _each(view: View, mark: str, fact: str) -> tuple[Fact, ...]:
+    """The marks of that name, and the first of all: it is in a state of before the marks were kept, and outlasts them."""
+    marks, held = view.state.marks.get(mark, ()), view.state.facts.get(fact)
+    return marks if held is None or any(key(one) == key(held) for one in marks) else in_order((held, *marks))
 
 
 def _answers(view: View) -> tuple[Fact, ...]:
@@ -103,15 +118,17 @@ FOLLOW_UPS: Final = Offer(
 
 CASE: Final[Offers] = {
     "opened": Offer("instant", "the case was opened", fact("opened")),
-    "person_wanted": Offer("instant", "the customer asked for a person", fact("person_wanted")),
-    "accepted": Offer("instant", "a person took it", fact("accepted")),
+    "person_wanted": Offer("instant", "the customer first asked for a person", fact("person_wanted")),
+    "requests": Offer("marks", "requests for a person, with the opening or any reply (`wants_person`)", _requests),
+    "accepted": Offer("instant", "a person first took it", fact("accepted")),
+    "acceptances": Offer("marks", "each time a person took it", _acceptances),
     "agent_replied": Offer("instant", "an agent first replied", _agent_replied),
     "words": Offer(
         "marks",
         "what the customer said: the opening and their replies; with its `channel`, or `other`",
         _words,
     ),
-    "answers": Offer("marks", "replies by an agent, and the last closing", _answers),
+    "answers": Offer("marks", "replies by an agent (of these `by` is agent), and the last closing", _answers),
     "openings": Offer("marks", "the opening; `topic`, `channel`, `sentiment` as last told", _openings),
     "order_delivered": Offer("instant", "the order that it is about was delivered", _order_delivered),
     "closed_before": Offer(
