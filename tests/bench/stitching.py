@@ -50,9 +50,10 @@ class Stitching:
 
     @classmethod
     async def make(cls, db: asyncpg.Connection) -> Stitching:
-        """Take the partition of this database."""
+        """Take the partition of this database, and go on where whoever had it before left off."""
         self = cls(db, await db.fetchval("SELECT pg_backend_pid()"))
-        self._epoch = (await fences.take(db, TOPIC, 0, Origin("bench", None))).epoch
+        held = await fences.take(db, TOPIC, 0, Origin("bench", None))
+        self._epoch, self._offset = held.epoch, held.next_offset
         return self
 
     async def batch(self, values: Sequence[bytes]) -> Cost:

@@ -6,6 +6,7 @@ the one function that is it, and the checker must then find what goes wrong.
 
 from __future__ import annotations
 
+import asyncio
 import importlib
 import itertools
 import os
@@ -24,6 +25,8 @@ from pathline.kit import kafka, lifecycle
 from pathline.storage import codec, fences, judgements, stitching
 from tests.support import checker
 from tests.support.records import until
+
+MEANWHILE_SECONDS: Final = 0.02
 
 
 def dedupe() -> None:
@@ -63,13 +66,15 @@ def transaction() -> None:
 
 
 def row_locks() -> None:
-    """States are read without a lock, then written."""
+    """States are read without a lock, then written; so long after that a peer reads them meanwhile, too."""
     fetch = asyncpg.Connection.fetch
 
     async def unlocked(self: Any, query: str, *args: Any, **more: Any) -> Any:
-        if "FROM strand" in query or "FROM entity" in query:
-            query = query.replace(" FOR UPDATE", "")
-        return await fetch(self, query, *args, **more)
+        if " FOR UPDATE" not in query or not ("FROM strand" in query or "FROM entity" in query):
+            return await fetch(self, query, *args, **more)
+        rows = await fetch(self, query.replace(" FOR UPDATE", ""), *args, **more)
+        await asyncio.sleep(MEANWHILE_SECONDS)
+        return rows
 
     asyncpg.Connection.fetch = unlocked
 
