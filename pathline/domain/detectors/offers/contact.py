@@ -48,7 +48,7 @@ def _acceptances(view: View) -> tuple[Fact, ...]:
 
 
 def _each(view: View, mark: str, fact: str) -> tuple[Fact, ...]:
-    """The marks of that name, and the first of all: it is in a state of before the marks were kept, and outlasts them."""
+    """The marks of that name, and the first of all, which outlasts them and was kept before they were."""
     marks, held = view.state.marks.get(mark, ()), view.state.facts.get(fact)
     return marks if held is None or any(key(one) == key(held) for one in marks) else in_order((held, *marks))
 

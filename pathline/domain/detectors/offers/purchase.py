@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
+from pathline.domain.detectors.offers import refund
 from pathline.domain.detectors.offers.contact import FOLLOW_UPS
 from pathline.domain.detectors.offers.offer import (
     PAYMENTS,
@@ -20,7 +21,7 @@ from pathline.domain.detectors.offers.offer import (
     instant_of,
     own_marks,
 )
-from pathline.domain.detectors.offers.shipping import TRACKED, scanned, states_of, until
+from pathline.domain.detectors.offers.shipping import TRACKED, until
 from pathline.domain.facts import Fact
 
 if TYPE_CHECKING:
@@ -49,22 +50,12 @@ def _refunded(view: View) -> Instant | None:
     return None if view.story.purchase is None else instant_of(view.story.purchase.refunded)
 
 
-def _owed(view: View) -> Fact | None:
-    """By what the customer is to get money back."""
-    cancelled = None if view.story.purchase is None else view.story.purchase.cancelled
-    return first([cancelled, *scanned(states_of(view), "returned")])
-
-
 def _refund_owed(view: View) -> Instant | None:
-    return instant_of(_owed(view))
+    return instant_of(refund.owed_since(refund.debts(view, _purchase_payments)))
 
 
 def _repaid(view: View) -> Instant | None:
-    """The refund of all of it, or of any part from when on it was owed: of two parcels one may have come back."""
-    owed = _owed(view)
-    whole = None if view.story.purchase is None else view.story.purchase.refunded
-    parts = view.state.marks.get("refunds", ())
-    return instant_of(first([whole, *(one for one in parts if owed is not None and one.at >= owed.at)]))
+    return instant_of(refund.settled(refund.debts(view, _purchase_payments)))
 
 
 def _purchase_payments(view: View) -> tuple[Fact, ...]:
@@ -118,8 +109,12 @@ ORDER: Final[Offers] = {
     "cancelled": Offer("instant", "the whole order was cancelled", _cancelled),
     "refunded": Offer("instant", "the whole order was refunded", _refunded),
     "return_requested": Offer("instant", "the customer asked to return it, and said why", fact("return_requested")),
-    "refund_owed": Offer("instant", "the whole order was cancelled, or a parcel of it came back", _refund_owed),
-    "repaid": Offer("instant", "all of it was refunded, or a part of it since a refund was owed", _repaid),
+    "refund_owed": Offer(
+        "instant",
+        "the order or a part of it was cancelled, or a parcel of it came back; the first of these that was not paid back",
+        _refund_owed,
+    ),
+    "repaid": Offer("instant", "all that was owed of it was paid back", _repaid),
     **TRACKED,
     "payments": PAYMENTS,
     "purchase_payments": _PURCHASE_PAYMENTS,

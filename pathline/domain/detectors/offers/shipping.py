@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 _NO_MOVEMENT: Final = frozenset({"label_created", "cancelled"})
 """Scans that say nothing of a carrier who has it."""
 
-_BACKWARDS: Final = ("returning", "returned")
+BACKWARDS: Final = ("returning", "returned")
+"""Scans of one that is on its way back, or is back."""
 
 SCANS: Final = Offer(
     "marks", "scans that name it, and for an order no parcel; `status` as reported", own_marks("scans")
@@ -135,7 +136,7 @@ TRACKED: Final[Offers] = {
         "instant", "it could first be fetched; of an order only while no parcel of it is known", _available
     ),
     "sent_back": Offer(
-        "instant", "it, or any parcel of it, was first on its way back, or was back", _first_of(*_BACKWARDS)
+        "instant", "it, or any parcel of it, was first on its way back, or was back", _first_of(*BACKWARDS)
     ),
     "came_back": Offer("instant", "it, or any parcel of it, was first back", _first_of("returned")),
     "scans": SCANS,
