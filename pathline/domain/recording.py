@@ -14,6 +14,7 @@ from pathline.domain.facts import MAX_TEXT, Fact, State
 from pathline.domain.identifiers import Identifier
 from pathline.domain.story import SOME, promise_end, sum_of_products
 from pathline.domain.touchpoint import Touchpoint
+from pathline.domain.vocabulary import channel_of
 
 PERSON: Final = "person"
 
@@ -147,6 +148,9 @@ RECORDING: Final[dict[str, tuple[Told | Marked, ...]]] = {
 TIMES: Final = frozenset({"promised_at", "estimated_at", "ship_by", "next_attempt_at"})
 """Properties that are a date or a time; what is neither tells nothing, and so replaces no good one."""
 
+_SENT_FROM: Final = frozenset({"web", "app", "server", "other"})
+"""Channels that a call may have because of what sent it."""
+
 _UTC: Final = ZoneInfo("UTC")
 
 _REACHED: Final = {"delivered": "delivered", "out_for_delivery": "out_for_delivery"}
@@ -168,8 +172,19 @@ def fact_of(touchpoint: Touchpoint, value: Any = None) -> Fact:
 
 def told_of(touchpoint: Touchpoint, prop: str) -> str | int | float | bool | None:
     """What it tells by this property, as a fact may keep it; None for nothing, and for a time that is none."""
+    if prop == "channel":
+        return _channel(touchpoint)
     value = scalar(touchpoint.properties.get(prop))
     return None if prop in TIMES and promise_end(value, _UTC) is None else value
+
+
+def _channel(touchpoint: Touchpoint) -> str | int | float | bool | None:
+    """On which channel it was said. Where no property says so it is the call's, if that is more than what sent it.
+
+    An agent's tool is a server, and a chat stands on a page: neither is another channel than that of the case.
+    """
+    told = scalar(touchpoint.properties.get("channel"))
+    return told if channel_of(told) is not None or touchpoint.channel in _SENT_FROM else touchpoint.channel
 
 
 def target_of(touchpoint: Touchpoint, kinds: Iterable[str]) -> Identifier | None:
@@ -221,9 +236,8 @@ def _tell(touchpoint: Touchpoint, line: Told, state: State) -> None:
 def _mark(touchpoint: Touchpoint, line: Marked, state: State) -> None:
     value: dict[str, Any] = {**line.constants}
     for prop in line.props:
-        if prop in touchpoint.properties and (told := told_of(touchpoint, prop)) not in {None, ""}:
-            if line.needed and told is False:
-                continue
+        told = told_of(touchpoint, prop)
+        if told not in {None, ""} and not (line.needed and told is False):
             value[prop] = told
     if line.needed and len(value) == len(line.constants):
         return

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -122,6 +123,28 @@ def test_a_person_is_wanted_only_when_it_says_so(wanted: Any, *, told: bool) -> 
     facts = told_by("Contact Opened", {"case": "k"}, channel="chat", wants_person=wanted)["case"]
     assert ("person_wanted" in facts) is told
     assert ("requests" in facts) is told
+
+
+@pytest.mark.parametrize(
+    ("said", "of_the_call", "told"),
+    [
+        ("phone", "phone", "phone"),
+        ("Email", "email", "Email"),
+        (None, "phone", "phone"),  # context.channel
+        ("sms", "chat", "chat"),
+        ("sms", "server", "sms"),
+        (None, "server", None),
+        (None, "web", None),
+    ],
+)
+def test_a_reply_was_said_on_the_channel_of_its_call_unless_that_is_only_where_it_was_sent_from(
+    said: str | None, of_the_call: str, told: str | None
+) -> None:
+    properties = {"by": "customer"} | ({} if said is None else {"channel": said})
+    one = touchpoint(1, event="Contact Replied", people=PEOPLE, things={"case": "k"}, properties=properties)
+    world = stitched([[msgspec.structs.replace(one, channel=of_the_call)]])
+    (mark,) = (mark for state in world.states.values() for mark in state.marks.get("replies", ()))
+    assert mark.value.get("channel") == told
 
 
 @pytest.mark.parametrize("status", ["delivered", "out_for_delivery"])

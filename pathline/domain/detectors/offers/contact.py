@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -18,6 +19,7 @@ from pathline.domain.detectors.offers.offer import (
     in_order,
     instant_of,
     key,
+    last,
 )
 from pathline.domain.vocabulary import channel_of
 
@@ -28,15 +30,49 @@ if TYPE_CHECKING:
 _CUSTOMER: Final = "customer"
 _OTHER: Final = "other"
 """The channel of what was said on none that is known."""
+_ANOTHER: Final = "another"
+"""The channel of what was said before on whichever, as long as nobody was looked up."""
+_BETWEEN_WORDS: Final = re.compile(r"[\s_./-]+")
 
 
 def _words(view: View) -> tuple[Fact, ...]:
+    return _words_of(view.state)
+
+
+def _words_of(state: State) -> tuple[Fact, ...]:
     """What the customer said in a case, each with its channel: its opening, and each reply of theirs."""
-    opened, channel = view.state.facts.get("opened"), channel_of(view.state.value("channel")) or _OTHER
-    replies = (one for one in view.state.marks.get("replies", ()) if attribute(one, "by") == _CUSTOMER)
+    opened, channel = state.facts.get("opened"), channel_of(state.value("channel")) or _OTHER
+    replies = (one for one in state.marks.get("replies", ()) if attribute(one, "by") == _CUSTOMER)
     told = [(one, channel_of(said) or _OTHER if (said := attribute(one, "channel")) else channel) for one in replies]
     told += [] if opened is None else [(opened, channel)]
     return in_order(_saying(one, channel=said) for one, said in told)
+
+
+def _issue_words(view: View) -> tuple[Fact, ...]:
+    """What the customer said in a case, and before it in another one about the same that was open still.
+
+    Of the other cases it is the last word on another channel than this case was opened on: only the younger case tells
+    that they went from one to the other. Before anybody was looked up it is taken to be said with the opening itself.
+    """
+    own, opened = _words_of(view.state), view.state.facts.get("opened")
+    if opened is None or _topic(view.state) is None:
+        return own
+    if view.id not in view.story.customers:
+        return in_order((*own, _saying(opened, channel=_ANOTHER)))
+    channel = channel_of(view.state.value("channel")) or _OTHER
+    elsewhere = [
+        word
+        for case in _same_topic(view)
+        for word in _words_of(case)
+        if key(word) < key(opened) and attribute(word, "channel") != channel and not _closed_between(case, word, opened)
+    ]
+    before = last(elsewhere)
+    return own if before is None else in_order((*own, before))
+
+
+def _closed_between(case: State, word: Fact, then: Fact) -> bool:
+    closed = case.facts.get("closed")
+    return closed is not None and word.at <= closed.at <= then.at
 
 
 def _requests(view: View) -> tuple[Fact, ...]:
@@ -67,7 +103,8 @@ def _openings(view: View) -> tuple[Fact, ...]:
     opened = view.state.facts.get("opened")
     if opened is None:
         return ()
-    return (_saying(opened, **{name: view.state.value(name) for name in ("topic", "channel", "sentiment")}),)
+    told = {name: view.state.value(name) for name in ("channel", "sentiment")}
+    return (_saying(opened, topic=_topic(view.state), **told),)
 
 
 def _saying(told: Fact, **attributes: object) -> Fact:
@@ -83,17 +120,24 @@ def _closed_before(view: View) -> tuple[Fact, ...]:
 
     Before anybody was looked up it is the opening itself: whatever case there may be, none was closed nearer to it.
     """
-    opened, topic = view.state.facts.get("opened"), view.state.value("topic")
-    if opened is None or topic is None:
+    opened = view.state.facts.get("opened")
+    if opened is None or _topic(view.state) is None:
         return ()
     if view.id not in view.story.customers:
         return (_saying(opened),)
-    others = (case for case in view.customer.cases if case.id != view.id and _topic(case.state) == _topic(view.state))
-    return in_order(told for case in others if (told := case.state.facts.get("closed")) is not None)
+    return in_order(told for case in _same_topic(view) if (told := case.facts.get("closed")) is not None)
 
 
-def _topic(state: State) -> str:
-    return str(state.value("topic")).strip().casefold()
+def _same_topic(view: View) -> list[State]:
+    """The customer's other cases about the same."""
+    topic = _topic(view.state)
+    return [case.state for case in view.customer.cases if case.id != view.id and _topic(case.state) == topic]
+
+
+def _topic(state: State) -> str | None:
+    """What a case is about, as it is compared: `Not received` and `not-received` are `not_received`."""
+    told = state.value("topic")
+    return None if told is None else _BETWEEN_WORDS.sub("_", str(told).strip().casefold())
 
 
 def _agent_replied(view: View) -> Instant | None:
@@ -128,8 +172,19 @@ CASE: Final[Offers] = {
         "what the customer said: the opening and their replies; with its `channel`, or `other`",
         _words,
     ),
+    "issue_words": Offer(
+        "marks",
+        "the same, and the last word on another channel in another case about the same that was open at the opening",
+        _issue_words,
+        of_customer=True,
+        told_by=("Contact Opened", "Contact Replied", "Contact Closed"),
+    ),
     "answers": Offer("marks", "replies by an agent (of these `by` is agent), and the last closing", _answers),
-    "openings": Offer("marks", "the opening; `topic`, `channel`, `sentiment` as last told", _openings),
+    "openings": Offer(
+        "marks",
+        "the opening; `channel`, `sentiment` as last told, `topic` in lower case, its words joined by _",
+        _openings,
+    ),
     "order_delivered": Offer("instant", "the order that it is about was delivered", _order_delivered),
     "closed_before": Offer(
         "marks",

@@ -111,7 +111,7 @@ ORDER: Final[Offers] = {
     "return_requested": Offer("instant", "the customer asked to return it, and said why", fact("return_requested")),
     "refund_owed": Offer(
         "instant",
-        "the order or a part of it was cancelled, or a parcel of it came back; the first of these that was not paid back",
+        "the order or a part of it was cancelled, or a parcel came back: the first of these not paid back",
         _refund_owed,
     ),
     "repaid": Offer("instant", "all that was owed of it was paid back", _repaid),

@@ -1,7 +1,8 @@
 """What a customer is to get back of an order, and what was given back: sums where they were told.
 
-A debt begins with a cancellation, of the order or of a part with its sum, or with a parcel that came back. Refunds are
-added up against it. What of several parcels one was worth nobody tells, so any refund since it was on its way back will do.
+A debt begins with a cancellation, of the order or of a part with its sum, or with a parcel that came back. Refunds
+are added up against it. What of several parcels one was worth nobody tells, so any refund since it was on its way
+back will do.
 """
 
 from __future__ import annotations
