@@ -1,8 +1,8 @@
-// Pathline's browser script; its manual is docs/browser-script.md.
+// Pathline's script: docs/browser-script.md
 (() => {
   "use strict";
   const script = document.currentScript, options = script?.dataset ?? {}, early = window.pathline ?? [];
-  if (early.version) return; // included twice
+  if (early.version) return;
 
   const KEPT = 100, CALL_BYTES = 32e3, BATCH_BYTES = 6e4, IDLE_MS = 18e5, SOON_MS = 400, LATER_MS = 6e4;
   const on = (name, f) => addEventListener(name, quiet(f), true);
@@ -14,7 +14,6 @@
   // Global Privacy Control: nothing is sent or stored.
   const silent = !options.key || (navigator.globalPrivacyControl && options.gpc !== "ignore");
 
-  // localStorage, else memory.
   const memory = {};
   const write = (name, value) => {
     const text = JSON.stringify(value);
@@ -52,7 +51,6 @@
     if (sending || !calls.length) return;
     sending = true;
     try {
-      // Text, so that no preflight is needed.
       const answer = await fetch(url, { method: "POST", body: body(calls), keepalive: true, credentials: "omit" });
       if (answer.status > 499 || answer.status === 429) throw 0;
       const { code, rejected } = await answer.json();
@@ -66,7 +64,7 @@
     sending = false;
     if (queue.length) soon();
   };
-  const leave = () => { // after a failed try, the next page sends
+  const leave = () => {
     for (let calls; pause === SOON_MS && (calls = batch()).length && navigator.sendBeacon(url, body(calls)); ) drop(calls);
     keep(queue);
   };
@@ -88,37 +86,39 @@
     errors = 0;
     path = location.pathname;
     count("views");
-    const seen = { path, url: bare(location.href), referrer: bare(document.referrer) };
-    add("page", { name: cut(name ?? document.title), properties: { ...seen, ...properties } });
+    properties = { path, url: bare(location.href), referrer: bare(document.referrer), ...properties };
+    add("page", { name: cut(name ?? document.title), properties });
   };
   const identify = (userId, traits) => {
-    if (Object(userId) === userId) traits = userId; // traits alone
+    if (Object(userId) === userId) traits = userId;
     else if (userId) write("user", userId);
     add("identify", { traits });
   };
   const reset = () => ["user", "anonymous", "visit"].forEach((name) => write(name, null));
 
   // An element is told by its name or label, never by what somebody types.
-  let errors, path, during, inside = 0, clicks = [];
+  let errors, path, during, when, inside = 0, effect = 0, clicks = [];
   const describe = (element) => {
     const kind = element.localName, name = element.dataset.pathline ?? (element.id || undefined);
     return cut(`${kind} ${name ?? (/^(a|button)$/.test(kind) ? element.textContent : "")}`, 60);
   };
   const clicked = ({ target, x, y }) => {
     if (target.closest("[data-pathline-ignore]")) return;
-    const found = target.closest("a,button,input,select,[data-pathline]"), now = Date.now();
+    const found = target.closest("a,button,input,select,[data-pathline]"), now = (when = Date.now());
     const element = (during = describe(found ?? target));
     count("clicks");
     if (found) track("Element Clicked", { element, page: path });
     if (found?.origin === location.origin) inside = now;
     clicks = [...clicks.filter((c) => now - c.now < 1e3 && Math.hypot(c.x - x, c.y - y) < 30), { now, x, y }];
     if (clicks.length === 4) track("Rage Clicked", { element, count: 4 });
+    if (target.closest("button,a:not([href]),[href='#']"))
+      setTimeout(() => { if (effect < now) track("Dead Clicked", { element }); }, 2500);
   };
-  const failed = (error, file = "", line = "") => { // its message may hold what was typed
-    const message_code = cut([error?.name ?? "Error", bare(file).split("/").pop(), line].join(" "));
-    if (errors++ < 5) track("Error Shown", { message_code, page: path, during });
+  const failed = (error, file = "", line = "") => {
+    const message_code = cut(`${error?.name ?? "Error"} ${bare(file).split("/").pop()} ${line}`);
+    if (errors++ < 5) track("Error Shown", { message_code, page: path, during, after_ms: Date.now() - when });
   };
-  const moved = () => setTimeout(() => { if (path !== location.pathname) api.page(); }); // its title comes after
+  const moved = () => setTimeout(() => { if (path !== location.pathname) api.page(); });
   const watch = () => {
     if (Date.now() - visit().seen > IDLE_MS) endVisit(visit().seen);
     page();
@@ -127,7 +127,9 @@
     history.pushState = function (...a) { push.apply(this, a); moved(); };
     on("popstate", moved);
     on("click", clicked);
-    on("submit", () => { inside = Date.now(); });
+    on("submit", () => { inside = effect = Date.now(); });
+    new MutationObserver(() => { effect = Date.now(); })
+      .observe(document, { subtree: true, childList: true, attributes: true, characterData: true });
     on("error", (e) => { if (e.message) failed(e.error, e.filename, e.lineno); });
     on("unhandledrejection", (e) => failed(e.reason));
     on("pagehide", () => { if (Date.now() - inside > 3e3) endVisit(Date.now()); });

@@ -31,6 +31,9 @@ LIMIT_BYTES = 3_000
 HTML = """<!doctype html><title>{title}</title><body><h1>{title}</h1>
 {early}<script src="http://{collector}/pathline.js" {attributes} defer></script>
 <button id="buy">Buy now</button> <button data-pathline-ignore>Secret</button>
+<button id="dead">Nothing</button> <a id="nowhere" href="#">Nowhere</a>
+<button id="alive" onclick="setTimeout(() => this.firstChild.nodeValue += '!')">Count</button>
+<button id="breaks" onclick="nothing.at(1)">Break</button>
 <a href="/second">Next page</a> <form><input name="card" type="text"></form>
 <script src="/boom.js" defer></script></body>"""
 
@@ -174,6 +177,33 @@ async def test_an_error_is_told_by_its_place(recorder: Recorder, visit: Callable
     await visit("/?boom", may_fail=True)
     (shown,) = await stored(recorder, "Error Shown")
     assert shown["properties"]["message_code"] == "ReferenceError boom.js 1"
+    assert shown["properties"].get("after_ms") is None, "nobody had done anything"
+
+
+async def test_an_error_says_how_long_after_a_click_it_came(
+    recorder: Recorder, visit: Callable[..., Awaitable[Page]]
+) -> None:
+    page = await visit(may_fail=True)
+    await page.click("#breaks")
+    (shown,) = await stored(recorder, "Error Shown")
+    assert shown["properties"]["during"] == "button breaks"
+    assert isinstance(shown["properties"]["after_ms"], int), "a whole number of milliseconds since the click"
+    assert shown["properties"]["after_ms"] >= 0
+
+
+async def test_a_click_that_nothing_came_of_is_told(recorder: Recorder, visit: Callable[..., Awaitable[Page]]) -> None:
+    page = await visit()
+    await page.click("#dead")
+    await page.click("#nowhere")
+    found = await stored(recorder, "Dead Clicked", 2)
+    assert [call["properties"] for call in found] == [{"element": "button dead"}, {"element": "a nowhere"}]
+    # Told in the order in which they were clicked: once the second is told, the first would have been.
+    await page.click("#alive")
+    await page.click("h1")
+    await page.click("input")
+    await page.click("#dead")
+    found = await stored(recorder, "Dead Clicked", 3)
+    assert [call["properties"]["element"] for call in found] == ["button dead", "a nowhere", "button dead"]
 
 
 async def test_a_visit_ends_when_the_site_is_left(recorder: Recorder, visit: Callable[..., Awaitable[Page]]) -> None:
