@@ -22,6 +22,10 @@ NEVER: Final = datetime(1, 1, 1, tzinfo=UTC)
 """When `Accept` must say that a call happened which does not tell its time."""
 
 
+TELL_EVERY: Final = 1_000
+"""Lines between two tellings of how far the reading is."""
+
+
 class Refusal(NamedTuple):
     """Why a call is not taken."""
 
@@ -63,14 +67,24 @@ _in_order: Final = msgspec.json.Encoder(order="deterministic")
 class Calls:
     """The calls of some files. Which of two with one message id counts, and all else, depends on no order of lines."""
 
-    def __init__(self, accept: Accept, *, most: int, on_bad: Callable[[Bad], None]) -> None:
-        """Read at most `most` lines that `accept` takes; `on_bad` is told of each that cannot be used."""
+    def __init__(
+        self, accept: Accept, *, most: int, on_bad: Callable[[Bad], None], on_read: Callable[[int], None] | None = None
+    ) -> None:
+        """Read at most `most` lines that `accept` takes.
+
+        Args:
+            accept: what a collector would store of a line.
+            most: lines, of all files.
+            on_bad: is told of each that cannot be used.
+            on_read: is told now and then how many were read.
+        """
         self.lines = 0
         self.duplicates = 0
         self.refused = 0
         self._accept = accept
         self._most = most
         self._on_bad = on_bad
+        self._on_read = on_read
         self._kept: dict[str, Kept] = {}
         self._nameless: Counter[str] = Counter()
 
@@ -87,6 +101,8 @@ class Calls:
                 if self.lines > self._most:
                     message = f"more than {self._most:,} lines"
                     raise TooManyLinesError(message)
+                if self._on_read is not None and self.lines % TELL_EVERY == 0:
+                    self._on_read(self.lines)
                 refusal = self._keep(file, line)
                 if refusal is not None:
                     self.refuse(Bad(file, line.number, refusal.code, refusal.message))
@@ -95,6 +111,15 @@ class Calls:
         """Count a call that cannot be used, and tell of it."""
         self.refused += 1
         self._on_bad(bad)
+
+    def __len__(self) -> int:
+        """How many can be used."""
+        return len(self._kept)
+
+    @property
+    def first(self) -> datetime | None:
+        """The time of the first touchpoint; None where there is none."""
+        return min((kept.at for kept in self._kept.values()), default=None)
 
     @property
     def last(self) -> datetime | None:

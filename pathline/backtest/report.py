@@ -1,16 +1,17 @@
-"""What a backtest found: one episode a line, and a table by detector."""
+"""What a backtest found: one episode a line, and a record by detector."""
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from datetime import datetime
-from statistics import median
 
 import msgspec
 
 from pathline.domain.alerts import Alert, Severity
+from pathline.domain.detectors.rules import DetectorFile
 from pathline.domain.identifiers import Identifier
+from pathline.domain.records import Lived, Record, Span, aim_of
+from pathline.domain.records import records as of_episodes
 
 
 class Name(msgspec.Struct, frozen=True):
@@ -34,19 +35,6 @@ class Episode(msgspec.Struct, frozen=True):
     why: tuple[str, ...]
 
 
-class Row(msgspec.Struct, frozen=True):
-    """A detector's line of the table."""
-
-    detector: str
-    episodes: int
-    open: int
-    """At the end."""
-    resolutions: Sequence[tuple[str, int]]
-    """Resolution and how many, most first."""
-    median_seconds: float | None
-    """From opening to resolution, of those resolved."""
-
-
 def episode(alert: Alert, identifiers: Iterable[Identifier]) -> Episode:
     """An alert as it stands at the end."""
     return Episode(
@@ -66,21 +54,18 @@ def in_order(alerts: Iterable[Alert]) -> list[Alert]:
     return sorted(alerts, key=lambda a: (a.opened_at, a.detector, a.entity_kind, a.entity_value, a.episode))
 
 
-def rows(alerts: Iterable[Alert], detectors: Iterable[str]) -> list[Row]:
-    """The table: every detector, in the order of its name, also one that found nothing."""
-    found: dict[str, list[Alert]] = {name: [] for name in sorted(detectors)}
-    for alert in alerts:
-        found[alert.detector].append(alert)
-    return [_row(name, episodes) for name, episodes in found.items()]
+def records(alerts: Iterable[Alert], files: Iterable[DetectorFile], span: Span) -> list[Record]:
+    """The record of every detector, in the order of its name, also of one that found nothing."""
+    return of_episodes(map(aim_of, files), map(_lived, alerts), span)
 
 
-def _row(detector: str, alerts: Sequence[Alert]) -> Row:
-    spans = [(a.resolved_at - a.opened_at).total_seconds() for a in alerts if a.resolved_at is not None]
-    how = Counter(a.resolution for a in alerts if a.resolution is not None)
-    return Row(
-        detector=detector,
-        episodes=len(alerts),
-        open=sum(1 for a in alerts if a.alive),
-        resolutions=sorted(how.items(), key=lambda item: (-item[1], item[0])),
-        median_seconds=median(spans) if spans else None,
+def _lived(alert: Alert) -> Lived:
+    return Lived(
+        alert.detector,
+        alert.entity_kind,
+        alert.entity_id,
+        alert.story_id,
+        alert.opened_at,
+        alert.resolved_at,
+        alert.resolution,
     )

@@ -11,18 +11,17 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 import typer
-from rich import box
 from rich.console import Console
-from rich.table import Table
 
-from pathline.backtest.calls import NEVER, Accept, Bad, Refusal, TooManyLinesError
-from pathline.backtest.report import Episode, Row
+from pathline.backtest import trials
+from pathline.backtest.calls import NEVER, Accept, Refusal, TooManyLinesError
+from pathline.backtest.plot import draw
 from pathline.backtest.run import LINES_MOST, Outcome, run
+from pathline.commands.backtest_told import Said, comparison_table, record_table, warning_table
 from pathline.commands.trouble import about_file
 from pathline.contracts import detector_files, yaml_files
 from pathline.contracts.accepted import Envelope
 from pathline.domain.detectors.rules import DetectorError
-from pathline.domain.judging import Stumble
 from pathline.domain.story import promise_end
 from pathline.kit.settings import Settings
 from services.ingest.calls import Receipt, Record, take
@@ -32,6 +31,9 @@ SOME_REFUSED = 1
 FAILED = 2
 INTERRUPTED = 130
 STANDARD = "-"
+PLOT_SUFFIX = ".svg"
+WIDTH = 120
+"""Characters of a line of the tables where there is no terminal to ask."""
 
 
 def register(app: typer.Typer) -> None:
@@ -63,25 +65,36 @@ def backtest(
         ),
     ] = None,
     out: Annotated[str, typer.Option(help="Where the episodes are written; - is standard output.")] = STANDARD,
+    records: Annotated[
+        str | None, typer.Option(help="Where each detector's record is written, as NDJSON; - is standard output.")
+    ] = None,
+    agents: Annotated[
+        int | None, typer.Option(min=1, max=100_000, help="How many people share the work: episodes a day and agent.")
+    ] = None,
+    others: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            metavar="DETECTOR.THRESHOLD=VALUE,...",
+            help="Other values of a threshold, compared with what it is now. May be given again.",
+        ),
+    ] = None,
+    plot: Annotated[
+        str | None, typer.Option(help="Where the comparison is drawn: a file that ends in .svg; - is standard output.")
+    ] = None,
     lines_most: Annotated[int, typer.Option(min=1, help="Lines held in memory, at most.")] = LINES_MOST,
 ) -> None:
     """Run files of history through the detectors, each touchpoint at its own time: no servers, nobody is alerted."""
-    if STANDARD in files and overrides == yaml_files.STANDARD_INPUT:
-        message = "standard input holds either the calls or the thresholds"
-        raise typer.BadParameter(message, param_hint="--overrides")
+    _check(files=files, overrides=overrides, outputs=[out, records, plot], others=others)
     settings = Settings.load()
     zone = ZoneInfo(settings.zone)
     say = Console(stderr=True, soft_wrap=True)
-
-    def on_bad(bad: Bad) -> None:
-        say.print(f"{bad.file}:{bad.line}: {bad.code}: {bad.message}", markup=False, highlight=False)
-
-    def on_stumble(one: Stumble) -> None:
-        about = f"{one.view.kind} {one.view.identifier.value}"
-        say.print(f"{one.detector} stumbled over {about}: {one.error!r}", markup=False, highlight=False)
+    if not say.is_terminal:
+        say.width = WIDTH
 
     try:
-        with say.status(f"running {', '.join(files)} in event time"):
+        asked = [trials.read(one) for one in others or ()]
+        with Said(say) as said:
             outcome = run(
                 files,
                 detector_files.load(detectors, overrides, settings.holidays),
@@ -89,19 +102,40 @@ def backtest(
                 accept=collector(namespace),
                 until=_until(until, zone),
                 lines_most=lines_most,
-                on_bad=on_bad,
-                on_stumble=on_stumble,
+                agents=agents,
+                trials=asked,
+                namespace=namespace,
+                listener=said,
             )
-        _write(out, outcome.episodes)
+        _write(out, map(msgspec.json.encode, outcome.episodes))
+        if records is not None:
+            _write(records, map(msgspec.json.encode, outcome.records))
+        if plot is not None:
+            _write(plot, draw(outcome.comparisons).encode().splitlines())
     except (DetectorError, TooManyLinesError, EOFError, OSError, zlib.error) as problem:
         words = about_file(problem, read=files) if isinstance(problem, OSError) else str(problem)
         say.print(f"pathline: {words}", markup=False, highlight=False)
         raise typer.Exit(FAILED) from problem
     except KeyboardInterrupt:
         raise typer.Exit(INTERRUPTED) from None
-    say.print(_table(outcome.rows))
-    say.print(_sentence(outcome), markup=False, highlight=False)
+    _tell(say, outcome)
     raise typer.Exit(SOME_REFUSED if outcome.refused or outcome.stumbles else 0)
+
+
+def _check(*, files: list[str], overrides: Path | None, outputs: list[str | None], others: list[str] | None) -> None:
+    """What no option can see by itself."""
+    if STANDARD in files and overrides == yaml_files.STANDARD_INPUT:
+        message = "standard input holds either the calls or the thresholds"
+        raise typer.BadParameter(message, param_hint="--overrides")
+    if outputs.count(STANDARD) > 1:
+        message = "standard output takes one of them; name a file for the others"
+        raise typer.BadParameter(message, param_hint="--out, --records, --plot")
+    if outputs[-1] is not None and not others:
+        message = "there is nothing to draw: compare values of a threshold with --set"
+        raise typer.BadParameter(message, param_hint="--plot")
+    if outputs[-1] not in {None, STANDARD} and Path(str(outputs[-1])).suffix.lower() != PLOT_SUFFIX:
+        message = f"a plot is an SVG: name a file that ends in {PLOT_SUFFIX}"
+        raise typer.BadParameter(message, param_hint="--plot")
 
 
 def collector(namespace: str) -> Accept:
@@ -130,35 +164,21 @@ def _until(told: str | None, zone: ZoneInfo) -> datetime | None:
     return until
 
 
-def _write(out: str, episodes: Iterable[Episode]) -> None:
+def _write(out: str, lines: Iterable[bytes]) -> None:
     with nullcontext(sys.stdout.buffer) if out == STANDARD else Path(out).open("wb") as file:
-        file.writelines(msgspec.json.encode(one) + b"\n" for one in episodes)
+        file.writelines(line + b"\n" for line in lines)
         file.flush()
 
 
-def _table(rows: Iterable[Row]) -> Table:
-    table = Table(box=box.SIMPLE)
-    table.add_column("detector", no_wrap=True)
-    for title in ("episodes", "open at end"):
-        table.add_column(title, justify="right")
-    table.add_column("resolved how", no_wrap=True)
-    table.add_column("median to resolution", justify="right")
-    for row in rows:
-        how = "\n".join(f"{resolution} {count:,}" for resolution, count in row.resolutions)
-        table.add_row(row.detector, f"{row.episodes:,}", f"{row.open:,}", how, _span(row.median_seconds))
-    return table
-
-
-def _span(seconds: float | None) -> str:
-    """A span of time in its two greatest units."""
-    if seconds is None:
-        return ""
-    minutes, left = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    days, hours = divmod(hours, 24)
-    if days:
-        return f"{days} d {hours} h"
-    return f"{hours} h {minutes} min" if hours else f"{minutes} min {left} s"
+def _tell(say: Console, outcome: Outcome) -> None:
+    """The tables, and a sentence."""
+    say.print(record_table(outcome.records))
+    warnings = warning_table(outcome.records)
+    if warnings is not None:
+        say.print(warnings)
+    for comparison in outcome.comparisons:
+        say.print(comparison_table(comparison))
+    say.print(_sentence(outcome), markup=False, highlight=False)
 
 
 def _sentence(outcome: Outcome) -> str:
