@@ -202,7 +202,8 @@ def _row(name: str, loaded: Loaded) -> dict[str, Any]:
 
 
 def _words(thresholds: Mapping[str, Threshold]) -> str:
-    return ", ".join(f"{name} {value}" for name, value in thresholds.items()) or "-"
+    said = {name: str(told).lower() if isinstance(told, bool) else told for name, told in thresholds.items()}
+    return ", ".join(f"{name} {told}" for name, told in said.items()) or "-"
 
 
 def _override_words(override: Mapping[str, Any]) -> str:

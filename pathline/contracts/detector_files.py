@@ -44,7 +44,7 @@ CODES: Final[Mapping[str, str]] = {
     "unknown_field": "There is no field of that name here.",
     "duplicate_field": "The field stands here twice.",
     "not_one_of": "The word is none of those that can stand here.",
-    "bad_name": "The name is not lower case letters, digits and underscores.",
+    "bad_name": "The name is not lower case letters, digits and underscores, or a threshold is called `runs`.",
     "bad_title": "In a title only {kind} and {value} can be filled in.",
     "one_of_two": "Exactly one of two fields must be given, or at most one: the message says which.",
     "goes_together": "The field needs another one beside it.",

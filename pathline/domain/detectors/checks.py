@@ -13,6 +13,7 @@ from pathline.domain.detectors.guards import Flaw, Guard, GuardError
 from pathline.domain.detectors.rules import (
     MAX_CLAUSES,
     MAX_EXAMPLES,
+    RUNS,
     AnswerRule,
     Before,
     Bound,
@@ -124,19 +125,24 @@ def _head_faults(file: DetectorFile) -> Iterable[Fault]:
 
 
 def _threshold_faults(file: DetectorFile) -> Iterable[Fault]:
-    good = True
     for name, told in file.thresholds.items():
-        if value_of(told) is None:
-            good = False
+        if name == RUNS:
+            yield Fault(f"thresholds.{name}", "bad_name", "runs is a word of overrides, and no name for a threshold")
+        elif value_of(told) is None:
             yield Fault(f"thresholds.{name}", "bad_span", f"{told!r} is neither a span of time nor a number")
     for place, name in enumerate(file.service):
         if not isinstance(value_of(file.thresholds.get(name, "")), Span):
             yield Fault(f"service[{place}]", "unknown_threshold", f"no threshold that is a span is called {name!r}")
+    yield from _override_faults(file)
+
+
+def _override_faults(file: DetectorFile) -> Iterable[Fault]:
+    good = all(value_of(told) is not None for told in file.thresholds.values())
     if len(file.overrides) > MAX_CLAUSES * 2:
         yield Fault("overrides", "too_many", f"at most {MAX_CLAUSES * 2} overrides")
     for place, values in enumerate(file.overrides):
         field = f"overrides[{place}]"
-        unknown = values.keys() - file.thresholds.keys() - WHERE_SET
+        unknown = values.keys() - file.thresholds.keys() - WHERE_SET - {RUNS}
         if unknown:
             words = f"no threshold is called {', '.join(sorted(unknown))}"
             yield Fault(field, "unknown_threshold", words)

@@ -105,6 +105,8 @@ class Detector(msgspec.Struct, frozen=True, kw_only=True):
     lasts: Span
     over: str
     calendar: Calendar
+    runs: bool = True
+    """Whether it is to be asked; an override says no."""
     mixtures: Mixtures | None = None
 
     @property
@@ -282,6 +284,7 @@ def compile_file(file: DetectorFile, values: Values, calendar: Calendar = WEEKDA
             lasts=NONE if marks is None else values.longest(marks.lasts),
             over="" if marks is None else marks.over,
             calendar=calendar,
+            runs=values.runs,
         )
     except GuardError as error:
         message = f"when: {error}"

@@ -27,7 +27,7 @@ HELD: Final = "held"
 DUE: Final = "due"
 """The deadline from which on it holds."""
 OUT_OF_SCOPE: Final = "out_of_scope"
-"""Its guard says that the detector is not about this."""
+"""Its guard, or an override, says that the detector is not about this."""
 
 
 class Spark(msgspec.Struct, frozen=True, gc=False):
@@ -71,10 +71,15 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
 SILENT: Final = Verdict(holding=False)
 """There is nothing the detector could be about."""
 
+SWITCHED_OFF: Final = Verdict(holding=False, resolution=OUT_OF_SCOPE)
+"""An override says that the detector is not to be asked."""
+
 
 def evaluate(detector: Detector, view: View, now: datetime) -> Verdict:
     """What the detector says of the thing at the time `now`."""
     fitting = detector.fitting(view)
+    if not fitting.runs:
+        return SWITCHED_OFF
     if fitting.deadline is not None:
         verdict = _deadline(fitting, fitting.deadline, view, now)
     else:

@@ -33,8 +33,11 @@ MAX_CLAUSES: Final = 10
 MAX_EXAMPLES: Final = 50
 """Examples of one detector, and touchpoints of one example."""
 
-Threshold = str | int | float
-"""A span of time as text, or a number."""
+Threshold = str | int | float | bool
+"""A span of time as text, or a number; of an override also whether the detector RUNS."""
+
+RUNS: Final = "runs"
+"""Word of an override that is no threshold: `false` where the detector is not to be asked."""
 
 Where = dict[str, tuple[str, ...]]
 """For each attribute the values of which it must have one."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from pathline.domain.detectors.rules import (
+    RUNS,
     DetectorError,
     DetectorFile,
     Override,
@@ -25,9 +26,10 @@ from pathline.domain.detectors.spans import NONE, Span
 class Values:
     """What each threshold can be: one value, or for the strictest every one that some segment has."""
 
-    def __init__(self, given: Mapping[str, tuple[Span | float, ...]]) -> None:
-        """Know these candidates, at least one for each name."""
+    def __init__(self, given: Mapping[str, tuple[Span | float, ...]], *, runs: bool = True) -> None:
+        """Know these candidates, at least one for each name, and whether the detector is to be asked at all."""
         self._given = given
+        self.runs = runs
 
     def shortest(self, word: str | None) -> Span:
         """A span where a shorter one is stricter. Raises DetectorError."""
@@ -72,37 +74,44 @@ class Thresholds:
         """
         self._service = frozenset(file.service)
         self._base = {name: _read(name, told) for name, told in file.thresholds.items()}
-        self._by_segment: list[tuple[str, dict[str, Span | float]]] = []
+        self._runs = True
+        self._by_segment: list[tuple[str, dict[str, Span | float], bool | None]] = []
         for override in overrides:
-            values = {name: _like(file, name, told) for name, told in override.values.items()}
-            if override.segment is None:
-                self._base |= values
-            else:
-                self._by_segment.append((override.segment, values))
+            runs = _runs(file, override)
+            values = {name: _like(file, name, told) for name, told in override.values.items() if name != RUNS}
+            if override.segment is not None:
+                self._by_segment.append((override.segment, values, runs))
+                continue
+            self._base |= values
+            self._runs = self._runs if runs is None else runs
         self._factors = {rule.segment: rule.factor for rule in service} if self._service else {}
-        self.segments = frozenset({*self._factors, *(segment for segment, _ in self._by_segment)})
+        self.segments = frozenset({*self._factors, *(segment for segment, _, _ in self._by_segment)})
         """Segments for which something is different."""
 
     def of(self, segments: frozenset[str]) -> Values:
         """For a customer of these segments."""
         named: dict[str, Span | float] = {}
-        for segment, values in self._by_segment:
+        runs = self._runs
+        for segment, values, told in self._by_segment:
             if segment in segments:
                 named |= values
+                runs = runs if told is None else told
         factor = min((factor for segment, factor in self._factors.items() if segment in segments), default=1.0)
         return Values(
             # What is set for a segment by name is meant as it stands.
-            {name: (named.get(name, self._scaled(name, value, factor)),) for name, value in self._base.items()}
+            {name: (named.get(name, self._scaled(name, value, factor)),) for name, value in self._base.items()},
+            runs=runs,
         )
 
     def strictest(self) -> Values:
         """For whoever it may be."""
         factors = (1.0, *self._factors.values())
         given = {name: [self._scaled(name, told, factor) for factor in factors] for name, told in self._base.items()}
-        for _, values in self._by_segment:
+        for _, values, _ in self._by_segment:
             for name, value in values.items():
                 given[name].append(value)
-        return Values({name: tuple(values) for name, values in given.items()})
+        runs = self._runs or any(told for _, _, told in self._by_segment)
+        return Values({name: tuple(values) for name, values in given.items()}, runs=runs)
 
     def _scaled(self, name: str, value: Span | float, factor: float) -> Span | float:
         return value.times(factor) if name in self._service and isinstance(value, Span) else value
@@ -114,6 +123,14 @@ def _read(name: str, told: Threshold) -> Span | float:
         message = f"{name}: {told!r} is neither a span of time nor a number"
         raise DetectorError(message)
     return value
+
+
+def _runs(file: DetectorFile, override: Override) -> bool | None:
+    told = override.values.get(RUNS)
+    if told is None or isinstance(told, bool):
+        return told
+    message = f"overrides of {file.name}: runs is true or false, not {told!r}"
+    raise DetectorError(message)
 
 
 def _like(file: DetectorFile, name: str, told: Threshold) -> Span | float:

@@ -127,15 +127,17 @@ def test_what_a_file_says_obeys_no_terminal() -> None:
 
 def test_the_list_has_every_detector_with_thresholds_as_they_count(folder: Path) -> None:
     overrides = folder / "overrides.txt"
-    given = "[{detector: mine, patience: 5h}, {detector: mine, namespace: luxury, segment: vip, patience: 1h}]"
-    write(overrides, f"overrides: {given}\n")
+    given = "{detector: mine, patience: 5h}, {detector: mine, namespace: luxury, segment: vip, patience: 1h}"
+    write(overrides, f"overrides: [{given}, {{detector: mine, namespace: downloads, runs: false}}]\n")
     ended = ran("list", str(folder), env={"PATHLINE_DETECTOR_OVERRIDES": str(overrides)})
     lines = [line.split(maxsplit=4) for line in ended.stdout.splitlines()[1:]]
     (mine,) = (line for line in lines if line[0] == "mine")
     assert ended.exit_code == 0
     assert {line[0] for line in lines} == {"mine", *detector_files.load().files}
     assert mine[1:4] == ["1", "obtain", "parcel"]
-    assert mine[4].split("  ")[0] == "patience 5h; in luxury for vip: patience 1h" and mine[4].endswith("good.yaml")
+    assert mine[4].split("  ")[0] == "patience 5h; in downloads: runs false; in luxury for vip: patience 1h" and mine[
+        4
+    ].endswith("good.yaml")
 
 
 def test_the_list_says_which_files_cannot_be_used(folder: Path) -> None:

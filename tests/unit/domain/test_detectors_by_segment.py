@@ -169,3 +169,51 @@ def test_nothing_is_assumed_of_whom_nobody_knows() -> None:
     desk.sleep_until(at(hours=4))
     assert opened(desk, "response_overdue") == [at(hours=4)]
     assert desk.simulation.world.customer(name_id("default", "case", "c")).segments == frozenset()
+
+
+class TestSwitchedOff:
+    @pytest.mark.parametrize(
+        ("overrides", "asked"),
+        [
+            ([], True),
+            ([Override("slow", None, {"runs": False})], False),
+            ([Override("slow", "default", {"runs": False})], False),
+            ([Override("slow", "elsewhere", {"runs": False})], True),
+            ([Override("slow", None, {"runs": False}), Override("slow", "default", {"runs": True})], True),
+            ([Override("slow", "default", {"runs": True}), Override("slow", None, {"runs": False})], True),
+            ([Override("slow", None, {"runs": False}, "vip")], False),
+            ([Override("slow", None, {"runs": False}, "business")], True),
+            ([Override("slow", None, {"runs": False}), Override("slow", None, {"runs": True}, "vip")], True),
+            ([Override("slow", None, {"runs": False}), Override("slow", None, {"runs": True}, "business")], False),
+        ],
+    )
+    def test_a_detector_is_asked_where_no_override_says_otherwise(
+        self, overrides: list[Override], *, asked: bool
+    ) -> None:
+        desk = desk_of(FILE, *overrides)
+        desk.identify(at(), "u", {"segments": ["vip"]})
+        desk.tell("Contact Opened", at(), ASKED, case="c", user="u")
+        desk.sleep_until(at(hours=24))
+        assert bool(opened(desk)) is asked
+
+    def test_what_is_open_of_it_is_out_of_scope(self) -> None:
+        desk = desk_of(FILE)
+        desk.tell("Contact Opened", at(), ASKED, case="c", user="u")
+        desk.sleep_until(at(hours=9))
+        read = checks.read(FILE)
+        off = Detectors([read], [Override("slow", None, {"runs": False})], HALF)
+        desk.simulation._detectors = off
+        desk.tell("Contact Replied", at(hours=10), {"by": "agent"}, case="c")
+        (alert,) = desk.episodes("slow", "case", "c")
+        assert (alert.state, alert.resolution) == ("resolved", "out_of_scope")
+
+    @pytest.mark.parametrize("told", ["no", 0, 1])
+    def test_it_is_true_or_false(self, told: Any) -> None:
+        with pytest.raises(DetectorError, match="runs is true or false"):
+            desk_of(FILE, Override("slow", None, {"runs": told}))
+        with pytest.raises(DetectorError, match="runs is true or false"):
+            checks.read(FILE | {"overrides": [{"runs": told}]})
+
+    def test_no_threshold_has_its_name(self) -> None:
+        with pytest.raises(DetectorError, match="word of overrides"):
+            checks.read(FILE | {"thresholds": {"patience": "8h", "most": 3, "runs": "1h"}})
