@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from hashlib import blake2b
-from itertools import groupby
+from itertools import groupby, islice
 from typing import Final, NamedTuple
 
 import msgspec
 
+from pathline.backtest.families import Families, names_in
 from pathline.contracts import accepted
 from pathline.contracts.accepted import Accepted
 from pathline.contracts.reading import Unreadable, to_touchpoint
@@ -21,9 +22,11 @@ from pathline.sending.lines import MESSAGE_ID, BadLine, Line
 NEVER: Final = datetime(1, 1, 1, tzinfo=UTC)
 """When `Accept` must say that a call happened which does not tell its time."""
 
+CHUNK: Final = 1_000
+"""Lines that are read together."""
 
-TELL_EVERY: Final = 1_000
-"""Lines between two tellings of how far the reading is."""
+PART: Final = 4_000
+"""Touchpoints that happen together, about; only their customers' state is in memory. A family is never parted."""
 
 
 class Refusal(NamedTuple):
@@ -50,6 +53,17 @@ class TooManyLinesError(Exception):
     """The files have more lines than may be held in memory."""
 
 
+class Taken(NamedTuple):
+    """A call that can be used. One without a message id has a digest of its text, and is not `named`."""
+
+    line: int
+    at: datetime
+    message_id: str
+    named: bool
+    record: bytes
+    connects: tuple[str, ...]
+
+
 class Kept(msgspec.Struct, frozen=True, array_like=True, order=True, gc=False):
     """A call that can be used, as small as it can be held; the order is that of time."""
 
@@ -58,7 +72,12 @@ class Kept(msgspec.Struct, frozen=True, array_like=True, order=True, gc=False):
     record: bytes
     file: str
     line: int
+    family: int
+    """A member of it."""
 
+
+TakeAll = Callable[[Iterable[Sequence[Line | BadLine]]], Iterator[list[Taken | Bad]]]
+"""Takes chunks of lines, here or in other processes, and gives what came of them in the same order."""
 
 _object: Final = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _in_order: Final = msgspec.json.Encoder(order="deterministic")
@@ -67,13 +86,10 @@ _in_order: Final = msgspec.json.Encoder(order="deterministic")
 class Calls:
     """The calls of some files. Which of two with one message id counts, and all else, depends on no order of lines."""
 
-    def __init__(
-        self, accept: Accept, *, most: int, on_bad: Callable[[Bad], None], on_read: Callable[[int], None] | None = None
-    ) -> None:
-        """Read at most `most` lines that `accept` takes.
+    def __init__(self, *, most: int, on_bad: Callable[[Bad], None], on_read: Callable[[int], None]) -> None:
+        """Read at most `most` lines.
 
         Args:
-            accept: what a collector would store of a line.
             most: lines, of all files.
             on_bad: is told of each that cannot be used.
             on_read: is told now and then how many were read.
@@ -81,14 +97,14 @@ class Calls:
         self.lines = 0
         self.duplicates = 0
         self.refused = 0
-        self._accept = accept
         self._most = most
         self._on_bad = on_bad
         self._on_read = on_read
         self._kept: dict[str, Kept] = {}
         self._nameless: Counter[str] = Counter()
+        self._families = Families()
 
-    def read(self, file: str) -> None:
+    def read(self, file: str, take_all: TakeAll) -> None:
         """Read one more file, `-` for standard input.
 
         Raises:
@@ -96,16 +112,12 @@ class Calls:
             TooManyLinesError: all of them together have too many lines.
         """
         with lines.opened(file) as stream:
-            for line in lines.read(stream):
-                self.lines += 1
-                if self.lines > self._most:
-                    message = f"more than {self._most:,} lines"
-                    raise TooManyLinesError(message)
-                if self._on_read is not None and self.lines % TELL_EVERY == 0:
-                    self._on_read(self.lines)
-                refusal = self._keep(file, line)
-                if refusal is not None:
-                    self.refuse(Bad(file, line.number, refusal.code, refusal.message))
+            for taken in take_all(self._chunks(lines.read(stream))):
+                for one in taken:
+                    if isinstance(one, Bad):
+                        self.refuse(msgspec.structs.replace(one, file=file))
+                    else:
+                        self._keep(file, one)
 
     def refuse(self, bad: Bad) -> None:
         """Count a call that cannot be used, and tell of it."""
@@ -126,41 +138,76 @@ class Calls:
         """The time of the last touchpoint; None where there is none."""
         return max((kept.at for kept in self._kept.values()), default=None)
 
-    def instants(self) -> Iterator[tuple[datetime, list[tuple[Kept, Touchpoint]]]]:
-        """The touchpoints of each instant, oldest first."""
-        for at, group in groupby(sorted(self._kept.values()), key=lambda kept: kept.at):
-            yield at, [(kept, _touchpoint(accepted.decode(kept.record), kept.message_id)) for kept in group]
+    def parts(self, most: int) -> list[list[Kept]]:
+        """The calls, oldest first, in parts that have nothing to do with each other, of about `most` each."""
+        families: dict[int, list[Kept]] = {}
+        for kept in sorted(self._kept.values()):
+            families.setdefault(self._families.of(kept.family), []).append(kept)
+        parts: list[list[Kept]] = []
+        for family in families.values():
+            if not parts or len(parts[-1]) + len(family) > most:
+                parts.append([])
+            parts[-1] += family
+        return [sorted(part) for part in parts]
 
-    def _keep(self, file: str, line: Line | BadLine) -> Refusal | None:
-        if isinstance(line, BadLine):
-            return Refusal(line.code, line.message)
-        value = self._accept(line.call)
-        if isinstance(value, Refusal):
-            return value
-        record = accepted.decode(value)
-        if record.occurred_at == NEVER:
-            return Refusal("no_timestamp", "without a timestamp a line has no place in time")
-        message_id = record.message_id if line.named else self._made_up(line.call)
-        try:
-            _touchpoint(record, message_id)
-        except Unreadable as why:
-            return Refusal(why.code, str(why))
-        kept = Kept(record.occurred_at, message_id, value, file, line.number)
+    def _chunks(self, found: Iterator[Line | BadLine]) -> Iterator[list[Line | BadLine]]:
+        while chunk := list(islice(found, CHUNK)):
+            self.lines += len(chunk)
+            if self.lines > self._most:
+                message = f"more than {self._most:,} lines"
+                raise TooManyLinesError(message)
+            self._on_read(self.lines)
+            yield chunk
+
+    def _keep(self, file: str, taken: Taken) -> None:
+        message_id = taken.message_id if taken.named else self._made_up(taken.message_id)
+        family = self._families.join(taken.connects)
+        kept = Kept(taken.at, message_id, taken.record, file, taken.line, family)
         held = self._kept.get(message_id)
         if held is not None:
             self.duplicates += 1
         if held is None or kept < held:
             self._kept[message_id] = kept
-        return None
 
-    def _made_up(self, call: bytes) -> str:
-        """A message id for a call without one: made of its text and not of its place, which may be another one."""
-        fields = _object.decode(call)
-        del fields[MESSAGE_ID]
-        digest = blake2b(_in_order.encode(fields), digest_size=12).hexdigest()
+    def _made_up(self, digest: str) -> str:
+        """A message id for a call without one: of its text and not of its place, which may be another one."""
         self._nameless[digest] += 1
         count = self._nameless[digest]
         return f"import-{digest}" if count == 1 else f"import-{digest}-{count}"
+
+
+def take(accept: Accept, chunk: Iterable[Line | BadLine]) -> list[Taken | Bad]:
+    """What can be used of some lines of a file whose name is not told."""
+    return [_taken(accept, line) for line in chunk]
+
+
+def instants(kept: Iterable[Kept]) -> Iterator[tuple[datetime, list[tuple[Kept, Touchpoint]]]]:
+    """The touchpoints of each instant, of calls that are in the order of time."""
+    for at, group in groupby(kept, key=lambda one: one.at):
+        yield at, [(one, _touchpoint(accepted.decode(one.record), one.message_id)) for one in group]
+
+
+def _taken(accept: Accept, line: Line | BadLine) -> Taken | Bad:
+    if isinstance(line, BadLine):
+        return Bad("", line.number, line.code, line.message)
+    value = accept(line.call)
+    if isinstance(value, Refusal):
+        return Bad("", line.number, value.code, value.message)
+    record = accepted.decode(value)
+    if record.occurred_at == NEVER:
+        return Bad("", line.number, "no_timestamp", "without a timestamp a line has no place in time")
+    message_id = record.message_id if line.named else _digest(line.call)
+    try:
+        touchpoint = _touchpoint(record, message_id)
+    except Unreadable as why:
+        return Bad("", line.number, why.code, str(why))
+    return Taken(line.number, touchpoint.occurred_at, message_id, line.named, value, names_in(touchpoint))
+
+
+def _digest(call: bytes) -> str:
+    fields = _object.decode(call)
+    del fields[MESSAGE_ID]
+    return blake2b(_in_order.encode(fields), digest_size=12).hexdigest()
 
 
 def _touchpoint(record: Accepted, message_id: str) -> Touchpoint:

@@ -5,23 +5,22 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Final
 from zoneinfo import ZoneInfo
 
 import msgspec
 
 from pathline.backtest import report
-from pathline.backtest.calls import Accept, Bad, Calls
+from pathline.backtest.calls import PART, Accept, Bad, Calls
 from pathline.backtest.report import Episode
-from pathline.backtest.simulation import Simulation
 from pathline.backtest.trials import Comparison, Trial, Trials
+from pathline.backtest.work import Elsewhere, Here, Lived, Setting, Stumbled
 from pathline.domain.detectors.compiled import Detectors
-from pathline.domain.judging import Stumble
-from pathline.domain.people import MAX_JOINED
 from pathline.domain.records import Record, Span
 
 LINES_MOST: Final = 1_000_000
-"""Lines held in memory unless more are asked for; with the state of their customers they take about 2 KB each."""
+"""Lines held in memory unless more are asked for."""
 
 DAY: Final = timedelta(days=1)
 
@@ -51,14 +50,14 @@ class Listener:
     def bad(self, bad: Bad) -> None:
         """A line cannot be used."""
 
-    def stumbled(self, stumble: Stumble) -> None:
+    def stumbled(self, stumbled: Stumbled) -> None:
         """A detector breaks off; told once of each."""
 
     def read(self, lines: int) -> None:
         """So many lines were read so far."""
 
-    def passed(self, touchpoints: int, of: int, at: datetime) -> None:
-        """So many touchpoints have happened, and it is this time."""
+    def passed(self, touchpoints: int, of: int) -> None:
+        """So many touchpoints have happened, with all that came of them to the end."""
 
 
 def run(
@@ -69,6 +68,7 @@ def run(
     accept: Accept,
     until: datetime | None = None,
     lines_most: int = LINES_MOST,
+    processes: int = 1,
     agents: int | None = None,
     trials: Iterable[Trial] = (),
     namespace: str = "default",
@@ -83,6 +83,7 @@ def run(
         accept: what the collector would store of a line.
         until: deadlines up to then pass and later touchpoints are left out; None: the last touchpoint's time.
         lines_most: lines read, at most.
+        processes: how many share the computing; what comes out is the same.
         agents: how many people share the work.
         trials: other values of thresholds, to be compared.
         namespace: the one whose thresholds are tried.
@@ -91,59 +92,48 @@ def run(
     Raises:
         OSError: a file cannot be read.
         TooManyLinesError: there are more than `lines_most` lines.
+        BrokenProcessPool: one of several processes was killed.
         TrialError: a threshold cannot be tried so.
     """
     tried = Trials(detectors, trials, namespace)
-    calls = Calls(accept, most=lines_most, on_bad=listener.bad, on_read=listener.read)
-    for file in files:
-        calls.read(file)
-    stumbles: Counter[str] = Counter()
-
-    def stumble(one: Stumble) -> None:
-        stumbles[one.detector] += 1
-        if stumbles[one.detector] == 1:
-            listener.stumbled(one)
-
-    simulation = Simulation(tried.detectors, zone, on_stumble=stumble)
-    end = calls.last if until is None else until
-    touchpoints, after = _happen(simulation, calls, end, listener)
-    if end is not None:
-        simulation.sleep_until(end)
-    alerts = report.in_order(simulation.alerts())
+    calls = Calls(most=lines_most, on_bad=listener.bad, on_read=listener.read)
+    with Here() if processes == 1 else Elsewhere(processes) as workers:
+        for file in files:
+            calls.read(file, partial(workers.take, accept))
+        end = calls.last if until is None else until
+        lived = _live(workers, Setting(tried.detectors, zone, end), calls, listener)
+    names = {alert.id: identifiers for one in lived for alert, identifiers in one.alerts}
+    alerts = report.in_order(alert for one in lived for alert, _ in one.alerts)
     records = report.records(alerts, tried.detectors.files.values(), Span(_days(calls.first, end), agents))
     return Outcome(
-        episodes=[
-            report.episode(alert, simulation.world.identifiers(alert.entity_id))
-            for alert in alerts
-            if alert.detector not in tried.names
-        ],
+        episodes=[report.episode(alert, names[alert.id]) for alert in alerts if alert.detector not in tried.names],
         records=[record for record in records if record.detector not in tried.names],
         comparisons=tried.comparisons(records),
         until=end,
         lines=calls.lines,
-        touchpoints=touchpoints,
+        touchpoints=sum(one.touchpoints for one in lived),
         duplicates=calls.duplicates,
         refused=calls.refused,
-        after=after,
-        stumbles=dict(stumbles),
+        after=sum(one.after for one in lived),
+        stumbles=dict(sum((Counter({one.detector: one.times}) for part in lived for one in part.stumbled), Counter())),
     )
 
 
-def _happen(simulation: Simulation, calls: Calls, end: datetime | None, listener: Listener) -> tuple[int, int]:
-    """Let all touchpoints happen. Returns how many did, and how many came after the end."""
-    touchpoints = after = 0
-    for at, group in calls.instants():
-        if end is not None and at > end:
-            after += len(group)
-            continue
-        refused = {one.id for one in simulation.happen(at, [touchpoint for _, touchpoint in group])}
-        for kept, touchpoint in group:
-            if touchpoint.id in refused:
-                words = f"the join would make more than {MAX_JOINED} user_ids one"
-                calls.refuse(Bad(kept.file, kept.line, "join_too_large", words))
-        touchpoints += len(group) - len(refused)
-        listener.passed(touchpoints, len(calls), at)
-    return touchpoints, after
+def _live(workers: Here, setting: Setting, calls: Calls, listener: Listener) -> list[Lived]:
+    """Let all parts live, and tell what was wrong in them."""
+    lived, passed, stumbled = [], 0, set()
+    parts = calls.parts(PART)
+    for part, one in zip(parts, workers.live(setting, parts), strict=True):
+        lived.append(one)
+        passed += len(part)
+        listener.passed(passed, len(calls))
+        for bad in one.refused:
+            calls.refuse(bad)
+        for stumble in one.stumbled:
+            if stumble.detector not in stumbled:
+                stumbled.add(stumble.detector)
+                listener.stumbled(stumble)
+    return lived
 
 
 def _days(first: datetime | None, end: datetime | None) -> float:

@@ -3,6 +3,7 @@
 import sys
 import zlib
 from collections.abc import Iterable
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import nullcontext
 from datetime import datetime
 from pathlib import Path
@@ -31,6 +32,7 @@ SOME_REFUSED = 1
 FAILED = 2
 INTERRUPTED = 130
 STANDARD = "-"
+PROCESSES_MOST = 64
 PLOT_SUFFIX = ".svg"
 WIDTH = 120
 """Characters of a line of the tables where there is no terminal to ask."""
@@ -82,6 +84,9 @@ def backtest(
     plot: Annotated[
         str | None, typer.Option(help="Where the comparison is drawn: a file that ends in .svg; - is standard output.")
     ] = None,
+    processes: Annotated[
+        int, typer.Option(min=1, max=PROCESSES_MOST, help="How many share the computing; what comes out is the same.")
+    ] = 1,
     lines_most: Annotated[int, typer.Option(min=1, help="Lines held in memory, at most.")] = LINES_MOST,
 ) -> None:
     """Run files of history through the detectors, each touchpoint at its own time: no servers, nobody is alerted."""
@@ -102,6 +107,7 @@ def backtest(
                 accept=collector(namespace),
                 until=_until(until, zone),
                 lines_most=lines_most,
+                processes=processes,
                 agents=agents,
                 trials=asked,
                 namespace=namespace,
@@ -112,7 +118,7 @@ def backtest(
             _write(records, map(msgspec.json.encode, outcome.records))
         if plot is not None:
             _write(plot, draw(outcome.comparisons).encode().splitlines())
-    except (DetectorError, TooManyLinesError, EOFError, OSError, zlib.error) as problem:
+    except (DetectorError, TooManyLinesError, EOFError, OSError, BrokenProcessPool, zlib.error) as problem:
         words = about_file(problem, read=files) if isinstance(problem, OSError) else str(problem)
         say.print(f"pathline: {words}", markup=False, highlight=False)
         raise typer.Exit(FAILED) from problem
@@ -138,22 +144,29 @@ def _check(*, files: list[str], overrides: Path | None, outputs: list[str | None
         raise typer.BadParameter(message, param_hint="--plot")
 
 
-def collector(namespace: str) -> Accept:
-    """What the collector stores of a call that a server of this namespace sends as history."""
-    receipt = Receipt(
-        envelope=Envelope(source="backtest", namespace=namespace, trusted=True, received_at=NEVER, historical=True),
-        namespace=namespace,
-        trusted=True,
-        received_at=NEVER,
-        call_bytes_max=IngestSettings.load().call_bytes_max,
-        sender="server",
-    )
+class _Collector:
+    """A collector's taking of calls, which can go to other processes."""
 
-    def accept(call: bytes) -> bytes | Refusal:
-        taken = take(call, receipt)
+    def __init__(self, namespace: str) -> None:
+        """Send as one of this namespace."""
+        self._receipt = Receipt(
+            envelope=Envelope(source="backtest", namespace=namespace, trusted=True, received_at=NEVER, historical=True),
+            namespace=namespace,
+            trusted=True,
+            received_at=NEVER,
+            call_bytes_max=IngestSettings.load().call_bytes_max,
+            sender="server",
+        )
+
+    def __call__(self, call: bytes) -> bytes | Refusal:
+        """Take a call, or refuse it."""
+        taken = take(call, self._receipt)
         return taken.value if isinstance(taken, Record) else Refusal(taken.code, taken.message)
 
-    return accept
+
+def collector(namespace: str) -> Accept:
+    """What the collector stores of a call that a server of this namespace sends as history."""
+    return _Collector(namespace)
 
 
 def _until(told: str | None, zone: ZoneInfo) -> datetime | None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from datetime import datetime
 from typing import Final, Self
 
 from rich import box
@@ -14,11 +13,8 @@ from rich.table import Table
 from pathline.backtest.calls import Bad
 from pathline.backtest.run import Listener
 from pathline.backtest.trials import Comparison
-from pathline.domain.judging import Stumble
+from pathline.backtest.work import Stumbled
 from pathline.domain.records import Record
-
-STEP: Final = 500
-"""Touchpoints between two looks at the bar: drawing it must not take the time."""
 
 Column = tuple[str, Callable[[Record], str]]
 
@@ -33,14 +29,13 @@ class Said(Listener):
             TextColumn("{task.description}"),
             BarColumn(),
             MofNCompleteColumn(),
-            TextColumn("{task.fields[at]}"),
             TimeElapsedColumn(),
             console=say,
             transient=True,
             disable=not say.is_terminal,
         )
-        self._reading = self._bars.add_task("lines read", total=None, at="")
-        self._happening = self._bars.add_task("touchpoints", total=None, visible=False, at="")
+        self._reading = self._bars.add_task("lines read", total=None)
+        self._happening = self._bars.add_task("touchpoints", total=None, visible=False)
 
     def __enter__(self) -> Self:
         self._bars.start()
@@ -53,22 +48,19 @@ class Said(Listener):
         """Name the line."""
         self._say.print(f"{bad.file}:{bad.line}: {bad.code}: {bad.message}", markup=False, highlight=False)
 
-    def stumbled(self, stumble: Stumble) -> None:
+    def stumbled(self, stumbled: Stumbled) -> None:
         """Name the detector."""
-        about = f"{stumble.view.kind} {stumble.view.identifier.value}"
-        words = f"{stumble.detector} stumbled over {about}: {stumble.error!r}"
+        words = f"{stumbled.detector} stumbled over {stumbled.about}: {stumbled.error}"
         self._say.print(words, markup=False, highlight=False)
 
     def read(self, lines: int) -> None:
         """Move the bar."""
         self._bars.update(self._reading, completed=lines)
 
-    def passed(self, touchpoints: int, of: int, at: datetime) -> None:
-        """Move the bar, and say which day it is."""
-        if touchpoints % STEP and touchpoints != of:
-            return
+    def passed(self, touchpoints: int, of: int) -> None:
+        """Move the bar."""
         self._bars.update(self._reading, visible=False)
-        self._bars.update(self._happening, visible=True, total=of, completed=touchpoints, at=f"{at:%Y-%m-%d}")
+        self._bars.update(self._happening, visible=True, total=of, completed=touchpoints)
 
 
 def record_table(records: Iterable[Record]) -> Table:

@@ -7,6 +7,7 @@ import itertools
 import tempfile
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
+from functools import partial
 from itertools import groupby
 from typing import Any
 from uuid import UUID
@@ -17,8 +18,9 @@ import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
 
-from pathline.backtest.calls import Calls
+from pathline.backtest.calls import PART, Calls, instants
 from pathline.backtest.simulation import Simulation
+from pathline.backtest.work import Here
 from pathline.commands.backtest import collector
 from pathline.contracts import detector_files
 from pathline.demo.history import history
@@ -141,12 +143,12 @@ async def live(dsn: str, log: Sequence[Touchpoint], namespace: str) -> dict[UUID
 
 
 def test_they_agree_about_a_shops_month(database: str) -> None:
-    calls = Calls(collector("month"), most=10_000, on_bad=lambda bad: pytest.fail(str(bad)))
+    calls = Calls(most=10_000, on_bad=lambda bad: pytest.fail(str(bad)), on_read=lambda _: None)
     with tempfile.NamedTemporaryFile() as file:
         file.writelines(history(3, customers=15, start=START, days=9))
         file.flush()
-        calls.read(file.name)
-    log = [touchpoint for _, together in calls.instants() for _, touchpoint in together]
+        calls.read(file.name, partial(Here().take, collector("month")))
+    log = [touchpoint for part in calls.parts(PART) for _, together in instants(part) for _, touchpoint in together]
     found = asyncio.run(live(database, log, "month"))
     assert found == simulated(log)
     assert {alert.detector for alert in found.values()} >= {"checkout_abandoned", "late_vs_promise"}
