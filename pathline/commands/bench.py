@@ -25,6 +25,7 @@ class Bench(StrEnum):
     SCORER = "scorer"
     DEADLINES = "deadlines"
     STORAGE = "storage"
+    BACKTEST = "backtest"
     REBUILD = "rebuild"
     WHOLE = "whole"
 

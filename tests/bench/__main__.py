@@ -14,6 +14,7 @@ import uvloop
 
 from pathline.commands import trouble
 from tests.bench import (
+    backtesting,
     collector,
     deadlines,
     importing,
@@ -63,6 +64,10 @@ BENCHES: Final[dict[str, tuple[str, Measure]]] = {
         lambda on, quick: storage.run(
             on, populations=storage.QUICK if quick else storage.POPULATIONS, out=None if quick else IMAGES
         ),
+    ),
+    "backtest": (
+        "a month through all built-in detectors, by one process and by two",
+        lambda _on, quick: backtesting.run(customers=backtesting.QUICK if quick else backtesting.CUSTOMERS),
     ),
     "rebuild": (
         "every journey by another stage file",

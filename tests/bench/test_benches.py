@@ -19,6 +19,7 @@ from pathline.embedded.ports import free_port
 from pathline.embedded.trouble import TroubleError
 from tests.bench import __main__ as program
 from tests.bench import (
+    backtesting,
     collector,
     deadlines,
     importing,
@@ -122,6 +123,14 @@ async def test_a_rebuild_is_measured(platform: Platform) -> None:
     assert held(await rebuilding.run(platform, touchpoints=2_500)) == [
         "at least 5556 touchpoints/s: a million in three minutes",
     ] * 2  # fmt: skip
+
+
+@pytest.mark.asyncio(loop_scope="module")
+async def test_a_backtest_is_measured() -> None:
+    assert held(await backtesting.run(customers=60, rounds=1)) == [
+        "at least 15000 a second",
+        "at least 1.7 times one process",
+    ]  # fmt: skip
 
 
 @pytest.mark.integration
