@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
@@ -48,6 +48,16 @@ WHERE (
         LIMIT $3
     ) AS kept
 ) >= $3
+"""
+
+# As many as are asked for and no more, by the same index.
+_KEPT = f"""
+SELECT t.parent_id, t.trusted, ARRAY(
+    SELECT i.id FROM identifier i
+    WHERE i.parent_id = t.parent_id AND i.strength IN ({_MAILBOXES}) AND i.parent_trusted = t.trusted
+    LIMIT t.most
+) AS kept
+FROM unnest($1::uuid[], $2::boolean[], $3::integer[]) AS t (parent_id, trusted, most)
 """
 
 # A pair that an alias names holds unless an operator has cut one of the two off; one that an operator names holds.
@@ -130,6 +140,13 @@ async def tills(db: Db, people: Iterable[Person]) -> set[Till]:
         return set()
     rows = await db.fetch(_TILLS, [k[0] for k in keys], [k[1] for k in keys], MAILBOX_LIMIT + 1)
     return {(row["parent_id"], row["trusted"]) for row in rows}
+
+
+async def mailboxes(db: Db, most: Mapping[Till, int]) -> dict[Till, list[UUID]]:
+    """The mailboxes that would belong to each of these parents, till or not; of each so many at most."""
+    keys = sorted(most)
+    rows = await db.fetch(_KEPT, [k[0] for k in keys], [k[1] for k in keys], [most[k] for k in keys])
+    return {(row["parent_id"], row["trusted"]): row["kept"] for row in rows}
 
 
 async def joined(db: Db, ids: Iterable[UUID]) -> dict[UUID, UUID]:

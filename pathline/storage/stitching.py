@@ -16,18 +16,22 @@ from uuid import UUID
 import msgspec
 
 from pathline.domain import bonds
-from pathline.domain.bonds import Bond, Pointer
+from pathline.domain.bonds import MAILBOX_KINDS, MAILBOX_LIMIT, Bond, Pointer
 from pathline.domain.facts import FOLD_VERSION, State, join
 from pathline.domain.fold import Join, Stitched
 from pathline.domain.identifiers import STRENGTH, Identifier
+from pathline.domain.people import Till
 from pathline.domain.relation import profile_changes
-from pathline.storage import codec
+from pathline.storage import codec, people
 
 if TYPE_CHECKING:
     from pathline.storage.connection import Db
 
 _BY_INT: Final = attrgetter("int")
 """The order in which PostgreSQL sorts ids, compared without a call of Python for each pair."""
+
+NEAR: Final = 10
+"""A parent that is so near to being a till may be one by what peers write at this moment, which we do not see."""
 
 JOIN_LOCK: Final = 0x9A7B1106
 """Key of the advisory lock under which user_ids are joined: two joins at once could pass the limit together."""
@@ -93,13 +97,36 @@ async def write_people(
     better.sort(key=_BY_INT)
     for one in raced:
         known.setdefault(one, None)
-    return await _improve_people(db, better, offered, known) if better else []
+    moved = await _improve_people(db, better, offered, known) if better else []
+    linked = {one: offered[one].best for one in inserted if one in offered}
+    linked |= {move.ids[0]: move.bond for move in moved}
+    boxes = {one: bond for one, bond in linked.items() if names[one].kind in MAILBOX_KINDS}
+    return moved + await _let_go(db, {one: bond for one, bond in boxes.items() if bond.target not in inserted})
 
 
 def _improves(held: Pointer | None, offer: Pointer) -> bool:
     if held is None:
         return True
     return held.beaten_by(offer.best) or (offer.runner_up is not None and held.beaten_by(offer.runner_up))
+
+
+async def _let_go(db: Db, linked: Mapping[UUID, Bond]) -> list[Moved]:
+    """The mailboxes that lose a parent which is a till by these links: they are customers of their own now.
+
+    So that whoever of two that commit at once is heard of last has seen them all, also those of who is NEAR it.
+    """
+    by_till: dict[Till, list[UUID]] = {}
+    for one, bond in linked.items():
+        by_till.setdefault((bond.target, bond.rank[1] == 0), []).append(one)
+    if not by_till:
+        return []
+    kept = await people.mailboxes(db, {till: MAILBOX_LIMIT + len(new) + 1 for till, new in by_till.items()})
+    moved = []
+    for till, new in by_till.items():
+        others = set(kept[till]).difference(new)
+        if others and MAILBOX_LIMIT - NEAR < len(kept[till]) <= MAILBOX_LIMIT + len(new):
+            moved.append(Moved(linked[new[0]], (till[0], *sorted(others, key=_BY_INT))))
+    return moved
 
 
 async def _insert_people(db: Db, people: Sequence[Identifier], offered: Mapping[UUID, Pointer]) -> set[UUID]:

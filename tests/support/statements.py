@@ -269,6 +269,7 @@ CALLS: Final[dict[str, Call]] = {
     "people.roots_of": lambda db, w: people.roots_of(db, w.visitors),
     "people.tops_of": lambda db, w: people.tops_of(db, w.visitors),
     "people.family": lambda db, w: people.family(db, w.users[0]),
+    "people.mailboxes": lambda db, w: people.mailboxes(db, {(one, True): 51 for one in w.users}),
     "people.cut_off": lambda db, w: people.cut_off(db, w.users),
     "people.lookup_ids": lambda db, _w: people.lookup_ids(db, "user_id", "customer-000000007"),
     "people.component": lambda db, w: people.component(db, w.users[0], w.users[1]),
