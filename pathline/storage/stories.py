@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 MAX_PARTS: Final = 200
 """Parts of one order that are judged with it."""
 
+MAX_NEAR: Final = 1_000
+"""Identifiers that are looked through below each name of a customer, for what is to be judged anew."""
+
 _COLUMNS: Final = "e.id, e.namespace, e.kind, e.value, e.claim, e.order_id, e.order_bond, e.state, e.fold_version"
 
 _PARTS: Final = f"""
@@ -42,26 +45,35 @@ FROM strand s JOIN identifier i ON i.id = s.id WHERE s.id = ANY($1::uuid[])
 # What was never alerted does not change its mind, but for a case, of which another may make a repetition, and a
 # checkout, whose visitor may be known now; it may name an order that nobody placed. Lateral, and not EXISTS, for which
 # PostgreSQL hashes all alerts.
+# Each name's own are looked for apart, the nearest first, so that one who has thousands hides nobody else's.
 _NEIGHBOURS: Final = """
-WITH RECURSIVE down (id, depth) AS (
-    SELECT id, 0 FROM unnest($1::uuid[]) AS r (id)
-  UNION
-    SELECT c.id, down.depth + 1 FROM down CROSS JOIN LATERAL (
-        (SELECT i.id FROM identifier i WHERE i.parent_id = down.id ORDER BY i.strength, i.parent_at DESC LIMIT $2)
-      UNION ALL
-        (SELECT l.child_id FROM operator_link l WHERE l.parent_id = down.id LIMIT $2)
-    ) AS c
-    WHERE down.depth < $4
+WITH near AS MATERIALIZED (
+    SELECT DISTINCT found.id FROM unnest($1::uuid[]) AS r (id) CROSS JOIN LATERAL (
+        WITH RECURSIVE down (id, depth) AS (
+            SELECT r.id, 0
+          UNION
+            SELECT c.id, down.depth + 1 FROM down CROSS JOIN LATERAL (
+                (
+                    SELECT i.id FROM identifier i WHERE i.parent_id = down.id
+                    ORDER BY i.strength, i.parent_at DESC LIMIT $2
+                )
+              UNION ALL
+                (SELECT l.child_id FROM operator_link l WHERE l.parent_id = down.id LIMIT $2)
+            ) AS c
+            WHERE down.depth < $4
+        )
+        SELECT down.id FROM down LIMIT $8
+    ) AS found
 ), owned AS (
-    SELECT f.* FROM down CROSS JOIN LATERAL (
+    SELECT f.* FROM near CROSS JOIN LATERAL (
         (
             SELECT e.id, e.kind, e.order_id FROM entity e
-            WHERE e.claimant_id = down.id ORDER BY (e.kind = 'order') DESC, e.id LIMIT $5
+            WHERE e.claimant_id = near.id ORDER BY (e.kind = 'order') DESC, e.id LIMIT $5
         )
       UNION ALL
         (
             SELECT e.id, e.kind, e.order_id FROM entity e
-            WHERE e.claimant_id = down.id ORDER BY (e.kind = 'order'), e.id DESC LIMIT $5
+            WHERE e.claimant_id = near.id ORDER BY (e.kind = 'order'), e.id DESC LIMIT $5
         )
     ) AS f
 ), asked AS (
@@ -72,7 +84,7 @@ WITH RECURSIVE down (id, depth) AS (
     ) AS p
     WHERE o.kind = 'order' AND p.kind IN ('case', 'checkout')
   UNION
-    SELECT id, false FROM down
+    SELECT id, false FROM near
 )
 SELECT n.id FROM asked n CROSS JOIN LATERAL (SELECT FROM alert a WHERE a.entity_id = n.id LIMIT 1) AS alerted
 UNION
@@ -161,7 +173,8 @@ async def neighbours(
     if not roots:
         return []
     roots |= (await people.joined(db, roots)).keys()
-    rows = await db.fetch(_NEIGHBOURS, list(roots), MAX_STRANDS, limit, MAX_STEPS, entities.MAX_OWNED, MAX_PARTS, which)
+    bounds = MAX_STRANDS, limit, MAX_STEPS, entities.MAX_OWNED, MAX_PARTS
+    rows = await db.fetch(_NEIGHBOURS, list(roots), *bounds, which, MAX_NEAR)
     return [row["id"] for row in rows]
 
 

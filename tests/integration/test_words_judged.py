@@ -11,8 +11,10 @@ from pathline.domain.identifiers import Identifier
 from pathline.domain.judging import Change
 from pathline.domain.touchpoint import Touchpoint
 from pathline.storage import customers, entities, judgements, stories
+from tests.support import plans
 from tests.support.alerts import alert_about
 from tests.support.operators import Shop, act_of
+from tests.support.statements import Recorder
 from tests.support.world import touchpoint
 
 pytestmark = pytest.mark.integration
@@ -69,3 +71,39 @@ async def test_of_a_tills_thousands_no_more_is_judged_anew_than_the_limit_and_it
         found = await stories.neighbours(db, [shop.name("user_id:till").id], [], 100)
     assert checkout.id in found
     assert 2 <= len({order.id for order in orders}.intersection(found)) <= 3
+
+
+_BOT = """
+WITH browsers AS (
+    INSERT INTO identifier (id, namespace, kind, value, strength, parent_id, parent_trusted, parent_at)
+    SELECT gen_random_uuid(), $2, 'anonymous_id', n::text, 3, $1, true, now() - n * interval '1 second'
+    FROM generate_series(1, $3) AS n RETURNING id, value
+)
+INSERT INTO identifier (id, namespace, kind, value, strength, parent_id, parent_trusted, parent_at)
+SELECT gen_random_uuid(), $2, 'device_id', b.value || '-' || n, 4, b.id, true, now()
+FROM browsers b, generate_series(1, $4) AS n
+"""
+
+
+async def test_below_a_bots_thousands_of_names_no_more_are_looked_through_than_the_limit(
+    pool: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And what hangs on the names of somebody else, asked for together with the bot, is found all the same."""
+    monkeypatch.setattr(stories, "MAX_NEAR", 50)
+    shop = Shop(pool)
+    ann, begun = shop.tell(1, "user_id:ann", "anonymous_id:a"), touchpoint(
+        2, event="Checkout Started", people={"device_id": "d"}, things={"checkout": "c"}, seconds=2,
+        namespace=shop.namespace, source=shop.namespace,
+    )  # fmt: skip
+    linked = shop.tell(3, "anonymous_id:a", "device_id:d")
+    await shop.stitch(ann, begun, linked, shop.tell(4, "user_id:bot"))
+    bot = shop.name("user_id:bot").id
+    await pool.execute(_BOT, bot, shop.namespace, 100, 100)
+    await pool.execute("ANALYZE identifier")
+    async with pool.acquire() as db:
+        noting = Recorder(db)
+        found = await stories.neighbours(noting, [bot, ann.people[0].id], [], 100, which="all")
+        read = await plans.parts(db, *list(noting.statements.items())[-1])
+    assert Identifier(shop.namespace, "checkout", "c").id in found
+    looked_through = sum(part.rows for part in read if part.relation == "identifier")
+    assert 50 <= looked_through < 1_000
