@@ -54,12 +54,13 @@ class Join(msgspec.Struct, frozen=True, gc=False):
 class Membership(msgspec.Struct, frozen=True, gc=False):
     """An identifier belongs to an account: since when it is told of so, and whether a server has said so."""
 
+    account: str
     since: datetime
     trusted: bool
 
     def join(self, other: Membership) -> Membership:
         """Both as one. Commutative, associative and idempotent."""
-        return Membership(min(self.since, other.since), self.trusted or other.trusted)
+        return Membership(self.account, min(self.since, other.since), self.trusted or other.trusted)
 
 
 class _States(dict[Identifier, State]):
@@ -161,7 +162,7 @@ class Changes:
         if touchpoint.account is None or touchpoint.report or not touchpoint.people:
             return
         account = name_id(touchpoint.namespace, "account", touchpoint.account)
-        told = Membership(touchpoint.occurred_at, touchpoint.trusted)
+        told = Membership(touchpoint.account, touchpoint.occurred_at, touchpoint.trusted)
         held = self.members.get((account, touchpoint.people[0].id))
         self.members[account, touchpoint.people[0].id] = told if held is None else held.join(told)
 

@@ -20,6 +20,7 @@ from pathline.domain.risk import Pain, band_until, risk, terms
 from pathline.domain.stages import Stages
 from pathline.domain.story import OrderStory
 from pathline.domain.visits import Act
+from pathline.storage.accounts import MAX_ACCOUNTS
 from pathline.storage.acts import Lived
 from pathline.storage.customers import Whole, name_of
 from pathline.storage.touchpoints import Stored
@@ -27,9 +28,25 @@ from services.console import things
 
 
 def customer(
-    whole: Whole, alive: Sequence[Alert], stages: Stages, zone: ZoneInfo, now: datetime, lived: Lived
+    whole: Whole,
+    alive: Sequence[Alert],
+    stages: Stages,
+    zone: ZoneInfo,
+    now: datetime,
+    lived: Lived,
+    belongs: Sequence[str],
 ) -> told.Customer:
-    """A customer; `alive` are their alerts that are not over, `now` the database's clock, `lived` what they did."""
+    """The answer about a customer.
+
+    Args:
+        whole: the customer.
+        alive: their alerts that are not over.
+        stages: of the business.
+        zone: meant where an order does not say where it goes.
+        now: the database's clock.
+        lived: what they did.
+        belongs: the accounts that are known by name.
+    """
     states, strands = list(whole.states), list(whole.strands.values())
     seen = [state.first_seen_at for state in states if state.first_seen_at is not None]
     last = [state.last_seen_at for state in states if state.last_seen_at is not None]
@@ -38,7 +55,7 @@ def customer(
     placed = {one.order.identifier.value: one.order.state.facts["placed"].at for one in purchases}
     sessions = visits.sessions(lived.acts, placed, complete=lived.complete)
     bought = visits.bought(sessions, complete=lived.complete)
-    accounts_, segments_ = accounts(strands), segments(strands)
+    accounts_, segments_ = accounts(belongs, strands), segments(strands)
     switched_from, of_type = (relation.last_told(strands, name) for name in ("switched_from", "customer_type"))
     trial = relation.trial(purchases)
     purchased = _purchased(whole)
@@ -112,10 +129,11 @@ def channels(states: Iterable[State]) -> dict[str, int]:
     return dict(sorted(counted.items(), key=lambda item: (-item[1], item[0])))
 
 
-def accounts(states: Iterable[State]) -> list[str]:
-    """The accounts a customer belongs to, by name."""
+def accounts(belongs: Sequence[str], states: Iterable[State]) -> list[str]:
+    """The accounts a customer belongs to, by name; also those that an earlier version noted without one."""
     marks = (mark for state in states for mark in state.marks.get("accounts", ()))
-    return sorted({str(mark.value["account"]) for mark in marks if mark.value})
+    remembered = sorted({str(mark.value["account"]) for mark in marks if mark.value})
+    return sorted(list(dict.fromkeys([*belongs, *remembered]))[:MAX_ACCOUNTS])
 
 
 def segments(states: Iterable[State]) -> list[str]:

@@ -101,3 +101,35 @@ async def test_a_member_who_is_known_holds_nobody_up(pool: Pool) -> None:
         )
         assert await asyncio.wait_for(pool.fetchval(locked, name_id(run, "account", "acme")), 30) == 1
         await second.tell([says(6, "group", userId="bob", groupId="acme").record(run)])
+
+
+async def accounts_of(pool: Pool, run: str, *users: str) -> list[str]:
+    async with pool.acquire() as db:
+        return await accounts.of(db, [name_id(run, "user_id", user) for user in users])
+
+
+async def test_a_customer_has_those_that_a_server_told_of_first_and_no_more_than_the_limit(
+    pool: Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(accounts, "MAX_ACCOUNTS", 4)
+    log = [browses(50 + n, "group", userId="ann", groupId=f"b{n}") for n in range(20)]
+    log += [says(n, "group", userId="ann", groupId=f"s{n}") for n in range(2)]
+    log += [says(9, "group", userId="bob", groupId="s0")]
+    run = (await told(pool, log, 1)).topic
+    assert await accounts_of(pool, run, "ann", "bob") == ["s0", "s1", "b19", "b18"]
+    assert await accounts_of(pool, run, "bob") == ["s0"]
+    assert await accounts_of(pool, run, "nobody") == []
+
+
+async def test_what_an_earlier_version_noted_without_a_name_gets_one_when_it_is_told_again(pool: Pool) -> None:
+    first = [says(n, "group", userId="ann", groupId=f"a{n}") for n in range(2)]
+    stitcher = await told(pool, first, 1)
+    run = stitcher.topic
+    await pool.execute(
+        "UPDATE account_member SET account = NULL WHERE identifier_id = $1", name_id(run, "user_id", "ann")
+    )
+    assert await accounts_of(pool, run, "ann") == []
+    await stitcher.tell([says(9, "group", userId="ann", groupId="a1").record(run)])
+    assert await accounts_of(pool, run, "ann") == ["a1"]
+    lines = await pool.fetch("SELECT since FROM account_member WHERE account_id = $1", name_id(run, "account", "a1"))
+    assert [row["since"] - BASE for row in lines] == [timedelta(minutes=1)]

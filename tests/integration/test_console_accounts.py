@@ -40,6 +40,23 @@ async def test_the_people_of_a_business_are_seen_together(here: Running) -> None
     assert less.truncated and [one.customer_id for one in less.members] == [ann.customer_id]
 
 
+async def test_a_customer_is_shown_with_more_accounts_than_are_remembered_of_a_strand_and_with_those_of_old(
+    here: Running,
+) -> None:
+    told = [
+        record(
+            {"type": "group", "userId": "kim", "groupId": f"k{n:02}"}, message_id=f"k{n}", at=NOW - timedelta(hours=n)
+        )
+        for n in range(40)
+    ]
+    await here.send(*told)
+    named = [f"k{n:02}" for n in range(40)]
+    assert (await here.get(f"/customers/{user('kim')}"))["accounts"] == named
+    # As a version before the names left them: what is remembered of each strand still names the newest.
+    await here.pool.execute("UPDATE account_member SET account = NULL WHERE account LIKE 'k%'")
+    assert (await here.get(f"/customers/{user('kim')}"))["accounts"] == named[:30]
+
+
 async def test_their_page_links_to_each(here: Running) -> None:
     await here.send(
         record({"type": "group", "userId": "zoe", "groupId": "<b>&co"}, message_id="z1"),

@@ -112,7 +112,11 @@ account_member = Table(
     Column("identifier_id", Uuid, primary_key=True),
     Column("since", TIME, nullable=False),
     Column("trusted", Boolean, nullable=False),
+    Column("account", Text),
     Index("account_member_newest", "account_id", text("trusted DESC"), text("since DESC"), "identifier_id"),
-    Index("account_member_identifier", "identifier_id"),
+    Index("account_member_of", "identifier_id", text("trusted DESC"), text("since DESC"), "account_id"),
 )
-"""Who belongs to which account: a strand, since when, and whether a server has said so."""
+"""Who belongs to which account: a strand, since when, and whether a server has said so.
+
+`account` is its name; null where a version before 0020 wrote the row and nobody told of it since.
+"""

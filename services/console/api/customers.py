@@ -13,7 +13,7 @@ from pathline.contracts import api
 from pathline.contracts.customer import Customer
 from pathline.domain.alerts import ALIVE
 from pathline.domain.identifiers import PERSON_KINDS, THING_KINDS
-from pathline.storage import acts, alerts, customers, fences, touchpoints
+from pathline.storage import accounts, acts, alerts, customers, fences, touchpoints
 from pathline.storage.customers import Whole
 from services.console import cursors, shapes
 from services.console.api.answers import answer, described, id_of, limit_of
@@ -90,4 +90,5 @@ async def customer_out(context: Context, db: Db, whole: Whole) -> Customer:
     """The answer about a customer."""
     alive = await alerts.list_alerts(db, state=sorted(ALIVE), subjects=whole.alertable, limit=api.MAX_LIMIT)
     lived = await acts.lived(db, whole.strands, whole.first_act_at)
-    return shapes.customer(whole, alive, context.stages, context.zone, await fences.clock(db), lived)
+    belongs = await accounts.of(db, whole.family.people)
+    return shapes.customer(whole, alive, context.stages, context.zone, await fences.clock(db), lived, belongs)

@@ -11,7 +11,7 @@ import msgspec
 from pathline.contracts import api
 from pathline.contracts.customer import Customer
 from pathline.domain.alerts import ALIVE, Alert
-from pathline.storage import acts, alerts, customers, fences, touchpoints
+from pathline.storage import accounts, acts, alerts, customers, fences, touchpoints
 from pathline.storage.customers import Whole
 from pathline.storage.touchpoints import Stored
 from services.console import cursors, shapes
@@ -73,7 +73,8 @@ async def journey(db: Db, context: Context, root: UUID) -> Journey:
     alive = await alerts.list_alerts(db, state=sorted(ALIVE), subjects=whole.alertable, limit=api.MAX_LIMIT)
     told = await older(db, whole, None)
     lived = await acts.lived(db, whole.strands, whole.first_act_at)
-    out = shapes.customer(whole, alive, context.stages, context.zone, now, lived)
+    belongs = await accounts.of(db, whole.family.people)
+    out = shapes.customer(whole, alive, context.stages, context.zone, now, lived, belongs)
     return Journey(
         whole, out, track(out, context.stages.names), await rows_of(db, alive[:MAX_ALIVE]), told,
         draw(told.rows, _marked(about, alive)), now,

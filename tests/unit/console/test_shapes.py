@@ -57,7 +57,7 @@ def whole(strands: dict[Identifier, State], things: list[Entity], *, truncated: 
 
 
 def shown(one: Whole, alive: list[Any] | None = None, lived: Lived | None = None) -> Customer:
-    out = shapes.customer(one, alive or [], STAGES, UTC_ZONE, at(60), lived or Lived())
+    out = shapes.customer(one, alive or [], STAGES, UTC_ZONE, at(60), lived or Lived(), [])
     return msgspec.json.decode(msgspec.json.encode(out), type=Customer)
 
 
