@@ -30,6 +30,16 @@ class EntityOut(msgspec.Struct):
     value: str
 
 
+class TouchOut(msgspec.Struct):
+    """A touchpoint in short; `event` is null of one that is no longer retained."""
+
+    at: Time
+    channel: str | None
+    event: str | None
+    stage: str | None
+    message_id: str
+
+
 class StageOut(msgspec.Struct):
     """A stage that was entered: by the customer (`entity` null), or by one purchase."""
 
@@ -40,6 +50,8 @@ class StageOut(msgspec.Struct):
     channel: str | None
     """The channel of the touchpoint that entered it; null where an older version kept none."""
     message_id: str
+    last_touch: TouchOut | None = None
+    """What the person did last at it; null where the newest things they did are all of other stages."""
 
 
 class ActionOut(msgspec.Struct):
@@ -51,16 +63,6 @@ class ActionOut(msgspec.Struct):
     done_at: Time | None
     channel: str | None
     message_id: str | None
-
-
-class TouchOut(msgspec.Struct):
-    """A touchpoint in short; `event` is null of one that is no longer retained."""
-
-    at: Time
-    channel: str | None
-    event: str | None
-    stage: str | None
-    message_id: str
 
 
 class ScanOut(msgspec.Struct):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Final, NamedTuple, Protocol, TypeVar
+from uuid import UUID
 
 PAUSE: Final = timedelta(minutes=30)
 """Who does nothing for so long is gone; what follows is another session. The usual measure of web analytics."""
@@ -33,6 +34,23 @@ class Act(NamedTuple):
     channel: str
     stage: str | None = None
     moment_of_truth: bool = False
+    things: tuple[UUID, ...] = ()
+    """The orders, parcels, ... that it names."""
+
+
+LastTouches = Mapping[tuple[UUID | None, str], Act]
+"""The last of what was done at a stage: about a thing, or at all (None)."""
+
+
+def last_touches(acts: Iterable[Act]) -> LastTouches:
+    """What was done last at each stage, at all and about each thing."""
+    last: dict[tuple[UUID | None, str], Act] = {}
+    for act in acts:
+        for thing in (None, *act.things) if act.stage is not None else ():
+            held = last.get((thing, act.stage or ""))
+            if held is None or (act.at, act.message_id) > (held.at, held.message_id):
+                last[thing, act.stage or ""] = act
+    return last
 
 
 class Session(NamedTuple):

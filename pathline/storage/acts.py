@@ -21,7 +21,7 @@ MAX_ACTS: Final = 500
 _ACTS: Final = """
 SELECT t.* FROM unnest($1::uuid[]) AS s (subject)
 CROSS JOIN LATERAL (
-    SELECT occurred_at, id, message_id, event, channel, stage, moment_of_truth FROM touchpoint
+    SELECT occurred_at, id, message_id, event, channel, stage, moment_of_truth, entities FROM touchpoint
     WHERE touchpoint.subject = s.subject
     ORDER BY occurred_at {way}, id {way} LIMIT $2
 ) AS t
@@ -62,5 +62,5 @@ async def lived(db: Db, strands: Iterable[UUID], first_seen_at: datetime | None,
 
 
 def _act(row: Iterable[object]) -> Act:
-    at, _, message_id, event, channel, stage, moment = row
-    return Act(at, message_id, event, channel, stage, moment)  # type: ignore[arg-type]
+    at, _, message_id, event, channel, stage, moment, things = row
+    return Act(at, message_id, event, channel, stage, moment, tuple(things))  # type: ignore[arg-type]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
+from typing import NamedTuple
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -19,7 +20,7 @@ from pathline.domain.journey import StageSpan, Wanted, stage_spans, wanted
 from pathline.domain.risk import Pain, band_until, risk, terms
 from pathline.domain.stages import Stages
 from pathline.domain.story import OrderStory
-from pathline.domain.visits import Act
+from pathline.domain.visits import Act, LastTouches
 from pathline.storage.accounts import MAX_ACCOUNTS
 from pathline.storage.acts import Lived
 from pathline.storage.customers import Whole, name_of
@@ -58,7 +59,7 @@ def customer(
     accounts_, segments_ = accounts(belongs, strands), segments(strands)
     switched_from, of_type = (relation.last_told(strands, name) for name in ("switched_from", "customer_type"))
     trial = relation.trial(purchases)
-    purchased = _purchased(whole)
+    purchased, touches = _purchased(whole), visits.last_touches(lived.acts)
     return told.Customer(
         id=str(whole.id),
         name=name_of(strands),
@@ -72,7 +73,11 @@ def customer(
         last_seen_at=max(last, default=None),
         touchpoint_count=sum(state.count for state in states),
         channels=channels(states),
-        stages=[_stage(span, about) for about, of in purchased for span in stage_spans(of, stages.names)],
+        stages=[
+            _stage(span, one.named, one.last(touches, span.stage))
+            for one in purchased
+            for span in stage_spans(one.states, stages.names)
+        ],
         orders=[things.order_out(story, bought.get(story.order.identifier.value)) for story in stories],
         risk=_risk(alive, now),
         open_alerts=len(alive),
@@ -90,7 +95,7 @@ def customer(
         silent_since=max((s.last_seen_at for s in strands if s.last_seen_at is not None), default=None),
         first_touch=_first_touch(strands, lived),
         last_touch=_touch(lived.acts[0]) if lived.acts else None,
-        actions=[_action(one, about) for about, of in purchased for one in wanted(of, stages.actions)],
+        actions=[_action(action, one.named) for one in purchased for action in wanted(one.states, stages.actions)],
         moments_of_truth=[_touch(act) for act in lived.acts if act.moment_of_truth],
         sessions=[
             told.SessionOut(one.started_at, one.ended_at, one.acts, list(one.channels), list(one.orders))
@@ -142,21 +147,36 @@ def segments(states: Iterable[State]) -> list[str]:
     return [] if last is None else [str(one) for one in last.value]
 
 
-def _purchased(whole: Whole) -> list[tuple[told.EntityOut | None, list[State]]]:
-    """What is in stages: the person, then each purchase: an order with its parts, or a thing without one."""
-    out: list[tuple[told.EntityOut | None, list[State]]] = [(None, list(whole.strands.values()))]
+class _InStages(NamedTuple):
+    """What is in stages: a person, or one of their purchases."""
+
+    named: told.EntityOut | None
+    """None: the person."""
+    ids: Sequence[UUID | None]
+    states: Sequence[State]
+
+    def last(self, touches: LastTouches, stage: str) -> Act | None:
+        """What the person did last about it at a stage."""
+        found = [act for one in self.ids if (act := touches.get((one, stage))) is not None]
+        return max(found, key=lambda act: (act.at, act.message_id), default=None)
+
+
+def _purchased(whole: Whole) -> list[_InStages]:
+    """The person, then each purchase: an order with its parts, or a thing without one."""
+    out = [_InStages(None, (None,), list(whole.strands.values()))]
     orders = {entity.id for entity in whole.orders}
     for entity in sorted(whole.things, key=lambda e: (e.identifier.kind != "order", e.identifier)):
         if entity.order is not None and entity.order.target in orders:
             continue
-        parts = whole.parts_of(entity) if entity.identifier.kind == "order" else []
+        parts = [entity, *(whole.parts_of(entity) if entity.identifier.kind == "order" else ())]
         named = told.EntityOut(entity.identifier.kind, entity.identifier.value)
-        out.append((named, [entity.state, *(part.state for part in parts)]))
+        out.append(_InStages(named, [one.id for one in parts], [one.state for one in parts]))
     return out
 
 
-def _stage(span: StageSpan, entity: told.EntityOut | None) -> told.StageOut:
-    return told.StageOut(span.stage, entity, span.entered_at, span.left_at, span.channel, span.message_id)
+def _stage(span: StageSpan, entity: told.EntityOut | None, last: Act | None) -> told.StageOut:
+    touch = None if last is None else _touch(last)
+    return told.StageOut(span.stage, entity, span.entered_at, span.left_at, span.channel, span.message_id, touch)
 
 
 def _action(one: Wanted, entity: told.EntityOut | None) -> told.ActionOut:

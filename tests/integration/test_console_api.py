@@ -90,6 +90,10 @@ async def test_a_customer_whole(here: Running) -> None:
         ("awareness", None), ("engagement", None), ("transaction", "o-ann"), ("fulfilment", "o-ann"),
         ("retention", "o-ann"),
     ]  # fmt: skip
+    # What couriers report is no act of hers: of the fulfilment she has done nothing.
+    assert [s.last_touch and (s.last_touch.event, s.last_touch.at) for s in customer.stages] == [
+        ("Home", ago(10)), ("identify", ago(9)), ("Order Completed", ago(8)), None, ("Contact Opened", ago(6)),
+    ]  # fmt: skip
     one = customer.orders[0]
     assert (one.order_id, one.status, one.total, one.currency) == ("o-ann", "in_transit", "20.50", "EUR")
     # A date is kept until the day ends where the parcel goes.

@@ -39,6 +39,8 @@ class StageStep(msgspec.Struct, frozen=True):
     current: bool
     actions: list[tuple[str, datetime | None]] = []
     """What is wanted there, and when it was last done; of several purchases, by all of them."""
+    last_at: datetime | None = None
+    """When the person last did something there, if more than to enter it."""
 
 
 class Page(msgspec.Struct, frozen=True):
@@ -94,11 +96,16 @@ def track(customer: Customer, order: tuple[str, ...]) -> list[StageStep]:
     Current are those that their purchases are in, which may be several; without a purchase, where the person is.
     """
     entered: dict[str, datetime] = {}
+    last: dict[str, datetime] = {}
     for stage in customer.stages:
         entered[stage.stage] = min(entered.get(stage.stage, stage.entered_at), stage.entered_at)
+        if stage.last_touch is not None and stage.last_touch.message_id != stage.message_id:
+            last[stage.stage] = max(last.get(stage.stage, stage.last_touch.at), stage.last_touch.at)
     standing = [stage for stage in customer.stages if stage.left_at is None]
     current = {stage.stage for stage in standing if stage.entity is not None} or {stage.stage for stage in standing}
-    return [StageStep(name, entered.get(name), name in current, _wanted(customer, name)) for name in order]
+    return [
+        StageStep(name, entered.get(name), name in current, _wanted(customer, name), last.get(name)) for name in order
+    ]
 
 
 def _wanted(customer: Customer, stage: str) -> list[tuple[str, datetime | None]]:

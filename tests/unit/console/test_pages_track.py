@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from pathline.contracts.customer import ActionOut, Customer, EntityOut, RiskOut, StageOut
+from pathline.contracts.customer import ActionOut, Customer, EntityOut, RiskOut, StageOut, TouchOut
 from services.console.pages.journeys import track
 
 ORDER = ("awareness", "engagement", "transaction", "fulfilment")
@@ -68,3 +68,9 @@ def test_an_action_is_done_when_every_purchase_has_done_it() -> None:
     assert steps == {
         "awareness": [], "engagement": [], "transaction": [("ordered", at(3)), ("paid", None)], "fulfilment": [],
     }  # fmt: skip
+
+
+def test_a_step_says_when_more_was_done_there_than_to_enter_it() -> None:
+    once, twice = stage("awareness", None, at(0), at(1)), stage("engagement", None, at(1), None)
+    once.last_touch, twice.last_touch = (TouchOut(at(n), "web", "Seen", None, name) for n, name in ((0, "m"), (3, "n")))
+    assert [step.last_at for step in track(customer(once, twice), ORDER)] == [None, at(3), None, None]

@@ -28,6 +28,7 @@ UTC_ZONE = ZoneInfo("UTC")
 ANN = Identifier("default", "user_id", "ann")
 VISITOR = Identifier("default", "anonymous_id", "v")
 ORDER = Identifier("default", "order", "1001")
+OTHER = Identifier("default", "order", "1002")
 
 
 def at(minutes: int) -> datetime:
@@ -105,6 +106,25 @@ def test_the_stages_of_an_order_count_its_parts_and_things_without_one_have_thei
     assert [(s.stage, s.entity and s.entity.value, s.left_at) for s in out.stages] == [
         ("awareness", None, None), ("transaction", "1001", at(2)), ("fulfilment", "1001", None),
         ("retention", "c", None), ("fulfilment", "q", None),
+    ]  # fmt: skip
+
+
+def test_a_stage_tells_what_was_done_last_at_it_of_each_purchase() -> None:
+    order, other = (Entity(name, state(facts={"stage.transaction": fact(1)})) for name in (ORDER, OTHER))
+    case = part("case", "c", ORDER, facts={"stage.retention": fact(5)})
+
+    def act(number: int, stage: str | None, *things: Entity) -> Act:
+        return Act(at(number), f"a{number}", "Seen", "web", stage, things=tuple(one.id for one in things))
+
+    acts = (
+        act(9, None, order), act(8, "retention", case), act(7, "transaction", other), act(6, "engagement"),
+        act(5, "transaction", order), act(4, "transaction", order, other),
+    )  # fmt: skip
+    person = state(facts={"stage.engagement": fact(0), "stage.awareness": fact(0)})
+    out = shown(whole({ANN: person}, [order, other, case]), lived=Lived(acts, acts[-1]))
+    assert [(s.stage, s.entity and s.entity.value, s.last_touch and s.last_touch.message_id) for s in out.stages] == [
+        ("awareness", None, None), ("engagement", None, "a6"), ("transaction", "1001", "a5"),
+        ("retention", "1001", "a8"), ("transaction", "1002", "a7"),
     ]  # fmt: skip
 
 

@@ -87,7 +87,14 @@ def answers(world: World, log: Iterable[Touchpoint]) -> dict[UUID, bytes]:
     out = {}
     for root, whole in wholes(world).items():
         acts = [
-            Act(one.occurred_at, one.message_id, one.event, one.channel, *STAGES.place(one))
+            Act(
+                one.occurred_at,
+                one.message_id,
+                one.event,
+                one.channel,
+                *STAGES.place(one),
+                tuple(thing.id for thing in one.things),
+            )
             for one in sorted(log, key=lambda one: (one.occurred_at, one.message_id), reverse=True)
             if one.subject is not None and one.subject.id in whole.strands
         ]
