@@ -16,7 +16,7 @@ from pathline.kit.database import create_pool
 from pathline.storage import stitching
 from pathline.storage.words import Done, Outcome
 from tests.support.operators import Shop
-from tests.support.spoken import Back, Held, Merge, Split, SpokenOracle, mixed, stories
+from tests.support.spoken import Back, Held, Merge, Split, SpokenOracle, mixed, named, stories
 from tests.unit.domain.oracle import Name
 
 pytestmark = pytest.mark.integration
@@ -44,8 +44,7 @@ async def tell(dsn: str, log: list[Touchpoint], said: list[Split | Merge | Back]
     oracle, held, acts = SpokenOracle(told), Held(), dict[Split | Merge, int]()
     try:
         # A word is about somebody who was met, so all of them are met at the beginning.
-        named = {name for one in said if not isinstance(one, Back) for name in one if isinstance(name, tuple)}
-        met = {Identifier(shop.namespace, *name) for name in named | oracle.everyone()}
+        met = {Identifier(shop.namespace, *name) for name in named(said) | oracle.everyone()}
         async with pool.acquire() as db, db.transaction():
             await stitching.write_people(db, met, {}, {})
         for one in mixed(told, said, places):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from hypothesis import strategies as st
@@ -36,6 +36,11 @@ class Back(NamedTuple):
 Spoken = Split | Merge | Back
 
 _NAMES = [(kind, value) for kind, values in PERSON_VALUES.items() for value in values]
+
+
+def named(said: Iterable[Spoken]) -> set[Name]:
+    """Whom these words are about."""
+    return {name for one in said if not isinstance(one, Back) for name in one if name is not None}
 
 
 @st.composite
