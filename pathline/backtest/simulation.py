@@ -138,9 +138,10 @@ class Simulation:
 
     def _judge_story(self, story: Story, when: Moment) -> None:
         alive = {
-            (detector, view.id): alert
-            for view in story.views()
-            for detector, alert in self._alive.get(view.id, {}).items()
+            (detector, one): alert
+            for one in story.ids
+            if one in self._alive
+            for detector, alert in self._alive[one].items()
         }
         assessed = self._assess(story, when.now, alive)
         unknown = judging.unknown_owners(assessed, alive)

@@ -109,7 +109,7 @@ def assess(
             # What has fired stays due, even if a new partition makes `now` step back.
             at = now if alert is None or not detector.timed else max(now, alert.opened_at)
             try:
-                verdict = evaluate(detector, view, at)
+                verdict = evaluate(detector, view, at, alerted=alert is not None)
             except Exception as error:
                 if on_stumble is None:
                     raise

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal, InvalidOperation
+from functools import lru_cache
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -51,8 +52,11 @@ def promise_end(told: object, zone: ZoneInfo) -> datetime | None:
     Returns:
         None for what is no time, and for one before PROMISE_LEAST or after PROMISE_MOST.
     """
-    if not isinstance(told, str):
-        return None
+    return _promise_end(told, zone) if isinstance(told, str) else None
+
+
+@lru_cache(maxsize=16_384)  # An order's is asked for with every scan.
+def _promise_end(told: str, zone: ZoneInfo) -> datetime | None:
     try:
         end = _end_of_day(told, zone) or _instant(told, zone)
     except (ValueError, OverflowError):
@@ -190,12 +194,16 @@ class OrderStory:
     @property
     def cancelled(self) -> Fact | None:
         """The cancellation of the whole order; of a part of it, it is only an amount."""
-        return covers_all(self.order.state.marks.get("cancellations", ()), self.total, self.currency)
+        return self._covered_by("cancellations")
 
     @property
     def refunded(self) -> Fact | None:
         """The refund of the whole order; of a part of it, it is only an amount."""
-        return covers_all(self.order.state.marks.get("refunds", ()), self.total, self.currency)
+        return self._covered_by("refunds")
+
+    def _covered_by(self, name: str) -> Fact | None:
+        marks = self.order.state.marks.get(name)
+        return None if marks is None else covers_all(marks, self.total, self.currency)
 
     @property
     def status(self) -> str:

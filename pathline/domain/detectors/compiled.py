@@ -108,6 +108,8 @@ class Detector(msgspec.Struct, frozen=True, kw_only=True):
     runs: bool = True
     """Whether it is to be asked; an override says no."""
     mixtures: Mixtures | None = None
+    least: int = 0
+    """Of marks: fewer than so many are nothing to it; 0 where one may wait for an answer, and so is due later."""
 
     @property
     def timed(self) -> bool:
@@ -138,12 +140,22 @@ class Detector(msgspec.Struct, frozen=True, kw_only=True):
         named += [answer.mark or answer.fact for answer in self.answers]
         return tuple(name for name in named if name is not None)
 
-    def needs(self, kind: str) -> frozenset[str] | None:
-        """Facts and marks of a thing of this kind, without all of which it says nothing; None where it may say more."""
+    def concerns(self, kind: str, told: frozenset[str]) -> bool:
+        """Whether it may have something to say of a thing without an alert, of which these facts and marks are told."""
+
+        def missing(name: str) -> bool:
+            own = OFFERED[kind][name].needs
+            return own is not None and own not in told
+
         rule = self.deadline
-        begins = [base.at for base in rule.bases] if rule is not None else [cause.mark for cause in self.causes]
-        needs = {OFFERED[kind][name].needs for name in begins}
-        return None if None in needs else frozenset(name for name in needs if name is not None)
+        if rule is None:
+            return not all(missing(cause.mark) for cause in self.causes)
+        return not (
+            all(missing(base.at) for base in rule.bases)
+            or any(missing(name) for name in rule.needs)
+            # What the thing itself tells for good ends it.
+            or any(one.fact is not None and OFFERED[kind][one.fact].needs in told for one in rule.until)
+        )
 
     def asks_customer(self, kind: str) -> bool:
         """Whether it must know the owner of a thing of this kind."""
@@ -238,16 +250,14 @@ class Detectors:
         return compiled.get(kind, ())
 
     def concerned(self, view: View) -> tuple[Detector, ...]:
-        """Those of them that may have something to say of a thing of which no more is told than of this one."""
+        """Those of them that may have something to say of a thing without an alert, of which so much is told."""
         shape = (view.identifier.namespace, view.kind, view.told)
         found = self._concerned.get(shape)
         if found is None:
             if len(self._concerned) >= MAX_SHAPES:
                 self._concerned.clear()
-            needs = ((one, one.needs(view.kind)) for one in self.of(view.identifier.namespace, view.kind))
-            found = self._concerned[shape] = tuple(
-                one for one, names in needs if names is None or not names.isdisjoint(view.told)
-            )
+            every = self.of(view.identifier.namespace, view.kind)
+            found = self._concerned[shape] = tuple(one for one in every if one.concerns(view.kind, view.told))
         return found
 
     def _compile(self, namespace: str) -> dict[str, tuple[Detector, ...]]:
@@ -285,6 +295,7 @@ def compile_file(file: DetectorFile, values: Values, calendar: Calendar = WEEKDA
             over="" if marks is None else marks.over,
             calendar=calendar,
             runs=values.runs,
+            least=0 if marks is None else _least(marks, values),
         )
     except GuardError as error:
         message = f"when: {error}"
@@ -364,6 +375,14 @@ def _change(rule: rules.Change | None, values: Values, *, strict: bool) -> Chang
     if rule.within is not None:
         within = (values.longest(rule.within) if strict else values.shortest(rule.within)).time
     return Change(rule.attr, part, rule.rises is not None, within, rule.same)
+
+
+def _least(rule: rules.MarksRule, values: Values) -> int:
+    """How many marks there must be for it to have something to say without an alert."""
+    if any(clause.unanswered is not None for clause in rule.causes):
+        return 0
+    of_one = 1 if any(clause.change is None for clause in rule.causes) else 2
+    return of_one if rule.count is None else max(of_one, int(values.least(rule.count.at_least)))
 
 
 def _count(rule: rules.Count, values: Values) -> Count:

@@ -75,14 +75,23 @@ SWITCHED_OFF: Final = Verdict(holding=False, resolution=OUT_OF_SCOPE)
 """An override says that the detector is not to be asked."""
 
 
-def evaluate(detector: Detector, view: View, now: datetime) -> Verdict:
-    """What the detector says of the thing at the time `now`."""
+def evaluate(detector: Detector, view: View, now: datetime, *, alerted: bool = True) -> Verdict:
+    """What the detector says of the thing at the time `now`.
+
+    Args:
+        detector: which.
+        view: the thing.
+        now: the time.
+        alerted: whether an alert lasts. Without one it does not matter why it does not hold, and most have none.
+    """
     fitting = detector.fitting(view)
     if not fitting.runs:
         return SWITCHED_OFF
     if fitting.deadline is not None:
-        verdict = _deadline(fitting, fitting.deadline, view, now)
+        verdict = _deadline(fitting, fitting.deadline, view, now, alerted=alerted)
     else:
+        if not alerted and _are_too_few(fitting, view):
+            return SILENT
         verdict = _marks(fitting, view, now)
     # What does not hold needs no guard; should one be true later, something was told, and it is asked again.
     if not verdict.holding or fitting.guard is None:
@@ -111,11 +120,13 @@ def narrowed(detector: Detector, view: View, verdict: Verdict, causes: tuple[Spa
     return _marks(fitting, view, now, only={cause.key for cause in causes})
 
 
-def _deadline(detector: Detector, rule: Deadline, view: View, now: datetime) -> Verdict:
+def _deadline(detector: Detector, rule: Deadline, view: View, now: datetime, *, alerted: bool) -> Verdict:
     found = _base(rule.bases, view)
     if found is None:
         return SILENT
     base, counted = found
+    if not alerted and any(_until(one, view) is not None for one in rule.until):
+        return SILENT
     needs = [view.instant(name) for name in rule.needs]
     if None in needs:
         return SILENT
@@ -136,6 +147,13 @@ def _deadline(detector: Detector, rule: Deadline, view: View, now: datetime) -> 
     if end is not None:
         deadlines[HANDED_OVER] = end
     return Verdict(holding=True, severity=severity, causes=(cause,), deadlines=deadlines, guard_failed=failed)
+
+
+def _are_too_few(detector: Detector, view: View) -> bool:
+    """Whether there are fewer marks than it counts, none of which waits for an answer."""
+    if detector.least <= 1:
+        return False
+    return sum(len(view.marks(cause.mark)) for cause in detector.causes) < detector.least
 
 
 def _ended(detector: Detector, rule: Deadline, view: View, now: datetime) -> Verdict | None:

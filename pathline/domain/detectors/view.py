@@ -104,7 +104,7 @@ class Story:
             return None
         return OrderStory(self.order, (e for e in self.things if e is not self.order), self._zone)
 
-    @property
+    @cached_property
     def zone(self) -> ZoneInfo:
         """Where it is delivered, else the deployment's."""
         return self._zone if self.order is None else zone_named(self.order.state.value("zone"), self._zone)
@@ -112,6 +112,11 @@ class Story:
     def of_kind(self, kind: str) -> tuple[Entity, ...]:
         """Its parcels, its checkouts, ..."""
         return tuple(e for e in self.things if e.identifier.kind == kind)
+
+    @property
+    def ids(self) -> tuple[UUID, ...]:
+        """What is in it."""
+        return tuple(entity.id for entity in self.things) if self.strand is None else (self.id,)
 
     def views(self) -> Iterator[View]:
         """Everything in it that a detector may look at."""

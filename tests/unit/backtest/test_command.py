@@ -251,10 +251,10 @@ def test_an_empty_file_has_no_episodes() -> None:
 
 def test_a_detector_that_stumbles_is_named_once_and_ends_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
 
-    def broken(detector: Detector, view: View, now: datetime) -> Verdict:
+    def broken(detector: Detector, view: View, now: datetime, *, alerted: bool) -> Verdict:
         if detector.name == "delivery_at_risk":
             raise OverflowError
-        return evaluate(detector, view, now)
+        return evaluate(detector, view, now, alerted=alerted)
 
     monkeypatch.setattr("pathline.domain.judging.evaluate", broken)
     result = run("-", stdin=ndjson(STORY))

@@ -100,10 +100,10 @@ def test_they_are_one_cause_too_when_they_are_judged_together(desk: Desk) -> Non
 def test_a_detector_that_stumbles_keeps_no_other_from_its_verdict(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     desk.tell("Order Completed", at(), PROMISED, order="o", user="u")
 
-    def broken(detector: Detector, view: View, now: datetime) -> Verdict:
+    def broken(detector: Detector, view: View, now: datetime, *, alerted: bool) -> Verdict:
         if detector.name == "late_vs_promise":
             raise OverflowError
-        return evaluate(detector, view, now)
+        return evaluate(detector, view, now, alerted=alerted)
 
     monkeypatch.setattr("pathline.domain.judging.evaluate", broken)
     stumbles: list[judging.Stumble] = []
