@@ -71,7 +71,7 @@ def draw(comparisons: Sequence[Comparison]) -> str:
 
 
 def _comparison(comparison: Comparison, top: int) -> Iterable[str]:
-    panels = WARNING if any(one.record.warns_of is not None for one in comparison.values) else TROUBLE
+    panels = WARNING if comparison.warns else TROUBLE
     yield f'<text class="title" x="8" y="{top + 20}">{escape(f"{comparison.detector}.{comparison.threshold}")}</text>'
     for place, one in enumerate(comparison.values):
         value = f"{one.value} (now)" if one.own else one.value

@@ -102,6 +102,9 @@ def run(
             calls.read(file, partial(workers.take, accept))
         end = calls.last if until is None else until
         lived = _live(workers, Setting(tried.detectors, zone, end), calls, listener)
+    stumbles: Counter[str] = Counter()
+    for one in (stumble for part in lived for stumble in part.stumbled):
+        stumbles[one.detector] += one.times
     names = {alert.id: identifiers for one in lived for alert, identifiers in one.alerts}
     alerts = report.in_order(alert for one in lived for alert, _ in one.alerts)
     records = report.records(alerts, tried.detectors.files.values(), Span(_days(calls.first, end), agents))
@@ -115,7 +118,7 @@ def run(
         duplicates=calls.duplicates,
         refused=calls.refused,
         after=sum(one.after for one in lived),
-        stumbles=dict(sum((Counter({one.detector: one.times}) for part in lived for one in part.stumbled), Counter())),
+        stumbles=dict(stumbles),
     )
 
 

@@ -71,6 +71,11 @@ class Comparison(msgspec.Struct, frozen=True):
     threshold: str
     values: list[Compared]
 
+    @property
+    def warns(self) -> bool:
+        """Whether it is of a detector that warns of another: then what matters is how often it was right."""
+        return any(one.record.warns_of is not None for one in self.values)
+
 
 def read(text: str) -> Trial:
     """Read `detector.threshold=value,value`. Raises TrialError."""

@@ -19,6 +19,7 @@ from pathline.backtest.calls import NEVER, Accept, Refusal, TooManyLinesError
 from pathline.backtest.plot import draw
 from pathline.backtest.run import LINES_MOST, Outcome, run
 from pathline.commands.backtest_told import Said, comparison_table, record_table, warning_table
+from pathline.commands.detector_options import FOLDER, HELP, Overrides
 from pathline.commands.trouble import about_file
 from pathline.contracts import detector_files, yaml_files
 from pathline.contracts.accepted import Envelope
@@ -46,18 +47,8 @@ def register(app: typer.Typer) -> None:
 def backtest(
     files: Annotated[list[str], typer.Argument(help="NDJSON of Segment calls, plain or gzipped; - is standard input.")],
     *,
-    detectors: Annotated[
-        Path | None,
-        typer.Option(
-            help="Folder of further detectors; one with a built-in's name replaces it.", envvar="PATHLINE_DETECTORS"
-        ),
-    ] = None,
-    overrides: Annotated[
-        Path | None,
-        typer.Option(
-            help="File of other thresholds; - is standard input.", envvar="PATHLINE_DETECTOR_OVERRIDES", allow_dash=True
-        ),
-    ] = None,
+    detectors: Annotated[Path | None, typer.Option(help=HELP, envvar=FOLDER)] = None,
+    overrides: Overrides = None,
     namespace: Annotated[str, typer.Option(help="The namespace whose thresholds count.")] = "default",
     until: Annotated[
         str | None,

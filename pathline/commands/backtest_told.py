@@ -96,16 +96,11 @@ def warning_table(records: Iterable[Record]) -> Table | None:
 
 def comparison_table(comparison: Comparison) -> Table:
     """The values of a threshold side by side."""
-    columns = columns_of(comparison)
+    columns = WARNING if comparison.warns else TROUBLE
     table = _table(f"{comparison.detector}.{comparison.threshold}", *(title for title, _ in columns))
     for one in comparison.values:
         table.add_row(f"{one.value} (now)" if one.own else one.value, *(told(one.record) for _, told in columns))
     return table
-
-
-def columns_of(comparison: Comparison) -> Sequence[Column]:
-    """What is compared: of a warning how often it was right, of another how it was answered."""
-    return WARNING if any(one.record.warns_of is not None for one in comparison.values) else TROUBLE
 
 
 def span(seconds: float | None) -> str:

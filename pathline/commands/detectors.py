@@ -9,6 +9,7 @@ import msgspec
 import typer
 
 from pathline.commands import proving, trials
+from pathline.commands.detector_options import FOLDER, HELP, Overrides
 from pathline.commands.plain import plain
 from pathline.commands.tables import new_table, print_table
 from pathline.contracts import detector_files, yaml_files
@@ -69,7 +70,7 @@ def run_examples(
     as_json: Json = False,
 ) -> None:
     """Run the examples in detectors' files, each among all detectors, and say what came otherwise than expected."""
-    own = os.environ.get("PATHLINE_DETECTORS")
+    own = os.environ.get(FOLDER)
     checked = _checked(paths or [BUILT_IN, *([Path(own)] if own else [])])
     files = [one.file for one in checked.values() if one.file is not None]
     together = proving.among(files)
@@ -94,19 +95,9 @@ def run_examples(
 
 @app.command(name="list")
 def list_detectors(
-    folder: Annotated[
-        Path | None,
-        typer.Argument(
-            help="Folder of further detectors; one with a built-in's name replaces it.", envvar="PATHLINE_DETECTORS"
-        ),
-    ] = None,
+    folder: Annotated[Path | None, typer.Argument(help=HELP, envvar=FOLDER)] = None,
     *,
-    overrides: Annotated[
-        Path | None,
-        typer.Option(
-            help="File of other thresholds; - is standard input.", envvar="PATHLINE_DETECTOR_OVERRIDES", allow_dash=True
-        ),
-    ] = None,
+    overrides: Overrides = None,
     as_json: Json = False,
 ) -> None:
     """Which detectors the services here would run. Which of them are on trial is known to the database alone."""

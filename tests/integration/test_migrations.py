@@ -43,6 +43,14 @@ async def test_a_column_too_many_is_drift(empty: str) -> None:
     assert [change[0] for change in await migrate.drift(empty)] == ["remove_column"]
 
 
+async def parts_of(connection: asyncpg.Connection, name: str) -> int:
+    """How many partitions a table has, or indexes of partitions an index."""
+    count: int = await connection.fetchval(
+        "SELECT count(*) FROM pg_inherits WHERE inhparent = $1::text::regclass", name
+    )
+    return count
+
+
 async def test_partitions_that_were_there_before_and_come_later_have_the_index_of_the_map(empty: str) -> None:
     await migrate.upgrade(empty)
     connection = await asyncpg.connect(empty)
@@ -57,10 +65,7 @@ async def test_partitions_that_were_there_before_and_come_later_have_the_index_o
         await connection.execute("UPDATE alembic_version SET version_num = '0003'")
         await migrate.upgrade(empty)
         await partitions.ensure(connection, datetime(2027, 1, 4, tzinfo=UTC))
-        tables = await connection.fetchval("SELECT count(*) FROM pg_inherits WHERE inhparent = 'touchpoint'::regclass")
-        indexed = await connection.fetchval(
-            "SELECT count(*) FROM pg_inherits WHERE inhparent = 'touchpoint_received'::regclass"
-        )
+        tables, indexed = await parts_of(connection, "touchpoint"), await parts_of(connection, "touchpoint_received")
         valid = await connection.fetchval(
             "SELECT indisvalid FROM pg_index WHERE indexrelid = 'touchpoint_received'::regclass"
         )
@@ -94,10 +99,7 @@ async def test_every_week_has_the_index_of_answers_whatever_a_run_cut_short_left
         await connection.execute("UPDATE alembic_version SET version_num = '0017'")
         await migrate.upgrade(empty)
         await partitions.ensure(connection, datetime(2027, 1, 4, tzinfo=UTC))
-        weeks = await connection.fetchval("SELECT count(*) FROM pg_inherits WHERE inhparent = 'touchpoint'::regclass")
-        indexed = await connection.fetchval(
-            "SELECT count(*) FROM pg_inherits WHERE inhparent = 'touchpoint_survey'::regclass"
-        )
+        weeks, indexed = await parts_of(connection, "touchpoint"), await parts_of(connection, "touchpoint_survey")
         valid = await connection.fetchval(
             "SELECT bool_and(indisvalid) FROM pg_index WHERE indexrelid = 'touchpoint_survey'::regclass"
             " OR indexrelid IN (SELECT inhrelid FROM pg_inherits WHERE inhparent = 'touchpoint_survey'::regclass)"

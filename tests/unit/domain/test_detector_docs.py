@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any, Final
 
 from pathline.contracts import detector_files
-from pathline.contracts.detector_examples import RESERVED
+from pathline.contracts.detector_examples import RESERVED, resolutions
 from pathline.contracts.detector_files import BUILT_IN
-from pathline.domain.detectors.rules import DetectorFile, Example, Expected, Step
+from pathline.domain.detectors.rules import Example, Expected, Step
 from pathline.domain.detectors.view import OFFERED
 from pathline.domain.vocabulary import THING_PROPERTIES
 
@@ -71,17 +71,6 @@ def step_words(step: Step) -> str:
         *([f"from the {step.begins.replace('_', ' ')}"] if step.begins is not None else []),
     ]
     return " ".join([step.level, *conditions])
-
-
-def resolutions(file: DetectorFile) -> list[str]:
-    """The words that its alerts are resolved with, each once."""
-    deadline, marks = file.deadline, file.marks
-    words = [] if marks is None else [answer.resolution for answer in marks.answers]
-    words += [] if marks is None or marks.lasts is None else [marks.over]
-    if deadline is not None:
-        words += [one.resolution for one in deadline.until] + [deadline.moved]
-        words += [] if deadline.ends_at is None else ["handed_over"]
-    return list(dict.fromkeys(words))
 
 
 def table(name: str) -> str:
