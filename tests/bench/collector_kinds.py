@@ -26,7 +26,8 @@ FEW: Final = 16
 MANY: Final = 512
 HALF: Final = 0.5
 P99_GOAL_MS: Final = 20.0
-PACED_SECONDS: Final = 10.0
+PACED_SECONDS: Final = 5.0
+PACED_TURNS: Final = 5
 TICK_SECONDS: Final = 0.002
 """How often the paced load posts what is due."""
 
@@ -164,7 +165,18 @@ def _against(what: str, usual: str, most: float | None, turns: Sequence[tuple[fl
 
 
 async def _paced(requests: Sequence[bytes], port: int, rate: float) -> Figure:
-    """How long one of a hundred waits at least for its answer, when so many are due a second whatever comes back."""
+    """How long one of a hundred waits at least for its answer, when so many are due a second whatever comes back.
+
+    It is the median of some turns: one pause of the machine, which a collector can't help, is all of a turn's p99.
+    """
+    p99 = median([await _p99(requests, port, rate) for _ in range(PACED_TURNS)]) * 1_000
+    what = f"{rate:,.0f} single calls a second (half of what it took)"
+    name = f"collector, {what}: p99 from due to answered, median of {PACED_TURNS}"
+    return Figure(name=name, value=p99, unit="ms", **at_most(p99, P99_GOAL_MS, "ms"))
+
+
+async def _p99(requests: Sequence[bytes], port: int, rate: float) -> float:
+    """One turn of it, in seconds."""
     loop = asyncio.get_running_loop()
     posting = load.Open(port, connections=load.CONNECTIONS)
     await posting.open()
@@ -181,6 +193,4 @@ async def _paced(requests: Sequence[bytes], port: int, rate: float) -> Figure:
     posting.close()
     if posting.failure is not None:
         raise load.LoadError(posting.failure)
-    p99 = sorted(posting.waits)[int(0.99 * (count - 1))] * 1_000
-    name = f"collector, {rate:,.0f} single calls a second (half of what it took): p99 from due to answered"
-    return Figure(name=name, value=p99, unit="ms", **at_most(p99, P99_GOAL_MS, "ms"))
+    return sorted(posting.waits)[int(0.99 * (count - 1))]
