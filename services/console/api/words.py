@@ -60,7 +60,7 @@ async def history(
 ) -> Response:
     """Say why each identifier is this customer's, what touchpoints say of it, and what operators did about them."""
     size = limit_of(limit)
-    before = _act_number(cursor) if cursor else None
+    before = act_number(cursor) if cursor else None
     async with context_of(request).database.connection() as db:
         family = await people.family(db, await root_of(db, customer_id))
         return answer(await kin.history(db, family, before=before, limit=size))
@@ -82,6 +82,11 @@ async def split(request: Request, customer_id: CustomerId) -> Response:
     body: SplitBody = await body_of(
         request, SplitBody, [("reason", "missing_reason"), ("identifier", "bad_identifier"), ("to", "bad_identifier")]
     )
+    return answer(await say_split(request, customer_id, body))
+
+
+async def say_split(request: Request, customer_id: str, body: SplitBody) -> WordOut:
+    """Split as the body asks. Raises ApiError."""
 
     async def work(db: Db, said: Said) -> tuple[Outcome, UUID]:
         root = await root_of(db, customer_id)
@@ -113,6 +118,11 @@ async def merge(request: Request, customer_id: CustomerId) -> Response:
     body: MergeBody = await body_of(
         request, MergeBody, [("reason", "missing_reason"), ("customer_id", "customer_not_found")]
     )
+    return answer(await say_merge(request, customer_id, body))
+
+
+async def say_merge(request: Request, customer_id: str, body: MergeBody) -> WordOut:
+    """Merge as the body asks. Raises ApiError."""
 
     async def work(db: Db, said: Said) -> tuple[Outcome, UUID]:
         for given in (customer_id, body.customer_id):
@@ -131,6 +141,11 @@ async def merge(request: Request, customer_id: CustomerId) -> Response:
 async def take_back(request: Request, customer_id: CustomerId) -> Response:
     """Take back what an act of this customer's history said; what touchpoints say holds again, as it is by now."""
     body: TakeBackBody = await body_of(request, TakeBackBody, [("reason", "missing_reason"), ("act", "act_not_found")])
+    return answer(await say_take_back(request, customer_id, body))
+
+
+async def say_take_back(request: Request, customer_id: str, body: TakeBackBody) -> WordOut:
+    """Take back what the body names. Raises ApiError."""
 
     async def work(db: Db, said: Said) -> tuple[Outcome, UUID]:
         root = await root_of(db, customer_id)
@@ -143,7 +158,7 @@ async def take_back(request: Request, customer_id: CustomerId) -> Response:
     return await _say(request, "take_back", customer_id, body.reason, work)
 
 
-async def _say(request: Request, kind: ActKind, customer_id: str, reason: str, work: Work) -> Response:
+async def _say(request: Request, kind: ActKind, customer_id: str, reason: str, work: Work) -> WordOut:
     context, caller = context_of(request), caller_of(request)
     text = one_line(reason)
     if not 0 < len(text) <= MAX_REASON:
@@ -164,7 +179,7 @@ async def _say(request: Request, kind: ActKind, customer_id: str, reason: str, w
         roots = await people.roots_of(db, [id_of(customer_id, NOT_FOUND), about])
         told = None if outcome.act is None else (await kin.acts_out(db, [outcome.act]))[0]
     one, other = roots[id_of(customer_id, NOT_FOUND)], roots[about]
-    return answer(WordOut(told is not None, str(one), str(other), told))
+    return WordOut(told is not None, str(one), str(other), told)
 
 
 async def _attempt(context: Context, work: Work, said: Said) -> tuple[Outcome, UUID]:
@@ -193,7 +208,8 @@ def _name(namespace: str, given: NameIn, field: str) -> Identifier:
     return name
 
 
-def _act_number(cursor: str) -> int:
+def act_number(cursor: str) -> int:
+    """The number of an act out of a text. Raises ApiError `bad_cursor`."""
     if not cursor.isascii() or not cursor.isdigit() or len(cursor) > MAX_DIGITS:
         code = "bad_cursor"
         raise ApiError(code, "the cursor is not one that an answer gave")

@@ -40,6 +40,7 @@ HEADLINES: Final = {
     "alert_not_found": "There is no such alert",
     "detector_not_found": "There is no such detector",
     "account_not_found": "Nobody is known to belong there",
+    "bad_cursor": "This link leads nowhere",
     "unavailable": "The database does not answer",
     "internal": "Something went wrong",
     "forbidden": "This page is out of date",

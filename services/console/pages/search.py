@@ -46,7 +46,7 @@ async def show(request: Request, q: str = "") -> Response:
     if text:
         async with context_of(request).database.connection() as db:
             where = await _by_id(db, text)
-            hits = [] if where else await _hits(db, text)
+            hits = [] if where else await hits_of(db, text)
         if len(hits) == 1:
             where = f"/customers/{hits[0].caller.id}"
         if where:
@@ -66,7 +66,8 @@ async def _by_id(db: Db, text: str) -> str | None:
     return None if root is None else f"/customers/{root}"
 
 
-async def _hits(db: Db, text: str) -> list[Hit]:
+async def hits_of(db: Db, text: str) -> list[Hit]:
+    """Who goes by a text, of any kind."""
     found: dict[UUID, list[str]] = {}
     for spelling in dict.fromkeys((text, text.removeprefix("#").strip())):
         for kind in (*PERSON_KINDS, *THING_KINDS):

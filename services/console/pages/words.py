@@ -11,6 +11,7 @@ from uuid import UUID
 import msgspec
 
 from pathline.contracts.customer import SurveyOut
+from pathline.contracts.words import ActOut, NameOut
 from pathline.domain.alerts import PATHLINE, Alert
 from pathline.storage.alerts import Event
 from pathline.storage.customers import Caller
@@ -227,3 +228,23 @@ def place(stored: Stored) -> str:
 def key(at: datetime, one: UUID) -> str:
     """A place in a list as text that sorts like it, newest last."""
     return f"{at.astimezone(UTC).isoformat(timespec='microseconds')}|{one.hex}"
+
+
+def identifier(name: NameOut) -> str:
+    """An identifier as a page says it."""
+    return named(name.kind, name.value) if name.value else "an identifier that is gone"
+
+
+def act(told: ActOut) -> str:
+    """What an operator did, after their name."""
+    subject = identifier(told.subject)
+    other = None if told.other is None else identifier(told.other)
+    match told.kind:
+        case "take_back":
+            return f"took back #{told.takes_back}, about {subject}"
+        case "merge":
+            return f"made one customer of {subject} and {other}"
+        case _ if other is not None:
+            return f"gave {subject} to {other}"
+        case _:
+            return f"split off {subject}, to be a customer by itself"
