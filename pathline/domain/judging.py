@@ -160,7 +160,9 @@ def judge(
         on_trial: names of detectors whose new episodes are shadows. One that was told stays told; a shadow whose
             detector has gone live is told as what it is to people: an alert that opens.
     """
-    changes = (_judge(one, memory, when, shadow=one.detector.name in on_trial) for one in assessed)
+    # What has neither a cause nor an alert waits for a deadline, as most do.
+    asked = (one for one in assessed if one.verdict.causes or one.episode in memory.alive)
+    changes = (_judge(one, memory, when, shadow=one.detector.name in on_trial) for one in asked)
     return [change for change in changes if change is not None]
 
 
@@ -183,8 +185,11 @@ def deadlines(assessed: Iterable[Assessed], alive: Mapping[Episode, Alert]) -> d
     return due
 
 
-def next_due(assessed: Sequence[Assessed], memory: Memory, changes: Iterable[Change]) -> datetime | None:
+def next_due(assessed: Sequence[Assessed], memory: Memory, changes: Sequence[Change]) -> datetime | None:
     """The least of the story's deadlines once these changes are kept."""
+    if not changes and not any(one.verdict.causes or one.episode in memory.alive for one in assessed):
+        # Nothing holds, as of most stories: all that is waited for counts.
+        return min((at for one in assessed for at in one.verdict.deadlines.values()), default=None)
     # Not all of them: `memory` may be that of a batch of stories.
     alive = {one.episode: memory.alive[one.episode] for one in assessed if one.episode in memory.alive}
     for change in changes:

@@ -89,15 +89,21 @@ async def owned_by(db: Db, claimants: Iterable[UUID], limit: int = MAX_OWNED) ->
 
 async def owners(db: Db, ids: Iterable[UUID]) -> dict[UUID, UUID | None]:
     """The customer id of the owner of each of these things; None for one that nobody owns, or nobody knows."""
+    claimed = await claimants(db, ids)
+    roots = await people.roots_of(db, [c for c in claimed.values() if c is not None])
+    return {one: None if c is None else roots[c] for one, c in claimed.items()}
+
+
+async def claimants(db: Db, ids: Iterable[UUID]) -> dict[UUID, UUID | None]:
+    """The identifier that owns each of these things; None for one that nobody owns, or nobody knows."""
     wanted = list(ids)
     known = await _bonds_of(db, wanted)
     orders = {e.order.target for e in known.values() if e.order is not None} - known.keys()
     if orders:
         known |= await _bonds_of(db, orders)
-    claimants: dict[UUID, UUID | None] = {}
+    claimed: dict[UUID, UUID | None] = {}
     for one in wanted:
         entity = known.get(one)
         order = known.get(entity.order.target) if entity is not None and entity.order is not None else None
-        claimants[one] = None if entity is None else claimant_of(entity, order)
-    roots = await people.roots_of(db, [c for c in claimants.values() if c is not None])
-    return {one: None if c is None else roots[c] for one, c in claimants.items()}
+        claimed[one] = None if entity is None else claimant_of(entity, order)
+    return claimed

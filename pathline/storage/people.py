@@ -162,6 +162,12 @@ async def roots_of(db: Db, ids: Iterable[UUID]) -> dict[UUID, UUID]:
     return {one: same.get(top, top) for one, top in tops.items()}
 
 
+async def joined_roots(db: Db, ids: Iterable[UUID]) -> set[UUID]:
+    """What these identifiers climb to, and every user_id that is joined with one that they meet."""
+    tops, users = await _climb(db, ids)
+    return {*tops.values(), *users, *(await joined(db, users) if users else ())}
+
+
 async def tops_of(db: Db, ids: Iterable[UUID]) -> dict[UUID, UUID]:
     """The identifier that each of these climbs to, be that one user_id of several that are joined."""
     tops, _ = await _climb(db, ids)

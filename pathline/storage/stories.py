@@ -167,12 +167,11 @@ async def neighbours(
         limit: how many at most, of all the customers.
         which: also what waits for a deadline, which may be another one for a customer of other segments; or all.
     """
-    roots = set((await people.roots_of(db, people_ids)).values()) | set(people_ids)
-    if things:
-        roots |= {owner for owner in (await entities.owners(db, things)).values() if owner is not None}
-    if not roots:
+    claimants = (await entities.claimants(db, things)).values() if things else ()
+    asked = {*people_ids, *(one for one in claimants if one is not None)}
+    if not asked:
         return []
-    roots |= (await people.joined(db, roots)).keys()
+    roots = set(people_ids) | await people.joined_roots(db, asked)
     bounds = MAX_STRANDS, limit, MAX_STEPS, entities.MAX_OWNED, MAX_PARTS
     rows = await db.fetch(_NEIGHBOURS, list(roots), *bounds, which, MAX_NEAR)
     return [row["id"] for row in rows]

@@ -10,6 +10,13 @@ from uuid import UUID
 if TYPE_CHECKING:
     from pathline.storage.connection import Db
 
+_LOCK: Final = "SELECT id, due_at FROM watch WHERE id = ANY($1::uuid[]) ORDER BY id FOR UPDATE"
+
+_NEW: Final = """
+INSERT INTO watch (id) SELECT id FROM unnest($1::uuid[]) WITH ORDINALITY AS t (id, place) ORDER BY place
+ON CONFLICT DO NOTHING RETURNING id
+"""
+
 _SET: Final = """
 UPDATE watch w SET due_at = m.due_at, revision = w.revision + 1
 FROM unnest($1::uuid[], $2::timestamptz[]) AS m (id, due_at)
@@ -28,15 +35,24 @@ SELECT (SELECT count(*) FROM (SELECT FROM watch WHERE due_at IS NOT NULL LIMIT $
 _DUE: Final = "SELECT id FROM watch WHERE due_at <= $1 ORDER BY due_at LIMIT $2 FOR UPDATE SKIP LOCKED"
 
 
-async def lock(db: Db, ids: Iterable[UUID]) -> None:
-    """Lock these stories for the rest of the transaction, in the order of their ids; unknown ones get a row."""
+async def lock(db: Db, ids: Iterable[UUID]) -> dict[UUID, datetime | None]:
+    """Lock these stories for the rest of the transaction, in the order of their ids; unknown ones get a row.
+
+    Returns:
+        When each is due.
+    """
     ordered = sorted(set(ids))
-    await db.execute(
-        "INSERT INTO watch (id) SELECT id FROM unnest($1::uuid[]) WITH ORDINALITY AS t (id, place) ORDER BY place"
-        " ON CONFLICT DO NOTHING",
-        ordered,
-    )
-    await db.fetch("SELECT id FROM watch WHERE id = ANY($1::uuid[]) ORDER BY id FOR UPDATE", ordered)
+    held = {row["id"]: row["due_at"] for row in await db.fetch(_LOCK, ordered)}
+    unknown = [one for one in ordered if one not in held]
+    if not unknown:
+        return held
+    # Whose row we make is locked by that. A row that a peer made meanwhile is locked out of order: should that be a
+    # deadlock, PostgreSQL ends one of the two, which is tried again.
+    held.update(dict.fromkeys(row["id"] for row in await db.fetch(_NEW, unknown)))
+    beaten = [one for one in unknown if one not in held]
+    if beaten:
+        held.update({row["id"]: row["due_at"] for row in await db.fetch(_LOCK, beaten)})
+    return held
 
 
 async def schedule(db: Db, due: Mapping[UUID, datetime | None]) -> None:

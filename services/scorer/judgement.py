@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Container, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
 from uuid import UUID
@@ -131,7 +131,7 @@ class Judge:
     async def due(self, db: Db, limit: int) -> Judged:
         """Judge up to `limit` stories whose deadline has passed, those that no peer is judging."""
         keys = await self.due_keys(db, limit)
-        judged = await self._judge(db, keys, relook=False) if keys else Judged()
+        judged = await self._judge(db, keys, {}, relook=False) if keys else Judged()
         judged.taken = len(keys)
         return judged
 
@@ -179,10 +179,13 @@ class Judge:
         return set(await stories.neighbours(db, people, things, self._neighbours, which=which))
 
     async def _lock_and_judge(self, db: Db, keys: Collection[UUID], *, relook: bool) -> Judged:
-        await watch.lock(db, keys)
-        return await self._judge(db, keys, relook=relook)
+        held = await watch.lock(db, keys)
+        return await self._judge(db, keys, held, relook=relook)
 
-    async def _judge(self, db: Db, keys: Collection[UUID], *, relook: bool) -> Judged:
+    async def _judge(
+        self, db: Db, keys: Collection[UUID], held: Mapping[UUID, datetime | None], *, relook: bool
+    ) -> Judged:
+        """Judge these locked stories; `held`: when each is due, as far as that is known."""
         # After the lock, which may take a while to get, and before the reading: what was told by then is in it.
         when = await self._moment(db)
         gathered = await stories.gather(db, keys, self._zone)
@@ -190,7 +193,7 @@ class Judge:
         alive = await judgements.alive(db, {view.id for story in told.values() for view in story.views()})
         judged = Judged(keys=set(told), elsewhere=set(gathered.elsewhere.values()) - set(keys))
         due: dict[UUID, datetime | None] = dict.fromkeys(keys)
-        detectors, on_trial = self.detectors, await states.on_trial(db)
+        detectors = self.detectors
         assessed = self._assess(detectors, told.values(), when, alive, judged, due)
         asked = await self._ask_owners(db, detectors, assessed, when, alive, judged, due)
         if relook:
@@ -198,7 +201,11 @@ class Judge:
             # that is not committed yet, and passes it over. A lock would have to be on the customer, who may become
             # another one meanwhile. So the story is looked at once more, by the waker, which asks for no third look.
             due.update(dict.fromkeys(asked, when.clock + RELOOK_AFTER))
-        memory = await self._remember(db, [one for listed in assessed.values() for one in listed], alive)
+        every = [one for listed in assessed.values() for one in listed]
+        causes = judging.causes_of(every)
+        memory = await self._remember(db, every, causes, alive) if causes else Memory(alive)
+        # Without a cause and an alert there is no episode that could be a shadow: mostly nobody has to be asked.
+        on_trial: Container[str] = await states.on_trial(db) if causes or alive else ()
         for key, listed in assessed.items():
             changes = judging.judge(listed, memory, when, on_trial)
             judged.changes += changes
@@ -206,7 +213,9 @@ class Judge:
             due[key] = min((at for at in wakes if at is not None), default=None)
         if judged.changes:
             await judgements.keep(db, judged.changes)
-        await watch.schedule(db, due)
+        others = {key: at for key, at in due.items() if key not in held or held[key] != at}
+        if others:
+            await watch.schedule(db, others)
         return judged
 
     @staticmethod
@@ -267,10 +276,9 @@ class Judge:
         return {story.id for story in again}
 
     @staticmethod
-    async def _remember(db: Db, assessed: Sequence[Assessed], alive: Mapping[Episode, Alert]) -> Memory:
-        causes = judging.causes_of(assessed)
-        if not causes:
-            return Memory(alive)
+    async def _remember(
+        db: Db, assessed: Sequence[Assessed], causes: Collection[tuple[str, str]], alive: Mapping[Episode, Alert]
+    ) -> Memory:
         new = {one.view.id for one in assessed if one.verdict.holding and one.episode not in alive}
         latest = await judgements.latest(db, new) if new else {}
         return Memory(alive, await judgements.spent(db, causes), latest)
@@ -283,5 +291,11 @@ def things_of(hints: Iterable[Hint]) -> dict[UUID, datetime]:
         # A survey that names a parcel, say, is the person's all the same.
         subject = (hint.subject,) if hint.event in PERSON_EVENTS else ()
         for one in (*hint.entities, *hint.reowned, *subject):
-            wanted[one] = min(wanted.get(one, hint.received_at), hint.received_at)
+            if wanted.setdefault(one, hint.received_at) > hint.received_at:
+                wanted[one] = hint.received_at
     return wanted
+
+
+def points_at_nothing(hint: Hint) -> bool:
+    """Whether there is nothing in `things_of` it."""
+    return not hint.entities and not hint.reowned and hint.event not in PERSON_EVENTS

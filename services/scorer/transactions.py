@@ -19,7 +19,7 @@ from pathline.kit.logging import get_logger
 from pathline.storage import detectors as states
 from pathline.storage import fences, letters, stories, watch
 from pathline.storage.fences import FenceLostError
-from services.scorer.judgement import AGAIN_AFTER, Judge, Judged, TooManyNeighboursError, things_of
+from services.scorer.judgement import AGAIN_AFTER, Judge, Judged, TooManyNeighboursError, points_at_nothing, things_of
 
 if TYPE_CHECKING:
     from pathline.contracts.hint import Hint
@@ -67,7 +67,7 @@ class Transactions:
         self._metrics.hints.labels("unreadable").inc(len(batch.letters))
         for letter in batch.letters:
             log.error("a hint could not be read", partition=letter.partition, offset=letter.offset)
-        unjudged = sum(not things_of([one]) for one in batch.hints)
+        unjudged = sum(map(points_at_nothing, batch.hints))
         self._metrics.hints.labels("nothing_to_judge").inc(unjudged)
         self._metrics.hints.labels("judged").inc(len(batch.hints) - unjudged)
         self._tell(judged, batch.hints)

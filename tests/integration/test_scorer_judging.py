@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import asyncpg
 import msgspec
@@ -245,6 +245,43 @@ async def test_a_story_that_waited_for_a_peer_is_judged_by_the_time_it_is_judged
         await transaction.commit()
     await waiting
     assert len(await late(pool, [order])) == 1
+
+
+async def test_a_story_of_which_nothing_is_another_is_not_written(pool: asyncpg.Pool[Any]) -> None:
+    topic = "unwritten"
+    await read_through(pool, topic, NOW)
+    order = placed("unwritten", NOW + timedelta(days=1))
+    key, transactions = order.things[0].id, scorer(pool, topic)
+    await judge(pool, transactions, [order])
+
+    async def row() -> tuple[Any, ...]:
+        return tuple(await pool.fetchrow("SELECT due_at, revision, ctid FROM watch WHERE id = $1", key))
+
+    first = await row()
+    assert first[0] is not None
+    await transactions.stories([key])
+    assert await row() == first
+    async with pool.acquire() as db, db.transaction():
+        assert await watch.lock(db, [key]) == {key: first[0]}
+
+
+async def test_a_peer_that_made_a_row_meanwhile_is_waited_for(pool: asyncpg.Pool[Any]) -> None:
+    """Both find no row of the story; the second one gets it, with what the first one wrote, when that has committed."""
+    key, due = uuid4(), NOW + timedelta(days=1)
+    async with pool.acquire() as db, pool.acquire() as other:
+        transaction = db.transaction()
+        await transaction.start()
+        assert await watch.lock(db, [key]) == {key: None}
+
+        async def lock() -> dict[UUID, datetime | None]:
+            async with other.transaction():
+                return await watch.lock(other, [key])
+
+        waiting = asyncio.create_task(lock())
+        await until(lambda: _blocked(pool))
+        await watch.schedule(db, {key: due})
+        await transaction.commit()
+        assert await waiting == {key: due}
 
 
 async def test_an_answer_that_came_while_a_peer_judged_is_found_by_one_more_look(pool: asyncpg.Pool[Any]) -> None:

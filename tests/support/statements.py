@@ -18,6 +18,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 import pathline.storage
+from pathline.contracts import stage_files
 from pathline.domain import alerts as life
 from pathline.domain.alerts import Notice
 from pathline.storage import (
@@ -232,6 +233,7 @@ CALLS: Final[dict[str, Call]] = {
     "entities.load": lambda db, w: entities.load(db, w.orders),
     "entities.parts_of": lambda db, w: entities.parts_of(db, w.orders),
     "entities.owned_by": lambda db, w: entities.owned_by(db, w.users),
+    "entities.claimants": lambda db, w: entities.claimants(db, w.orders),
     "entities.owners": lambda db, w: entities.owners(db, w.orders),
     "inbox.counts": lambda db, _w: inbox.counts(db, "a person"),
     "inbox.others": lambda db, _w: inbox.others(db, [], state=["open"], severity=None, detector=None, assignee=None),
@@ -253,7 +255,9 @@ CALLS: Final[dict[str, Call]] = {
     "letters.last_id": lambda db, _w: letters.last_id(db),
     "letters.unreplayed": lambda db, _w: letters.unreplayed(db, code=None, source=None, after=0, last=10**6, most=100),
     "letters.replayed": lambda db, _w: letters.replayed(db, [1, 2]),
-    "map.window": lambda db, _w: journey_map.window(db, NOW - 2 * HOUR, NOW - 2 * HOUR + timedelta(seconds=20)),
+    "map.window": lambda db, _w: journey_map.window(
+        db, NOW - 2 * HOUR, NOW - 2 * HOUR + timedelta(seconds=20), stage_files.load(None)
+    ),
     "map.segments": lambda db, w: journey_map.segments(db, set(w.users)),
     "outbox.enqueue": lambda db, w: outbox.enqueue(db, [_notice(one) for one in w.alerts]),
     "outbox.take": _outbox,
@@ -266,6 +270,7 @@ CALLS: Final[dict[str, Call]] = {
     "people.load": lambda db, w: people.load(db, w.visitors),
     "people.tills": _persons,
     "people.joined": lambda db, w: people.joined(db, w.users),
+    "people.joined_roots": lambda db, w: people.joined_roots(db, w.users),
     "people.roots_of": lambda db, w: people.roots_of(db, w.visitors),
     "people.tops_of": lambda db, w: people.tops_of(db, w.visitors),
     "people.family": lambda db, w: people.family(db, w.users[0]),
@@ -292,7 +297,7 @@ CALLS: Final[dict[str, Call]] = {
     "sweeps.following": lambda db, _w: sweeps.following(db, UUID(int=0), 100),
     "touchpoints.page": lambda db, w: touchpoints.page(db, w.users, None, 100),
     "touchpoints.newest": lambda db, w: touchpoints.newest(db, w.users, None, 100),
-    "watch.lock": lambda db, w: watch.lock(db, w.orders),
+    "watch.lock": lambda db, w: watch.lock(db, [*w.orders, uuid4()]),
     "watch.schedule": lambda db, w: watch.schedule(db, dict.fromkeys(w.orders, NOW)),
     "watch.hasten": lambda db, w: watch.hasten(db, w.orders[0], NOW),
     "watch.take_due": lambda db, _w: watch.take_due(db, NOW, 100),
