@@ -14,6 +14,7 @@ from pathline.domain import judging
 from pathline.domain.alerts import Alert
 from pathline.domain.detectors.compiled import Detectors
 from pathline.domain.detectors.owners import RELATION_EVENTS
+from pathline.domain.detectors.settled import Settled, Silent
 from pathline.domain.detectors.view import CUSTOMER_EVENTS, PERSON_EVENTS, Story
 from pathline.domain.fold import Stitched
 from pathline.domain.judging import Assessed, Change, Episode, Memory, Stumble
@@ -47,6 +48,7 @@ class Simulation:
         self.world = World(NO_STAGES) if world is None else world
         self._detectors = detectors
         self._zone = zone
+        self._settled = Settled(detectors)
         self._alerts: dict[UUID, Alert] = {}
         self._alive: dict[UUID, dict[str, Alert]] = {}
         """By entity, then by detector."""
@@ -65,6 +67,8 @@ class Simulation:
         for instant in self._deadlines_before(at):
             self._wake(instant)
         added = self.world.add(touchpoints)
+        for one, before, delta in added.told:
+            self._settled.tell(one, before, delta)
         keys = {self.world.key_of(one) for one in self._touched(added.stitched, added.moved, added.reowned)}
         self._judge(keys, at)
         return added.refused
@@ -143,19 +147,25 @@ class Simulation:
             if one in self._alive
             for detector, alert in self._alive[one].items()
         }
-        assessed = self._assess(story, when.now, alive)
+        settled = self._settled.of(story, when.now)
+        assessed = self._assess(story, when.now, alive, settled)
         unknown = judging.unknown_owners(assessed, alive)
         if unknown:
             knowing = story.knowing({one: self.world.customer(one) for one in unknown})
-            assessed = self._assess(knowing, when.now, alive)
+            # Who holds for nobody holds not for this customer; who does not for this one may for another.
+            assessed = self._assess(knowing, when.now, alive, [dict(silent) for silent in settled])
         memory = Memory(alive, self._spent_of(assessed), self._latest)
         changes = judging.judge(assessed, memory, when)
         for change in changes:
             self._keep(change)
-        self._schedule(story.id, judging.next_due(assessed, memory, changes))
+        due = [one for silent in settled for one in silent.values() if one is not None]
+        more = judging.next_due(assessed, memory, changes)
+        self._schedule(story.id, min(due if more is None else [*due, more], default=None))
 
-    def _assess(self, story: Story, now: datetime, alive: Mapping[Episode, Alert]) -> list[Assessed]:
-        return judging.assess(self._detectors, story, now, alive, on_stumble=self._on_stumble)
+    def _assess(
+        self, story: Story, now: datetime, alive: Mapping[Episode, Alert], settled: Iterable[Silent]
+    ) -> list[Assessed]:
+        return judging.assess(self._detectors, story, now, alive, on_stumble=self._on_stumble, settled=settled)
 
     def _spent_of(self, assessed: Iterable[Assessed]) -> dict[tuple[str, str], Alert]:
         causes = judging.causes_of(assessed)

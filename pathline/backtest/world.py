@@ -40,6 +40,8 @@ class Added(msgspec.Struct, frozen=True):
     reowned: set[UUID]
     """Things that have another claimant or order now, and the claimants and orders they left."""
     refused: list[Touchpoint]
+    told: list[tuple[UUID, State | None, State]]
+    """Of each thing and strand that was told something, what was known before, and what was added."""
     """Aliases that would join more than MAX_JOINED user_ids."""
 
 
@@ -62,7 +64,7 @@ class World:
     def add(self, batch: Iterable[Touchpoint]) -> Added:
         """Stitch a batch, each touchpoint once however often it comes."""
         changes = Changes(self._stages)
-        added = Added(changes.stitched, set(), set(), [])
+        added = Added(changes.stitched, set(), set(), [], [])
         for one in batch:
             if one.id in self.seen:
                 continue
@@ -78,6 +80,7 @@ class World:
         for name, pointer in changes.parents.items():
             added.moved.update(self.kin.propose(name, pointer))
         added.moved.update(self._changed(changes))
+        added.told.extend((name.id, self.states.get(name.id), delta) for name, delta in changes.states.items())
         added.reowned.update(self._keep_things(changes))
         return added
 

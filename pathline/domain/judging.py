@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from datetime import datetime
 from hashlib import blake2b
+from itertools import repeat
 from typing import Any, Final
 from uuid import UUID
 
@@ -22,6 +23,7 @@ import msgspec
 from pathline.domain.alerts import PATHLINE, REASONS, SEVERITIES, Alert, Notice
 from pathline.domain.detectors.compiled import Detector, Detectors
 from pathline.domain.detectors.evaluate import DUE, HANDED_OVER, HELD, Spark, Verdict, evaluate, narrowed
+from pathline.domain.detectors.settled import Silent
 from pathline.domain.detectors.view import Story, View
 from pathline.domain.moments import Moment
 
@@ -88,24 +90,25 @@ def assess(
     alive: Mapping[Episode, Alert] | None = None,
     *,
     on_stumble: Callable[[Stumble], None] | None = None,
+    settled: Iterable[Silent] | None = None,
 ) -> list[Assessed]:
     """Run every detector over everything in the story that it concerns, and keep those that have something to say.
-
-    A detector that does not hold, waits for no deadline and has no alert changes nothing, and most are such.
 
     Args:
         detectors: all of them.
         story: what is judged together.
         now: the time.
         alive: the alerts of everything in it that last.
-        on_stumble: is told of a detector that breaks off, which keeps no other from its verdict. Without it, what the
-            detector raised is raised.
+        on_stumble: is told of a detector that breaks off, which keeps no other from its verdict; else that is raised.
+        settled: of each view, who has nothing to say and is not asked; who had nothing now is added.
     """
-    held = alive or {}
-    assessed = []
-    for view in story.views():
+    held, assessed = alive or {}, []
+    unasked: Iterable[Silent | None] = settled or repeat(None)
+    for view, silent in zip(story.views(), unasked, strict=False):
         for detector in _looking(detectors, view, held):
             alert = held.get((detector.name, view.id)) if held else None
+            if silent and alert is None and detector.name in silent:
+                continue
             # What has fired stays due, even if a new partition makes `now` step back.
             at = now if alert is None or not detector.timed else max(now, alert.opened_at)
             try:
@@ -115,8 +118,11 @@ def assess(
                     raise
                 on_stumble(Stumble(detector.name, view, error))
                 continue
+            # What does not hold, waits for no deadline and has no alert changes nothing, and most are such.
             if alert is not None or verdict.holding or verdict.deadlines:
                 assessed.append(Assessed(detector, view, verdict, at))
+            if silent is not None and alert is None and not verdict.holding:
+                silent[detector.name] = min(verdict.deadlines.values(), default=None)
     return assessed
 
 

@@ -142,7 +142,8 @@ class Guard:
         """
         self.source = source
         known = tuple(kinds)
-        self._names = _names(source, known)
+        self.names = _names(source, known)
+        """What it asks for of each variable."""
         variables = dict.fromkeys((THING, "order", *known, CUSTOMER), _MAP)
         try:
             self._expression = cel.NewEnv(variables=variables).compile(source)
@@ -150,7 +151,7 @@ class Guard:
             raise GuardError(_flaws(str(error))) from error
         if self._expression.return_type() not in (cel.Type.BOOL, cel.Type.DYN):
             raise GuardError([Flaw(1, 1, "bad_expression", "an expression that is true or false is needed")])
-        self.asks_customer = CUSTOMER in self._names or CUSTOMER in known
+        self.asks_customer = CUSTOMER in self.names or CUSTOMER in known
 
     def holds(self, view: View) -> bool | None:
         """Whether it is true of the thing; None for what CEL calls an error.
@@ -160,7 +161,7 @@ class Guard:
         """
         if self.asks_customer and view.id not in view.story.customers:
             return True
-        data = {variable: _values(view, variable, names) for variable, names in self._names.items()}
+        data = {variable: _values(view, variable, names) for variable, names in self.names.items()}
         try:
             result = self._expression.eval(data=data)
         except (RuntimeError, TypeError, ValueError):
