@@ -9,6 +9,7 @@ import shutil
 import signal
 import stat
 import tempfile
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from urllib.parse import quote
@@ -59,8 +60,12 @@ class EmbeddedPostgres:
     start_seconds = 60.0
     stop_seconds = 20.0
 
-    def __init__(self, home: Path) -> None:
-        """Keep data under `home/data/postgres`, the socket under `home/run` or, when that is too long, apart."""
+    def __init__(self, home: Path, settings: Mapping[str, str] | None = None) -> None:
+        """Keep data under `home/data/postgres`, the socket under `home/run` or, when that is too long, apart.
+
+        `settings` of PostgreSQL go before those of a quick start on a laptop.
+        """
+        self._settings = {**SETTINGS, **(settings or {})}
         self._data = home / "data" / "postgres"
         self._binaries = binaries()
         self._user = server_user(self._data)
@@ -86,7 +91,7 @@ class EmbeddedPostgres:
     def launch(self) -> Launch:
         """The server. SIGINT is its fast shutdown: running transactions are rolled back."""
         directory = str(self._socket).replace('"', '""')
-        settings = {**SETTINGS, "unix_socket_directories": f'"{directory}"'}
+        settings = {**self._settings, "unix_socket_directories": f'"{directory}"'}
         return Launch(
             argv=[
                 str(self._binaries / "postgres"),

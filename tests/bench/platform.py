@@ -30,6 +30,8 @@ POLL_SECONDS: Final = 0.05
 START_SECONDS: Final = 30.0
 STOP_SECONDS: Final = 20.0
 PARTITIONS: Final = 4
+POSTGRES: Final = {"shared_buffers": "1GB", "max_wal_size": "8GB"}
+"""What a server of its own has at least; the quick start's is that of a laptop on which much else runs."""
 
 
 class Platform:
@@ -38,7 +40,7 @@ class Platform:
     def __init__(self, home: Path) -> None:
         self.home = home
         self.kafka = EmbeddedKafka(home, port=0, cache=homes.cache_directory(), progress=lambda *_: None)
-        self.postgres = EmbeddedPostgres(home)
+        self.postgres = EmbeddedPostgres(home, POSTGRES)
         self._children: list[Child] = []
 
     @property
