@@ -152,6 +152,21 @@ class FigureOut(msgspec.Struct):
     few: bool
 
 
+class ActionDone(msgspec.Struct):
+    """A desired action: so many customers of the window did it, and so many of the stage's did not."""
+
+    action: str
+    done: int
+    open: int
+
+
+class MomentOut(msgspec.Struct):
+    """How many touchpoints were this moment of truth."""
+
+    event: str
+    touchpoints: int
+
+
 class MapStage(msgspec.Struct):
     """A stage in the window. `dropped` of `customers` went no further, `share_on` is the part that did."""
 
@@ -166,6 +181,10 @@ class MapStage(msgspec.Struct):
     pain: list[PainOut]
     surveys: list[FigureOut]
     """Of answers that were given while the customer's last stage was this one."""
+    actions: list[ActionDone]
+    """What the stage file wants done there, in its order."""
+    moments_of_truth: list[MomentOut]
+    """Most first."""
 
 
 class ShareOut(msgspec.Struct):

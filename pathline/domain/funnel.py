@@ -42,6 +42,22 @@ class Asked(NamedTuple):
     answer: Answer | None
 
 
+class Did(NamedTuple):
+    """A desired action that a customer did."""
+
+    customer: UUID
+    action: str
+
+
+class Moment(NamedTuple):
+    """Moments of truth of one customer in one stage."""
+
+    customer: UUID
+    stage: str | None
+    event: str
+    touchpoints: int
+
+
 class Visited(NamedTuple):
     """A visit that is over."""
 
@@ -99,6 +115,30 @@ def flow(steps: Iterable[Step], pains: Iterable[PainSeen], order: Sequence[str])
             )
         )
     return flows
+
+
+def acted(
+    steps: Iterable[Step], did: Iterable[Did], actions: Mapping[str, Sequence[str]]
+) -> dict[str, list[tuple[str, int, int]]]:
+    """For each stage what is wanted there: (action, customers who did it, those of the stage who did not)."""
+    here: dict[str | None, set[UUID]] = {}
+    for step in steps:
+        here.setdefault(step.stage, set()).add(step.customer)
+    by_action: dict[str, set[UUID]] = {}
+    for one in did:
+        by_action.setdefault(one.action, set()).add(one.customer)
+    return {
+        stage: [(name, len(done := by_action.get(name, set())), len(here.get(stage, set()) - done)) for name in names]
+        for stage, names in actions.items()
+    }
+
+
+def moments_by_stage(moments: Iterable[Moment]) -> dict[str | None, Counter[str]]:
+    """How often each moment of truth was met, by stage."""
+    counted: dict[str | None, Counter[str]] = {}
+    for moment in moments:
+        counted.setdefault(moment.stage, Counter())[moment.event] += moment.touchpoints
+    return counted
 
 
 def _onward(stages: Mapping[str, datetime], stage: str, later: Sequence[str]) -> float | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping
-from typing import Any, Final
+from typing import Any, Final, NamedTuple, Protocol
 
 import msgspec
 
@@ -20,6 +20,33 @@ class StageError(ValueError):
     """The stage file cannot be used."""
 
 
+class Told(Protocol):
+    """What a condition looks at: a touchpoint, or as much of one as was read."""
+
+    @property
+    def type(self) -> str:
+        """The type of the call."""
+
+    @property
+    def event(self) -> str:
+        """Its event."""
+
+    @property
+    def channel(self) -> str:
+        """Its channel."""
+
+    @property
+    def properties(self) -> Mapping[str, Any]:
+        """What it says."""
+
+
+class Concern(NamedTuple):
+    """Which touchpoints can complete an action: of these events, None for any; and of which the properties count."""
+
+    events: tuple[str, ...] | None
+    read: tuple[str, ...] | None
+
+
 class Condition(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Holds for a touchpoint when every part that is given does."""
 
@@ -31,7 +58,7 @@ class Condition(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     where: dict[str, tuple[str, ...]] = {}
     """Properties and the values, as text, that each may have."""
 
-    def holds(self, touchpoint: Touchpoint) -> bool:
+    def holds(self, touchpoint: Told) -> bool:
         """Whether the touchpoint meets it."""
         return (
             (not self.event or (touchpoint.type == "track" and touchpoint.event in self.event))
@@ -78,7 +105,7 @@ class _Index:
         self._others = tuple(others)
         self._by_event = {event: (*named, *others) for event, named in by_event.items()}
 
-    def concerning(self, touchpoint: Touchpoint) -> tuple[tuple[str, Condition], ...]:
+    def concerning(self, touchpoint: Told) -> tuple[tuple[str, Condition], ...]:
         """Those that may hold: the ones that name its event, in the order of the file, then those that name none."""
         if touchpoint.type != "track":
             return self._others
@@ -105,6 +132,7 @@ class Stages:
         self.identity = identity_of(file)
         self._stages = _Index((stage.name, condition) for stage in file.stages for condition in stage.enter)
         self._moments = _Index(("", condition) for condition in file.moments_of_truth)
+        self._done = [condition for stage in file.stages for action in stage.actions for condition in action.done]
         self._actions = _Index(
             (action.name, condition) for stage in file.stages for action in stage.actions for condition in action.done
         )
@@ -131,10 +159,23 @@ class Stages:
         moments = self._moments.concerning(touchpoint)
         return stage, bool(moments) and any(condition.holds(touchpoint) for _, condition in moments)
 
-    def completed(self, touchpoint: Touchpoint) -> Iterable[str]:
+    @property
+    def acted_on(self) -> Concern:
+        """What has to be read to know which desired actions were done."""
+        return Concern(_events(self._done), _events(part for part in self._done if part.where))
+
+    def completed(self, touchpoint: Told) -> Iterable[str]:
         """The desired actions that the touchpoint is the doing of."""
         concerning = self._actions.concerning(touchpoint)
         return {name for name, condition in concerning if condition.holds(touchpoint)} if concerning else ()
+
+
+def _events(conditions: Iterable[Condition]) -> tuple[str, ...] | None:
+    """The events that these conditions name; None where one of them names none."""
+    listed = list(conditions)
+    if not all(condition.event for condition in listed):
+        return None
+    return tuple(sorted({event for condition in listed for event in condition.event}))
 
 
 def identity_of(file: StageFile) -> str:

@@ -9,12 +9,13 @@ what the bound is for. Whose a touchpoint is, is looked up for all of them at on
 from __future__ import annotations
 
 from datetime import datetime
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
 
 import msgspec
 
-from pathline.domain.funnel import Asked, PainSeen, Step, Visited
+from pathline.domain.funnel import Asked, Did, Moment, PainSeen, Step, Visited
+from pathline.domain.stages import Stages
 from pathline.storage import entities, interest, people, strands, surveys
 
 if TYPE_CHECKING:
@@ -23,6 +24,10 @@ if TYPE_CHECKING:
 MAX_TOUCHPOINTS: Final = 50_000
 MAX_PAINS: Final = 10_000
 """Alerts of the window that are counted."""
+MAX_MOMENTS: Final = 10_000
+"""Pairs of a customer and a moment of truth that are counted."""
+MAX_DONE: Final = 20_000
+"""Touchpoints, told apart, that are held against the conditions of desired actions."""
 
 _STEPS: Final = """
 SELECT subject, stage, channel, min(occurred_at) AS entered_at, count(*) AS touchpoints
@@ -31,6 +36,26 @@ FROM (
     WHERE received_at >= $1 AND received_at < $2 LIMIT $3
 ) AS counted
 GROUP BY subject, stage, channel
+"""
+
+_MOMENTS: Final = """
+SELECT subject, stage, event, count(*) AS touchpoints
+FROM (
+    SELECT subject, stage, event, moment_of_truth FROM touchpoint
+    WHERE received_at >= $1 AND received_at < $2 LIMIT $3
+) AS counted
+WHERE moment_of_truth GROUP BY subject, stage, event LIMIT $4
+"""
+
+# Of most actions the event says it all: only what a condition looks into is read and told apart by its properties.
+_DONE: Final = """
+SELECT DISTINCT subject, type, event, channel,
+    CASE WHEN $5::text[] IS NULL OR event = ANY($5::text[]) THEN body::text END AS body
+FROM (
+    SELECT subject, type, event, channel, body FROM touchpoint
+    WHERE received_at >= $1 AND received_at < $2 LIMIT $3
+) AS counted
+WHERE $4::text[] IS NULL OR event = ANY($4::text[]) LIMIT $6
 """
 
 _PAINS: Final = """
@@ -47,17 +72,36 @@ class Window(msgspec.Struct, frozen=True):
     pains: list[PainSeen]
     answers: list[Asked]
     visits: list[Visited]
+    moments: list[Moment]
+    did: list[Did]
     touchpoints: int
     complete: bool
 
 
-async def window(db: Db, begin: datetime, end: datetime) -> Window:
+class _Told(msgspec.Struct, frozen=True):
+    """As much of a touchpoint as a condition of an action looks at."""
+
+    type: str
+    event: str
+    channel: str
+    properties: dict[str, Any]
+
+
+async def window(db: Db, begin: datetime, end: datetime, stages: Stages) -> Window:
     """The steps and answers of the touchpoints received, and the alerts opened, in [begin, end)."""
     rows = await db.fetch(_STEPS, begin, end, MAX_TOUCHPOINTS)
     pains = await db.fetch(_PAINS, begin, end, MAX_PAINS)
     said = await surveys.answered(db, begin, end)
     visits = await interest.visits(db, begin, end, MAX_TOUCHPOINTS)
-    subjects = {row["subject"] for row in rows} | {one.subject for one in said} | {one.subject for one in visits}
+    met = await db.fetch(_MOMENTS, begin, end, MAX_TOUCHPOINTS, MAX_MOMENTS)
+    done = await _done(db, begin, end, stages)
+    subjects = (
+        {row["subject"] for row in rows}
+        | {row["subject"] for row in met}
+        | {one for one, _ in done}
+        | {one.subject for one in said}
+        | {one.subject for one in visits}
+    )
     whose = await _customers(db, subjects | {row["entity_id"] for row in pains})
     counted = sum(row["touchpoints"] for row in rows)
     steps = [
@@ -68,9 +112,31 @@ async def window(db: Db, begin: datetime, end: datetime) -> Window:
     seen = [PainSeen(whose.get(row["entity_id"]), row["detector"], row["severity"], row["opened_at"]) for row in pains]
     answers = [Asked(whose.get(one.subject), one.stage, one.answer) for one in said]
     visited = [Visited(whose.get(one.subject), one.visit) for one in visits]
+    moments = [
+        Moment(whose[row["subject"]], row["stage"], row["event"], row["touchpoints"])
+        for row in met
+        if row["subject"] in whose
+    ]
+    did = [Did(whose[one], action) for one, actions in done if one in whose for action in actions]
     whole = counted < MAX_TOUCHPOINTS and len(pains) < MAX_PAINS
+    whole = whole and len(met) < MAX_MOMENTS and len(done) < MAX_DONE
     complete = whole and len(said) < surveys.MAX_ANSWERS and len(visits) < interest.MAX_VISITS
-    return Window(steps, seen, answers, visited, counted, complete)
+    return Window(steps, seen, answers, visited, moments, did, counted, complete)
+
+
+async def _done(db: Db, begin: datetime, end: datetime, stages: Stages) -> list[tuple[UUID, list[str]]]:
+    """The desired actions that touchpoints of each strand or thing completed."""
+    concern = stages.acted_on
+    if concern.events == ():
+        return []
+    rows = await db.fetch(_DONE, begin, end, MAX_TOUCHPOINTS, concern.events, concern.read, MAX_DONE)
+    return [(row["subject"], list(stages.completed(_told(row)))) for row in rows]
+
+
+def _told(row: Any) -> _Told:
+    # As in a rebuild: what an identify or a group says are traits, and no properties.
+    body = None if row["body"] is None or row["type"] in {"identify", "group"} else msgspec.json.decode(row["body"])
+    return _Told(row["type"], row["event"], row["channel"], body if isinstance(body, dict) else {})
 
 
 async def _customers(db: Db, ids: set[UUID]) -> dict[UUID, UUID]:

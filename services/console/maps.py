@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Final
@@ -45,18 +45,23 @@ class Maps:
 
 async def _make(context: Context, begin: datetime, end: datetime, segment: str | None) -> api.JourneyMap:
     async with context.database.connection() as db:
-        window = await storage.window(db, begin, end)
+        window = await storage.window(db, begin, end, context.stages)
         steps, pains, answers, visits = window.steps, window.pains, window.answers, window.visits
+        moments, did = window.moments, window.did
         if segment is not None:
             asked, came = {one.customer for one in answers}, {one.customer for one in visits}
-            known = {step.customer for step in steps} | asked | came
+            known = {step.customer for step in steps} | {one.customer for one in did} | asked | came
             told = await storage.segments(db, {one for one in known if one is not None})
             within = {customer for customer, segments in told.items() if segment in segments}
             steps = [step for step in steps if step.customer in within]
             pains = [pain for pain in pains if pain.customer in within]
             answers = [one for one in answers if one.customer in within]
             visits = [one for one in visits if one.customer in within]
+            moments = [one for one in moments if one.customer in within]
+            did = [one for one in did if one.customer in within]
     flows = funnel.flow(steps, pains, context.stages.names)
+    wanted = funnel.acted(steps, did, context.stages.actions)
+    met = funnel.moments_by_stage(moments)
     enough = context.settings.console_survey_answers
     said = surveys.voice(one.answer for one in answers)
     return api.JourneyMap(
@@ -66,7 +71,16 @@ async def _make(context: Context, begin: datetime, end: datetime, segment: str |
         customers=len({step.customer for step in steps}),
         touchpoints=sum(step.touchpoints for step in steps),
         complete=window.complete,
-        stages=[_stage(one, [said for said in answers if said.stage == one.stage], enough) for one in flows],
+        stages=[
+            _stage(
+                one,
+                [said for said in answers if said.stage == one.stage],
+                enough,
+                [api.ActionDone(*told) for told in wanted.get(one.stage, ())],
+                [api.MomentOut(*told) for told in met.get(one.stage, Counter()).most_common()],
+            )
+            for one in flows
+        ],
         channels=_channels(steps),
         surveys=_figures(said, enough),
         answers_left_out=said.left_out,
@@ -74,7 +88,9 @@ async def _make(context: Context, begin: datetime, end: datetime, segment: str |
     )
 
 
-def _stage(one: StageFlow, answers: list[Asked], enough: int) -> api.MapStage:
+def _stage(
+    one: StageFlow, answers: list[Asked], enough: int, actions: list[api.ActionDone], moments: list[api.MomentOut]
+) -> api.MapStage:
     return api.MapStage(
         stage=one.stage,
         customers=one.customers,
@@ -86,6 +102,8 @@ def _stage(one: StageFlow, answers: list[Asked], enough: int) -> api.MapStage:
         channels=dict(one.channels),
         pain=[api.PainOut(*pain) for pain in one.pains],
         surveys=_figures(surveys.voice(said.answer for said in answers), enough),
+        actions=actions,
+        moments_of_truth=moments,
     )
 
 

@@ -43,15 +43,21 @@ async def journey_map(
     return answer(await maps.get(context, first, last, text_of("segment", segment) or None))
 
 
-async def window_of(context: Context, begin: str | None, to: str | None) -> tuple[datetime, datetime]:
-    """The window that two parameters mean. Raises ApiError `bad_parameter`."""
+async def window_of(
+    context: Context, begin: str | None, to: str | None, *, days: int | None = None
+) -> tuple[datetime, datetime]:
+    """The window that two parameters mean; of so many `days`, a week, where no begin is given.
+
+    Raises:
+        ApiError: `bad_parameter`.
+    """
     last = _time("to", to)
     if last is None:
         async with context.database.connection() as db:
             # To the minute, so that people who look at the same time are shown the same map.
             last = (await fences.clock(db)).replace(second=0, microsecond=0) + timedelta(minutes=1)
     longest = timedelta(days=context.settings.console_map_days)
-    first = _time("from", begin) or max(last, _YEAR_TWO) - min(USUAL, longest)
+    first = _time("from", begin) or max(last, _YEAR_TWO) - min(USUAL if days is None else timedelta(days=days), longest)
     if not timedelta() < last - first <= longest:
         code = "bad_parameter"
         raise ApiError(code, f"`from` lies before `to`, by at most {context.settings.console_map_days} days")

@@ -174,6 +174,7 @@
     s: () => act("snooze"),
     n: () => document.getElementById("note")?.focus(),
     g: () => location.assign("/"),
+    m: () => location.assign("/map"),
     "/": () => document.getElementById("search")?.focus(),
     "?": () => open("keys-dialog"),
     Enter: () => linkOf(chosen())?.click(),

@@ -6,7 +6,7 @@ from uuid import UUID
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pathline.domain.funnel import PainSeen, Step, flow
+from pathline.domain.funnel import Did, Moment, PainSeen, Step, acted, flow, moments_by_stage
 from tests.support.world import START
 
 ORDER = ("look", "buy", "wait")
@@ -101,3 +101,15 @@ def test_the_flow_depends_on_no_order_and_adds_up(log: list[Step], chance: objec
         assert 0 <= one.went_on <= one.customers <= 3
         assert sum(one.channels.values()) == sum(1 for s in log if s.stage == one.stage)
     assert flows[-1].went_on == 0
+
+
+def test_an_action_is_done_by_whoever_did_it_and_open_for_the_others_of_its_stage() -> None:
+    steps = [step(ANN, "look", 0), step(BOB, "look", 0), step(CEM, "buy", 0)]
+    did = [Did(ANN, "ask"), Did(ANN, "ask"), Did(CEM, "ask")]
+    told = acted(steps, did, {"look": ("ask", "compare"), "buy": ("pay",)})
+    assert told == {"look": [("ask", 2, 1), ("compare", 0, 2)], "buy": [("pay", 0, 1)]}
+
+
+def test_moments_of_truth_are_counted_by_stage() -> None:
+    met = [Moment(ANN, "buy", "Paid", 2), Moment(BOB, "buy", "Paid", 1), Moment(BOB, None, "Asked", 1)]
+    assert moments_by_stage(met) == {"buy": {"Paid": 3}, None: {"Asked": 1}}

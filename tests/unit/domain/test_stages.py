@@ -184,3 +184,16 @@ def test_a_file_that_cannot_be_used_is_told_where(data: Any, where: str) -> None
     with pytest.raises(StageError) as error:
         Stages.from_builtins(data)
     assert where in str(error.value)
+
+
+def test_what_is_read_for_actions_is_no_more_than_their_conditions_name() -> None:
+    def stages(*done: dict[str, Any]) -> Stages:
+        return Stages.from_builtins(
+            {"stages": [{"name": "a", "enter": [], "actions": [{"name": "b", "done": list(done)}] if done else []}]}
+        )
+
+    assert stages().acted_on == ((), ())
+    where = {"where": {"status": ["delivered"]}}
+    assert stages({"event": ["B", "A"]}, {"event": ["C"], **where}).acted_on == (("A", "B", "C"), ("C",))
+    assert stages({"type": ["page"]}, {"event": ["C"], **where}).acted_on == (None, ("C",))
+    assert stages({"event": ["C"]}, where).acted_on == (None, None)
