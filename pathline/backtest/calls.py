@@ -15,6 +15,7 @@ from pathline.backtest.families import Families, names_in
 from pathline.contracts import accepted
 from pathline.contracts.accepted import Accepted
 from pathline.contracts.reading import Unreadable, to_touchpoint
+from pathline.domain.identifiers import touchpoint_id
 from pathline.domain.touchpoint import Touchpoint
 from pathline.sending import lines
 from pathline.sending.lines import MESSAGE_ID, BadLine, Line
@@ -60,7 +61,7 @@ class Taken(NamedTuple):
     at: datetime
     message_id: str
     named: bool
-    record: bytes
+    touchpoint: bytes
     connects: tuple[str, ...]
 
 
@@ -69,7 +70,8 @@ class Kept(msgspec.Struct, frozen=True, array_like=True, order=True, gc=False):
 
     at: datetime
     message_id: str
-    record: bytes
+    touchpoint: bytes
+    """Read once, and written so that it is read again in a fifth of the time that its call takes."""
     file: str
     line: int
     family: int
@@ -81,6 +83,9 @@ TakeAll = Callable[[Iterable[Sequence[Line | BadLine]]], Iterator[list[Taken | B
 
 _object: Final = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _in_order: Final = msgspec.json.Encoder(order="deterministic")
+# Not MessagePack, which is no quicker here and knows whole numbers of 64 bits only.
+_written: Final = msgspec.json.Encoder()
+_read: Final = msgspec.json.Decoder(Touchpoint)
 
 
 class Calls:
@@ -162,7 +167,7 @@ class Calls:
     def _keep(self, file: str, taken: Taken) -> None:
         message_id = taken.message_id if taken.named else self._made_up(taken.message_id)
         family = self._families.join(taken.connects)
-        kept = Kept(taken.at, message_id, taken.record, file, taken.line, family)
+        kept = Kept(taken.at, message_id, taken.touchpoint, file, taken.line, family)
         held = self._kept.get(message_id)
         if held is not None:
             self.duplicates += 1
@@ -184,7 +189,7 @@ def take(accept: Accept, chunk: Iterable[Line | BadLine]) -> list[Taken | Bad]:
 def instants(kept: Iterable[Kept]) -> Iterator[tuple[datetime, list[tuple[Kept, Touchpoint]]]]:
     """The touchpoints of each instant, of calls that are in the order of time."""
     for at, group in groupby(kept, key=lambda one: one.at):
-        yield at, [(one, _touchpoint(accepted.decode(one.record), one.message_id)) for one in group]
+        yield at, [(one, _touchpoint_of(one)) for one in group]
 
 
 def _taken(accept: Accept, line: Line | BadLine) -> Taken | Bad:
@@ -198,10 +203,12 @@ def _taken(accept: Accept, line: Line | BadLine) -> Taken | Bad:
         return Bad("", line.number, "no_timestamp", "without a timestamp a line has no place in time")
     message_id = record.message_id if line.named else _digest(line.call)
     try:
-        touchpoint = _touchpoint(record, message_id)
+        touchpoint = _happening(record, message_id)
     except Unreadable as why:
         return Bad("", line.number, why.code, str(why))
-    return Taken(line.number, touchpoint.occurred_at, message_id, line.named, value, names_in(touchpoint))
+    return Taken(
+        line.number, touchpoint.occurred_at, message_id, line.named, _written.encode(touchpoint), names_in(touchpoint)
+    )
 
 
 def _digest(call: bytes) -> str:
@@ -210,9 +217,19 @@ def _digest(call: bytes) -> str:
     return blake2b(_in_order.encode(fields), digest_size=12).hexdigest()
 
 
-def _touchpoint(record: Accepted, message_id: str) -> Touchpoint:
+def _happening(record: Accepted, message_id: str) -> Touchpoint:
     """As if it had been received when it happened, and were no history: what would have been alerted is asked."""
     record.message_id = message_id
     record.received_at = record.occurred_at
     record.historical = False
-    return to_touchpoint(record)
+    # Nobody asks to see it.
+    return msgspec.structs.replace(to_touchpoint(record), body="")
+
+
+def _touchpoint_of(kept: Kept) -> Touchpoint:
+    touchpoint = _read.decode(kept.touchpoint)
+    if touchpoint.message_id == kept.message_id:
+        return touchpoint
+    # It had none, and of those alike it is not the first.
+    made_up = touchpoint_id(touchpoint.source, kept.message_id)
+    return msgspec.structs.replace(touchpoint, id=made_up, message_id=kept.message_id)

@@ -15,7 +15,7 @@ from pathline.backtest import report
 from pathline.backtest.calls import PART, Accept, Bad, Calls
 from pathline.backtest.report import Episode
 from pathline.backtest.trials import Comparison, Trial, Trials
-from pathline.backtest.work import Elsewhere, Here, Lived, Setting, Stumbled
+from pathline.backtest.work import Elsewhere, Here, Lived, Setting, Stumbled, few_collections
 from pathline.domain.detectors.compiled import Detectors
 from pathline.domain.records import Record, Span
 
@@ -97,7 +97,7 @@ def run(
     """
     tried = Trials(detectors, trials, namespace)
     calls = Calls(most=lines_most, on_bad=listener.bad, on_read=listener.read)
-    with Here() if processes == 1 else Elsewhere(processes) as workers:
+    with few_collections(), Here() if processes == 1 else Elsewhere(processes) as workers:
         for file in files:
             calls.read(file, partial(workers.take, accept))
         end = calls.last if until is None else until

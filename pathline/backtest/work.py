@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import gc
 import signal
+import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
+from contextlib import contextmanager
 from datetime import datetime
-from multiprocessing import active_children, get_context
+from multiprocessing import active_children, get_all_start_methods, get_context
 from types import TracebackType
 from typing import Final, Self, TypeVar
 from zoneinfo import ZoneInfo
@@ -23,6 +26,10 @@ from pathline.domain.identifiers import Identifier
 from pathline.domain.judging import Stumble
 from pathline.domain.people import MAX_JOINED
 from pathline.sending.lines import BadLine, Line
+
+UNCOLLECTED: Final = 100_000
+"""Things made and not let go of before the garbage collector looks for rings among them. Nothing here makes any, and
+with its usual few hundred it would walk through everything that is held again and again."""
 
 AHEAD: Final = 3
 """Pieces of work for each process that are handed out before the first of them is asked for."""
@@ -90,6 +97,17 @@ def _too_large(kept: Kept) -> Bad:
     return Bad(kept.file, kept.line, "join_too_large", f"the join would make more than {MAX_JOINED} user_ids one")
 
 
+@contextmanager
+def few_collections() -> Iterator[None]:
+    """Let the garbage collector look seldom."""
+    usual = gc.get_threshold()
+    gc.set_threshold(UNCOLLECTED)
+    try:
+        yield
+    finally:
+        gc.set_threshold(*usual)
+
+
 class Here:
     """Everything is done in this process."""
 
@@ -114,10 +132,14 @@ class Elsewhere(Here):
     """The same in processes of their own."""
 
     def __init__(self, processes: int) -> None:
-        """Start them when they are needed."""
-        # A new interpreter each: a copy of this one would have its threads' locks, but not the threads.
-        self._pool = ProcessPoolExecutor(processes, get_context("spawn"), _begin)
+        """Start them, where that takes no time, else when they are needed."""
+        # A copy of this process starts at once, a new interpreter reads all modules first. But where something else
+        # runs in this one, such as what draws a bar, a copy would have its threads' locks without the threads.
+        alone = threading.active_count() == 1 and "fork" in get_all_start_methods()
+        self._pool = ProcessPoolExecutor(processes, get_context("fork" if alone else "spawn"), _begin)
         self._most = processes * AHEAD
+        if alone:
+            self._pool.submit(_begin_all)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None, /
@@ -150,3 +172,8 @@ class Elsewhere(Here):
 def _begin() -> None:
     """Ctrl-C ends it at once, without a word: the first process speaks for all."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
+    gc.set_threshold(UNCOLLECTED)
+
+
+def _begin_all() -> None:
+    """The first piece of work, which is none: with it all copies are made, before this process runs anything else."""

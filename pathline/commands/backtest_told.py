@@ -38,7 +38,6 @@ class Said(Listener):
         self._happening = self._bars.add_task("touchpoints", total=None, visible=False)
 
     def __enter__(self) -> Self:
-        self._bars.start()
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -54,7 +53,8 @@ class Said(Listener):
         self._say.print(words, markup=False, highlight=False)
 
     def read(self, lines: int) -> None:
-        """Move the bar."""
+        """Move the bar, which begins with the first lines: before, nothing but the run itself runs here."""
+        self._bars.start()
         self._bars.update(self._reading, completed=lines)
 
     def passed(self, touchpoints: int, of: int) -> None:
