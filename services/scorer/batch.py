@@ -14,6 +14,8 @@ from pathline.contracts.letters import headers_to_json
 from pathline.storage.letters import DeadLetter
 
 UNREADABLE: Final = "unreadable_record"
+HINT_BYTES: Final = 300
+"""What a hint takes in a record, about."""
 MESSAGE_LENGTH: Final = 500
 """Characters kept of the reason; it must never grow with what was sent."""
 
@@ -39,6 +41,22 @@ def batches(shares: Shares, most: int) -> Iterator[Batch]:
             batch.hints += hints
     if batch.shares:
         yield batch
+
+
+def lanes(shares: Shares, most: int, at_once: int) -> list[Shares]:
+    """These partitions in up to `at_once` parts of about the same weight; in one, where one batch may hold them all."""
+    weights = {
+        partition: sum(len(record.value or b"") for record in records) for partition, (_, records) in shares.items()
+    }
+    if at_once == 1 or sum(weights.values()) <= most * HINT_BYTES:
+        return [shares]
+    parts: list[dict[int, tuple[Ownership, Sequence[Any]]]] = [{} for _ in range(min(at_once, len(shares)))]
+    loads = [0] * len(parts)
+    for partition, weight in sorted(weights.items(), key=lambda item: (-item[1], item[0])):
+        lightest = loads.index(min(loads))
+        parts[lightest][partition] = shares[partition]
+        loads[lightest] += weight
+    return [part for part in parts if part]
 
 
 def _decode(record: Any, letters: list[DeadLetter]) -> Sequence[Hint]:

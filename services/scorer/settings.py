@@ -46,6 +46,12 @@ class ScorerSettings(Settings):
         description="Stories judged again in one transaction because detectors changed, at most.",
     )
     scorer_batch: int = Field(default=1_000, ge=1, le=10_000, description="Hints judged in one transaction, at most.")
+    scorer_at_once: int = Field(
+        default=2,
+        ge=1,
+        le=8,
+        description="Transactions under way at once, of different partitions, where more hints wait than one judges.",
+    )
     scorer_pace_ms: int = Field(
         default=40,
         ge=0,

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from pathline.consuming.partitions import Ownership, Shares
 from pathline.contracts import hint
 from pathline.contracts.hint import Hint
-from services.scorer.batch import MESSAGE_LENGTH, Batch, batches
+from services.scorer.batch import MESSAGE_LENGTH, Batch, batches, lanes
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -82,3 +82,23 @@ def test_what_cannot_be_read_is_kept_as_it_came_with_a_short_reason() -> None:
         assert (letter.value, letter.key, letter.code) == (value, b"k", "unreadable_record")
         assert len(letter.message) <= MESSAGE_LENGTH
         assert "\\u0000" not in letter.headers
+
+
+@given(
+    st.dictionaries(st.integers(0, 7), st.lists(st.integers(0, 7), min_size=1, max_size=8), max_size=6),
+    st.integers(1, 4),
+)
+def test_each_partition_is_in_one_lane_and_no_lane_is_empty(sizes: dict[int, list[int]], at_once: int) -> None:
+    shares = shares_of(sizes)
+    parts = lanes(shares, 1, at_once)
+    assert {p: share for part in parts for p, share in part.items()} == shares
+    assert sum(len(part) for part in parts) == len(shares)
+    assert len(parts) <= at_once
+    assert all(parts) or not shares
+
+
+def test_what_one_batch_may_hold_is_in_one_lane_and_more_is_shared_out_evenly() -> None:
+    few, many = shares_of({0: [1], 1: [1]}), shares_of({0: [9], 1: [3, 3], 2: [5], 3: [1]})
+    assert lanes(few, 1_000, 2) == [few]
+    assert [sorted(part) for part in lanes(many, 1, 2)] == [[0, 3], [1, 2]]
+    assert lanes(many, 1, 1) == [many]
