@@ -40,9 +40,9 @@ class Added(msgspec.Struct, frozen=True):
     reowned: set[UUID]
     """Things that have another claimant or order now, and the claimants and orders they left."""
     refused: list[Touchpoint]
+    """Aliases that would join more than MAX_JOINED user_ids."""
     told: list[tuple[UUID, State | None, State]]
     """Of each thing and strand that was told something, what was known before, and what was added."""
-    """Aliases that would join more than MAX_JOINED user_ids."""
 
 
 class World:
