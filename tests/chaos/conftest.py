@@ -77,9 +77,18 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.timeout(3_600))
 
 
-def pytest_terminal_summary(config: pytest.Config) -> None:
-    """Keep the table, where that is asked for."""
-    said = config.stash[SAID]
+@pytest.hookimpl(tryfirst=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Make one table of what was found, keep it where that is asked for, and fail where a fault is absent from it."""
+    said, kept = session.config.stash[SAID], os.environ.get("CHAOS_TABLE")
     found = tally.rows(said)
-    if found and os.environ.get("CHAOS_TABLE") == "write":
-        tally.write(found)
+    if hasattr(session.config, "workeroutput") or not (found or kept == "whole"):
+        return
+    for key in [key for key in said if key.startswith(f"{tally.HEADING}/")]:
+        del said[key]
+    missing = tally.absent(found) if kept == "whole" else []
+    said[tally.HEADING] = tally.table(found) + "".join(f"{one}\n" for one in missing)
+    if kept and not missing:
+        tally.write(found, whole=kept == "whole")
+    elif missing:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED

@@ -124,7 +124,8 @@ async def test_a_stitcher_stopped_while_the_answers_wait_in_kafka_causes_no_fals
 
 
 async def test_without_through_the_checker_finds_false_alerts(trial: Trial, make: Make) -> None:
-    assert await _answers_wait_in_kafka(trial, make, "through") > 0
+    raised = await _answers_wait_in_kafka(trial, make, "through")
+    trial.found("13b", "`through`", raised, "false alerts")
 
 
 _CLOCK = """
@@ -209,7 +210,8 @@ async def test_a_clock_that_jumps_back_and_ahead_fires_each_deadline_once(trial:
 
 
 async def test_without_what_has_fired_staying_due_a_clock_that_goes_back_resolves_it(trial: Trial, make: Make) -> None:
-    assert await _the_clock_jumps(trial, make, "fired") > 0
+    changed = await _the_clock_jumps(trial, make, "fired")
+    trial.found("12", "what has fired staying due", changed, "times an alert was resolved or opened again by the clock")
 
 
 async def _everything_is_judged_again(trial: Trial, make: Make, without: str | None) -> int:
@@ -246,4 +248,5 @@ async def test_hints_read_again_alert_nobody_again(trial: Trial, make: Make) -> 
 
 
 async def test_without_the_cause_key_the_checker_finds_causes_that_alerted_twice(trial: Trial, make: Make) -> None:
-    assert await _everything_is_judged_again(trial, make, "cause_key") > 0
+    twice = await _everything_is_judged_again(trial, make, "cause_key")
+    trial.found("13", "the cause key", twice, "causes alerted twice when the hints were read again")

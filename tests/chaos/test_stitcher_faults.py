@@ -14,6 +14,7 @@ import pytest
 from tests.chaos.conftest import Make
 from tests.chaos.tally import of
 from tests.chaos.trial import Trial
+from tests.chaos.without import NOBODY_ENDED
 from tests.support.checker import Report
 from tests.support.crowd import crowd
 from tests.support.programs import Program
@@ -79,8 +80,7 @@ async def test_without_dedupe_the_checker_finds_doubles(trial: Trial, make: Make
     await make("stitcher", without="dedupe", PATHLINE_STITCHER_BATCH="50").start()
     await trial.send(list(crowd(1_000, customers=100, seed=2)))
     await trial.stitched()
-    report = await trial.report()
-    assert any("more than once" in finding for finding in report.findings), report.table
+    await trial.shown("1", "dedupe", "more than once")
 
 
 _WRITTEN = "SELECT (SELECT count(*) FROM touchpoint) + (SELECT count(*) FROM seen) + (SELECT sum(revision) FROM strand)"
@@ -145,6 +145,21 @@ async def test_one_that_sleeps_in_the_middle_of_a_message_with_its_rows_locked_i
     await trial.tell("2b", "a stitcher asleep in the middle of a message, its rows locked", measured)
 
 
+async def test_without_ending_its_session_one_that_sleeps_with_its_rows_locked_stops_all(
+    trial: Trial, make: Make
+) -> None:
+    sleeper = make("stitcher", without="awake", **SMALL_BATCHES)
+    peer = await make("stitcher", without="ending", **SMALL_BATCHES).start()
+    await sleeper.start()
+    log = list(crowd(500, customers=50, seed=3))
+    await trial.send(log)
+    await sleeper.asleep()
+    await peer.says(NOBODY_ENDED)
+    waiting = len(log) - await trial.value("SELECT count(*) FROM seen")
+    trial.found("2b", "ending the sleeper's session", waiting, "touchpoints wait for who sleeps")
+    sleeper.kill()
+
+
 async def test_two_that_both_believe_a_partition_theirs_exclude_each_other(trial: Trial, make: Make) -> None:
     programs = [make("stitcher", without="peers", **SMALL_BATCHES) for _ in range(2)]
     await asyncio.gather(*(program.start() for program in programs))
@@ -171,5 +186,4 @@ async def test_without_the_fence_the_checker_finds_that_the_overtaken_one_wrote(
     await until(it_wrote_over_the_other, 60)
     for program in (overtaken, peer):
         program.kill()
-    report = await trial.report()
-    assert any("moved back" in finding for finding in report.findings), report.table
+    await trial.shown("2", "the fence", "moved back")

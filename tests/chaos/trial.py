@@ -108,3 +108,18 @@ class Trial:
         report = await self.report()
         tally.tell(self._config, number, fault, report, measured)
         return report
+
+    async def shown(self, number: str, safeguard: str, like: str = "") -> None:
+        """Have the checker look at what came of a fault without a safeguard; fail where it finds nothing like this."""
+        report = await self.report()
+        findings = [finding for finding in report.findings if like in finding]
+        assert findings, report.table
+        tally.shown(self._config, number, safeguard, findings)
+
+    def found(self, number: str, safeguard: str, count: int, what: str) -> None:
+        """Say what a test itself has found, which the checker does not look at; fail where that is nothing."""
+        tally.shown(self._config, number, safeguard, [f"{count:,} {what}"] if count else [])
+
+    def wrong(self, number: str, safeguard: str, findings: Sequence[str]) -> None:
+        """Say what a test's own checker has found without a safeguard; fail where that is nothing."""
+        tally.shown(self._config, number, safeguard, findings)

@@ -16,13 +16,17 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import nullcontext
 from datetime import datetime
 from typing import Any, Final
+from zoneinfo import ZoneInfo
 
 import asyncpg
 
+from pathline.consuming import persistence
+from pathline.domain import story
 from pathline.domain.detectors.compiled import Detector
 from pathline.domain.facts import State
 from pathline.kit import kafka, lifecycle
-from pathline.storage import codec, fences, judgements, stitching
+from pathline.storage import codec, fences, judgements, stitching, sweeps
+from pathline.storage import letters as dead_letters
 from tests.support import checker
 from tests.support.records import until
 
@@ -106,6 +110,68 @@ def through() -> None:
 def fired() -> None:
     """What has fired is due by the time of now alone, and not any more where that goes back."""
     Detector.timed = property(lambda _self: False)  # type: ignore[assignment, method-assign]
+
+
+def letters() -> None:
+    """What cannot be used is passed by, and kept nowhere."""
+
+    async def write(*_told: object) -> None:
+        return
+
+    dead_letters.write = write  # type: ignore[assignment]
+
+
+def waiting() -> None:
+    """A database without room is taken for one that does not take these records."""
+    vars(persistence)["REFUSALS"] += (asyncpg.DiskFullError,)
+
+
+def zone() -> None:
+    """A day ends at midnight in UTC, wherever the parcel goes."""
+
+    def utc(_name: object, _fallback: object) -> ZoneInfo:
+        return ZoneInfo("UTC")
+
+    story.zone_named = utc  # type: ignore[assignment]
+
+
+NOT_AGAIN: Final = "no story is judged again"
+
+
+def sweeping() -> None:
+    """What was judged by other detectors stays as it is."""
+
+    async def never(_db: object, _rules: object) -> bool:
+        sys.stderr.write(f"{NOT_AGAIN}\n")
+        return False
+
+    sweeps.again = never  # type: ignore[assignment]
+
+
+NOBODY_ENDED: Final = "its rows are locked again and again"
+TRIES: Final = 4
+
+
+def ending() -> None:
+    """Who takes a partition over waits for the rows of who had it, and ends no session."""
+
+    taken, tried = fences.take, itertools.count(1)
+
+    async def nobody(*_told: object) -> list[int]:
+        next(tried)
+        return []
+
+    async def take(*told: Any) -> Any:
+        try:
+            return await taken(*told)
+        except asyncpg.LockNotAvailableError:
+            if next(tried) > TRIES:
+                sys.stderr.write(f"{NOBODY_ENDED}\n")
+            raise
+
+    fences.take = take  # type: ignore[assignment]
+
+    fences.end_holder = nobody  # type: ignore[assignment]
 
 
 def peers() -> None:
@@ -194,6 +260,11 @@ SAFEGUARDS: dict[str, Callable[[], None]] = {
     "cause_key": cause_key,
     "through": through,
     "fired": fired,
+    "letters": letters,
+    "waiting": waiting,
+    "zone": zone,
+    "sweeping": sweeping,
+    "ending": ending,
     "peers": peers,
     "late": late,
     "awake": awake,
