@@ -1,6 +1,7 @@
 """`pathline customer`: who somebody is and why, and an operator's word on it."""
 
 import getpass
+import importlib
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable
 from contextlib import AbstractContextManager, nullcontext
@@ -44,11 +45,13 @@ Reason = Annotated[str, typer.Option(help=f"Why; it is kept. At most {MAX_REASON
 Actor = Annotated[str | None, typer.Option("--as", help="Who says so; without it this system's user.")]
 Json = Annotated[bool, typer.Option("--json", help="JSON instead of a table.")]
 
-app = typer.Typer(help="Customers: who is whom and why; split and merge.", no_args_is_help=True)
+app = typer.Typer(help="Customers: who is whom and why; split, merge, export, erase.", no_args_is_help=True)
 
 
 def register(parent: typer.Typer) -> None:
     """Add the group."""
+    # It adds a command to the group, and stands on what is here.
+    importlib.import_module("pathline.commands.erasing")
     parent.add_typer(app, name="customer", rich_help_panel="Data")
 
 
@@ -57,12 +60,12 @@ def show(name: Name, *, as_json: Json = False) -> None:
     """A customer, found by any name or thing that is theirs."""
 
     async def read(db: "Db") -> dict[str, Any]:
-        whole = await customers.whole(db, await _root(db, name))
+        whole = await customers.whole(db, await customer_of(db, name))
         return await _told(db, whole)
 
     told = with_database(read)
     if as_json:
-        _print_json(told)
+        print_json(told)
         return
     for field in ("id", "name", "first_seen_at", "last_seen_at", "touchpoints", "open_alerts"):
         print(f"{field.replace('_', ' '):<14} {plain(_said(told[field]))}")
@@ -84,11 +87,11 @@ def history(
     """Why each identifier is this customer's, and what operators did about it, the newest first."""
 
     async def read(db: "Db") -> KinHistory:
-        return await _history(db, await _root(db, name), None, limit)
+        return await _history(db, await customer_of(db, name), None, limit)
 
     told = with_database(read)
     if as_json:
-        _print_json(told)
+        print_json(told)
         return
     links = new_table("identifier", "belongs to", "says", "touchpoints say", "by", "next best")
     for link in told.links:
@@ -166,7 +169,7 @@ def export(name: Name, *, out: Annotated[str, typer.Option(help="Where to; - is 
     """All that is kept of a customer, a JSON object a line: what they are, what they own, did, and what was said."""
 
     async def write(db: "Db") -> None:
-        root = await _root(db, name)
+        root = await customer_of(db, name)
         with _opened(out) as file:
             async for kind, value in _all_of(db, root):
                 file.write(f'{{"{kind}":{msgspec.json.encode(value).decode()}}}\n')
@@ -176,7 +179,7 @@ def export(name: Name, *, out: Annotated[str, typer.Option(help="Where to; - is 
     except OSError as problem:
         if problem.filename != out:
             raise
-        _fail(about_file(problem), "no_file")
+        fail(about_file(problem), "no_file")
 
 
 def _say(work: Callable[["Db", Said], Awaitable["Outcome"]], reason: str, actor: str | None, *, as_json: bool) -> None:
@@ -187,12 +190,12 @@ def _say(work: Callable[["Db", Said], Awaitable["Outcome"]], reason: str, actor:
 
         outcome = await work(db, said)
         if isinstance(outcome, Impossible):
-            _fail(outcome.message, outcome.code)
+            fail(outcome.message, outcome.code)
         return None if outcome.act is None else (await kin.acts_out(db, [outcome.act]))[0]
 
     act = with_database(run)
     if as_json:
-        _print_json({"changed": act is not None, "act": act})
+        print_json({"changed": act is not None, "act": act})
     elif act is None:
         print("that is so already")
     else:
@@ -206,12 +209,12 @@ async def _history(db: "Db", root: UUID, before: int | None, limit: int) -> KinH
     return await kin.history(db, await people.family(db, root), before=before, limit=limit)
 
 
-async def _root(db: "Db", given: str) -> UUID:
+async def customer_of(db: "Db", given: str) -> UUID:
     """The customer that is meant, by a name, a thing or an id. Ends the command where there is none."""
     one = await _find(db, given, (*PERSON_KINDS, *THING_KINDS))
     root = None if one is None else await customers.resolve(db, one)
     if root is None:
-        _fail("nobody is known by that identifier", "customer_not_found")
+        fail("nobody is known by that identifier", "customer_not_found")
     return root
 
 
@@ -219,7 +222,7 @@ async def _person(db: "Db", given: str) -> UUID:
     """The identifier of a person that is meant."""
     one = await _find(db, given, PERSON_KINDS)
     if one is None:
-        _fail("nobody is known by that identifier", "identifier_not_found")
+        fail("nobody is known by that identifier", "identifier_not_found")
     return one
 
 
@@ -332,10 +335,12 @@ def _line(text: str, option: str) -> str:
     return line
 
 
-def _print_json(told: Any) -> None:
+def print_json(told: Any) -> None:
+    """Print it as one line of JSON."""
     print(msgspec.json.encode(told).decode())
 
 
-def _fail(message: str, code: str) -> NoReturn:
+def fail(message: str, code: str) -> NoReturn:
+    """End the command with a message and its stable code."""
     typer.echo(f"pathline: {message} [{code}]", err=True)
     raise typer.Exit(FAILED)

@@ -77,6 +77,7 @@ APART: Final = {
     "sweeps.claim": "one row",
     "sweeps.advance": "one row",
     "rebuilding": "work in the background: it reads the weeks on purpose, each by its index, a portion at a time",
+    "erasing": "a person's own rows, by their ids; who is but a next best, and dead letters, are read on purpose, by pages",
     "accounts": "pairs of a customer and an account, by the key of either",
     "partitions.ensure": "the catalogue",
     "partitions.drop": "the catalogue",
