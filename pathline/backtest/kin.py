@@ -32,7 +32,8 @@ class Kin:
     def meet(self, names: Iterable[Identifier]) -> None:
         """Know these from now on."""
         for name in names:
-            self.people.setdefault(name.id, Person(name))
+            if name.id not in self.people:
+                self.people[name.id] = Person(name)
 
     def propose(self, name: Identifier, pointer: Pointer) -> set[UUID]:
         """Add proposals of a parent. Returns those whose customer may be another one now."""

@@ -19,15 +19,18 @@ THICK: Final = 14
 HEAD: Final = 52
 GAP: Final = 28
 HOUR: Final = 3_600
+WHOLE: Final = 100
+"""Of a share: a bar as wide as can be."""
 
 STYLE: Final = """
+  .page { fill: #fff }
   text { font: 12px system-ui, sans-serif; fill: #57606a }
   .title { font-weight: 600; fill: #24292f }
   .own { font-weight: 600; fill: #24292f }
   .axis { stroke: #8c959f; stroke-width: 1 }
   .bar { fill: #0969da; opacity: .45 } .bar.own { opacity: 1 }
   @media (prefers-color-scheme: dark) {
-    text { fill: #9198a1 } .title, text.own { fill: #f0f6fc } .bar { fill: #58a6ff }
+    .page { fill: #0d1117 } text { fill: #9198a1 } .title, text.own { fill: #f0f6fc } .bar { fill: #58a6ff }
   }
 """
 
@@ -38,18 +41,20 @@ class Panel(NamedTuple):
     title: str
     of: Callable[[Record], float | None]
     form: str
+    most: float | None = None
+    """What a whole bar stands for; without it, the greatest of those compared."""
 
 
 WARNING: Final = (
     Panel("episodes", lambda one: one.episodes, "{:,.0f}"),
-    Panel("came true, %", lambda one: _percent(one.share_right), "{:.0f} %"),
+    Panel("came true, %", lambda one: _percent(one.share_right), "{:.0f} %", WHOLE),
     Panel("troubles missed", lambda one: one.troubles - one.foreseen, "{:,.0f}"),
     Panel("median lead, hours", lambda one: _hours(one.median_lead_seconds), "{:,.1f} h"),
 )
 TROUBLE: Final = (
     Panel("episodes", lambda one: one.episodes, "{:,.0f}"),
     Panel("open at the end", lambda one: one.open, "{:,.0f}"),
-    Panel("answered, %", lambda one: _percent(one.share_answered), "{:.0f} %"),
+    Panel("answered, %", lambda one: _percent(one.share_answered), "{:.0f} %", WHOLE),
     Panel("median to the answer, hours", lambda one: _hours(one.median_answer_seconds), "{:,.1f} h"),
 )
 
@@ -67,7 +72,9 @@ def draw(comparisons: Sequence[Comparison]) -> str:
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {top}" width="{width}" height="{top}" role="img"'
         f' aria-label="{_quoted(f"Values of thresholds compared: {names}")}">'
     )
-    return "\n".join([opened, f"<style>{STYLE}</style>", *parts, "</svg>"]) + "\n"
+    # A page of its own: opened by itself, it lies on white whatever the scheme.
+    page = f'<rect class="page" width="{width}" height="{top}"/>'
+    return "\n".join([opened, f"<style>{STYLE}</style>", page, *parts, "</svg>"]) + "\n"
 
 
 def _comparison(comparison: Comparison, top: int) -> Iterable[str]:
@@ -84,7 +91,7 @@ def _comparison(comparison: Comparison, top: int) -> Iterable[str]:
 def _panel(panel: Panel, comparison: Comparison, left: int, top: int) -> Iterable[str]:
     yield f'<text x="{left}" y="{top + 40}">{panel.title}</text>'
     told = [panel.of(one.record) for one in comparison.values]
-    most = max((one for one in told if one is not None), default=0) or 1
+    most = panel.most or max((one for one in told if one is not None), default=0) or 1
     for place, (one, number) in enumerate(zip(comparison.values, told, strict=True)):
         y = top + HEAD + ROW * place
         length = BAR * (number or 0) / most
@@ -105,7 +112,7 @@ def _quoted(text: str) -> str:
 
 
 def _percent(share: float | None) -> float | None:
-    return None if share is None else 100 * share
+    return None if share is None else WHOLE * share
 
 
 def _hours(seconds: float | None) -> float | None:

@@ -148,13 +148,13 @@ class View:
 
     def instant(self, name: str) -> Instant | None:
         """The instant of that name, if it is known."""
-        found = self._read(name)
+        found = self._known[name] if name in self._known else self._read(name)
         assert found is None or isinstance(found, Instant)
         return found
 
     def marks(self, name: str) -> tuple[Fact, ...]:
         """The marks of that name, oldest first."""
-        found = self._read(name)
+        found = self._known[name] if name in self._known else self._read(name)
         assert not isinstance(found, Instant)
         return found or ()
 
@@ -173,12 +173,9 @@ class View:
         return person.last_session(self.state)
 
     def _read(self, name: str) -> Instant | tuple[Fact, ...] | None:
-        """The fact of that name, read once: many detectors ask for the same."""
-        try:
-            return self._known[name]
-        except KeyError:
-            found = self._known[name] = self._offers[name].read(self)
-            return found
+        """The fact of that name, to be read once: many detectors ask for the same."""
+        found = self._known[name] = self._offers[name].read(self)
+        return found
 
     def money(self) -> Money | None:
         """What is at stake."""

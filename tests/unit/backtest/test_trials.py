@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as ET
 
+import msgspec
 import pytest
 from typer.testing import CliRunner, Result
 
@@ -126,9 +127,18 @@ def test_the_plot_has_a_bar_for_every_value_and_figure(month: Path, tmp_path: Pa
     asked = ("--set", "delivery_at_risk.lead=12h,72h", "--set", "stalled.patience=24h")
     assert run(month, *asked, "--plot", plot, "--out", tmp_path / "out").exit_code == 0
     drawn = ET.fromstring(plot.read_bytes())  # noqa: S314 - it is ours
-    assert len([one for one in drawn.iter() if one.tag.endswith("rect")]) == (3 + 2) * 4
+    bars = [one for one in drawn.iter() if one.tag.endswith("rect") and str(one.get("class")).startswith("bar")]
+    assert len(bars) == (3 + 2) * 4
     texts = [one.text for one in drawn.iter() if one.tag.endswith("text")]
     assert {"delivery_at_risk.lead", "12h", "24h (now)", "72h", "stalled.patience", "72h (now)"} <= set(texts)
+
+
+def test_a_share_is_drawn_as_part_of_the_whole_and_a_number_of_the_greatest() -> None:
+    (record,) = records([Aim("a", warns_of="b")], [], Span(1.0))
+    half = msgspec.structs.replace(record, episodes=4, share_right=0.5)
+    drawn = ET.fromstring(draw([Comparison("a", "t", [Compared("1h", own=True, record=half)])]))  # noqa: S314 - it is ours
+    episodes, share, *_ = [float(str(one.get("width"))) for one in drawn.iter() if one.get("class") == "bar own"]
+    assert share == episodes / 2
 
 
 def test_what_a_plot_shows_of_nothing_is_said_and_names_are_no_markup() -> None:
