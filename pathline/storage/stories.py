@@ -107,6 +107,8 @@ class Gathered(msgspec.Struct, frozen=True):
     stories: dict[UUID, Story]
     elsewhere: dict[UUID, UUID]
     """Key of a thing that has met its order -> that order."""
+    ids: list[UUID]
+    """What is in the stories: as the tables say it, which saves working each out from its name."""
 
 
 async def keys_of(db: Db, ids: Iterable[UUID]) -> dict[UUID, UUID]:
@@ -129,16 +131,19 @@ async def gather(db: Db, keys: Iterable[UUID], zone: ZoneInfo) -> Gathered:
     rows = await db.fetch(f"SELECT {_COLUMNS} FROM entity e WHERE e.id = ANY($1::uuid[])", wanted)
     elsewhere = {row["id"]: row["order_id"] for row in rows if row["order_id"] is not None}
     things = {row["id"]: [_entity(row)] for row in rows if row["order_id"] is None}
+    ids = list(things)
     unknown = [key for key in wanted if key not in things and key not in elsewhere]
     persons = await _strands(db, unknown) if unknown else {}
+    ids += persons
     orders = [key for key, (entity, *_) in things.items() if entity.identifier.kind == "order"]
     orders += [key for key in unknown if key not in persons]
     if orders:
         for row in await db.fetch(_PARTS, orders):
             things.setdefault(row["order_id"], []).append(_entity(row))
+            ids.append(row["id"])
     stories = {key: Story(key, parts, zone) for key, parts in things.items()}
     stories |= {key: Story(key, (), zone, strand=strand) for key, strand in persons.items()}
-    return Gathered(stories, elsewhere)
+    return Gathered(stories, elsewhere, ids)
 
 
 async def customers_of(db: Db, ids: Collection[UUID]) -> dict[UUID, Customer]:

@@ -190,7 +190,7 @@ class Judge:
         when = await self._moment(db)
         gathered = await stories.gather(db, keys, self._zone)
         told = gathered.stories
-        alive = await judgements.alive(db, {view.id for story in told.values() for view in story.views()})
+        alive = await judgements.alive(db, gathered.ids)
         judged = Judged(keys=set(told), elsewhere=set(gathered.elsewhere.values()) - set(keys))
         due: dict[UUID, datetime | None] = dict.fromkeys(keys)
         detectors = self.detectors

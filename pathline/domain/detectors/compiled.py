@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import timedelta
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Final
 
 import msgspec
@@ -23,6 +23,7 @@ from pathline.domain.detectors.rules import (
     Override,
     ServiceRule,
 )
+from pathline.domain.detectors.sources import is_missing
 from pathline.domain.detectors.spans import NONE, Span
 from pathline.domain.detectors.values import Thresholds, Values
 from pathline.domain.detectors.view import OFFERED, View
@@ -140,13 +141,9 @@ class Detector(msgspec.Struct, frozen=True, kw_only=True):
         named += [answer.mark or answer.fact for answer in self.answers]
         return tuple(name for name in named if name is not None)
 
-    def concerns(self, kind: str, told: frozenset[str]) -> bool:
-        """Whether it may have something to say of a thing without an alert, of which these facts and marks are told."""
-
-        def missing(name: str) -> bool:
-            own = OFFERED[kind][name].needs
-            return own is not None and own not in told
-
+    def concerns(self, kind: str, told: frozenset[str], around: frozenset[str]) -> bool:
+        """Whether it may have something to say of a thing without an alert: see `is_missing` for what is asked."""
+        missing = partial(is_missing, kind, told, around)
         rule = self.deadline
         if rule is None:
             return not all(missing(cause.mark) for cause in self.causes)
@@ -218,7 +215,7 @@ class Detectors:
         self.service = tuple(service)
         self.calendar = calendar
         self._compiled: dict[str, dict[str, tuple[Detector, ...]]] = {}
-        self._concerned: dict[tuple[str, str, frozenset[str]], tuple[Detector, ...]] = {}
+        self._concerned: dict[tuple[str, str, frozenset[str], frozenset[str]], tuple[Detector, ...]] = {}
         guards = (guard for file in self.files.values() for guard in _guards(file))
         self.ask_who = any(guard.asks_customer for guard in guards)
         """Whether one holds or not by who the customer is, whenever it was told."""
@@ -251,13 +248,13 @@ class Detectors:
 
     def concerned(self, view: View) -> tuple[Detector, ...]:
         """Those of them that may have something to say of a thing without an alert, of which so much is told."""
-        shape = (view.identifier.namespace, view.kind, view.told)
+        shape = view.identifier.namespace, view.kind, view.told, view.story.told
         found = self._concerned.get(shape)
         if found is None:
             if len(self._concerned) >= MAX_SHAPES:
                 self._concerned.clear()
             every = self.of(view.identifier.namespace, view.kind)
-            found = self._concerned[shape] = tuple(one for one in every if one.concerns(view.kind, view.told))
+            found = self._concerned[shape] = tuple(one for one in every if one.concerns(*shape[1:]))
         return found
 
     def _compile(self, namespace: str) -> dict[str, tuple[Detector, ...]]:

@@ -78,13 +78,15 @@ class Change(msgspec.Struct, frozen=True):
 
     def of(self, facts: Iterable[Fact]) -> list[Fact]:
         """Those of the marks, which are in order, whose number has changed so."""
-        last: dict[str | None, tuple[float, datetime]] = {}
+        last: dict[str, tuple[float, datetime]] = {}
         changed = []
         for fact in facts:
-            told = number(attributes(fact).get(self.attr))
-            group = None if self.same is None else text(fact, self.same)
+            attrs = attributes(fact)
+            told = number(attrs.get(self.attr))
+            group = None if self.same is None else attrs.get(self.same)
             if told is None or (self.same is not None and group is None):
                 continue
+            group = str(group)
             before = last.get(group)
             last[group] = told, fact.at
             if before is not None and (self.within is None or fact.at <= plus(before[1], self.within)):
@@ -182,7 +184,9 @@ class Marked(NamedTuple):
 
 def attributes(fact: Fact) -> Mapping[str, Any]:
     """What a mark tells by name."""
-    return fact.value if isinstance(fact.value, Mapping) else _NOTHING
+    value = fact.value
+    # A state's are plain ones: see offers.offer.attribute.
+    return value if type(value) is dict or isinstance(value, Mapping) else _NOTHING
 
 
 def text(fact: Fact, attr: str) -> str | None:

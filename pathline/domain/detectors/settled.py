@@ -12,7 +12,8 @@ from datetime import datetime
 from uuid import UUID
 
 from pathline.domain.detectors.compiled import Detectors
-from pathline.domain.detectors.reads import FIRST_SEEN, reads
+from pathline.domain.detectors.reads import reads
+from pathline.domain.detectors.sources import FIRST_SEEN
 from pathline.domain.detectors.view import OFFERED, Story
 from pathline.domain.facts import State
 

@@ -109,6 +109,12 @@ class Story:
         """Where it is delivered, else the deployment's."""
         return self._zone if self.order is None else zone_named(self.order.state.value("zone"), self._zone)
 
+    @cached_property
+    def told(self) -> frozenset[str]:
+        """Names of the facts and marks of all that is in it."""
+        states = [entity.state for entity in self.things] if self.strand is None else [self.strand.state]
+        return frozenset(name for state in states for told in (state.facts, state.marks) for name in told)
+
     def of_kind(self, kind: str) -> tuple[Entity, ...]:
         """Its parcels, its checkouts, ..."""
         return tuple(e for e in self.things if e.identifier.kind == kind)
@@ -165,7 +171,8 @@ class View:
     @property
     def told(self) -> frozenset[str]:
         """Names of the facts and marks of the thing itself that there are."""
-        return frozenset((*self.state.facts, *self.state.marks))
+        alone = len(self.story.things) <= 1
+        return self.story.told if alone else frozenset((*self.state.facts, *self.state.marks))
 
     @cached_property
     def last_session(self) -> list[Fact]:

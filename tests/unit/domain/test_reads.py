@@ -10,7 +10,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 
 from pathline.contracts import detector_files
-from pathline.domain.detectors.reads import EVERYWHERE, FIRST_SEEN, READ_OFF, read_off, reads
+from pathline.domain.detectors.reads import EVERYWHERE, reads
+from pathline.domain.detectors.sources import FIRST_SEEN, READ_OFF, is_missing, read_off
 from pathline.domain.detectors.view import OFFERED, Story, Strand, View
 from pathline.domain.facts import State
 from pathline.domain.touchpoint import Touchpoint
@@ -40,6 +41,8 @@ def check(log: list[Touchpoint]) -> None:
                 told = read_off(view.kind, name)
                 if told is not None:
                     assert offer.read(nth(only(story, told | EVERYWHERE), place)) == offer.read(view), (view.kind, name)
+                if is_missing(view.kind, view.told, story.told, name):
+                    assert not offer.read(view), (view.kind, name)
 
 
 def stories_of(world: World) -> Iterable[Story]:

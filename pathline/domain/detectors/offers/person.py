@@ -8,8 +8,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-import msgspec
-
 from pathline.domain.detectors.offers.contact import FOLLOW_UPS
 from pathline.domain.detectors.offers.offer import (
     Instant,
@@ -22,11 +20,12 @@ from pathline.domain.detectors.offers.offer import (
     key,
     own_marks,
 )
+from pathline.domain.facts import Fact
 from pathline.domain.visits import grouped
 
 if TYPE_CHECKING:
     from pathline.domain.detectors.view import View
-    from pathline.domain.facts import Fact, State
+    from pathline.domain.facts import State
 
 SESSION_MARKS: Final = ("views", "searches", "coupons", "errors", "rage_clicks", "dead_clicks", "reloads", "progress")
 """What a session is made of, as far as it is known. Each of these extends it, so each of them is judged."""
@@ -57,12 +56,16 @@ def _marks(words: str, name: str) -> Offer:
 
 def _views(view: View) -> tuple[Fact, ...]:
     """Products viewed, told apart by currency too: a price in another one is not another price."""
-    told = (mark for mark in view.state.marks.get("views", ()) if attribute(mark, "product_id") is not None)
-    return tuple(msgspec.structs.replace(mark, value={**mark.value, "product": _product(mark)}) for mark in told)
+    return tuple(
+        Fact(mark.at, mark.message_id, {**mark.value, "product": product}, mark.imported_at)
+        for mark in view.state.marks.get("views", ())
+        if (product := _product(mark)) is not None
+    )
 
 
-def _product(mark: Fact) -> str:
-    return f"{attribute(mark, 'product_id')} {attribute(mark, 'currency') or ''}".strip()
+def _product(mark: Fact) -> str | None:
+    product = attribute(mark, "product_id")
+    return None if product is None else f"{product} {attribute(mark, 'currency') or ''}".strip()
 
 
 def _purchases(view: View) -> tuple[Fact, ...]:
