@@ -89,8 +89,8 @@ class Changes:
         self.stitched: list[Stitched] = []
         self._stages = stages
 
-    def add(self, touchpoint: Touchpoint) -> None:
-        """Fold one touchpoint.
+    def add(self, touchpoint: Touchpoint) -> Stitched:
+        """Fold one touchpoint; returns what was found out about it.
 
         Raises:
             ValueError: it has no subject; such a one must be refused before.
@@ -109,8 +109,10 @@ class Changes:
             self._staged(touchpoint, subject).tell(STAGE_PREFIX + stage, fact_of(touchpoint, touchpoint.channel))
         for action in self._stages.completed(touchpoint):
             self._staged(touchpoint, subject).tell(ACTION_PREFIX + action, fact_of(touchpoint, touchpoint.channel))
-        entities = tuple(t.id for t in touchpoint.things)
-        self.stitched.append(Stitched(touchpoint, subject.id, entities, stage, moment))
+        entities = tuple([t.id for t in touchpoint.things])
+        stitched = Stitched(touchpoint, subject.id, entities, stage, moment)
+        self.stitched.append(stitched)
+        return stitched
 
     def _staged(self, touchpoint: Touchpoint, subject: Identifier) -> State:
         """What is in a stage: the purchase, where the touchpoint names one, else the person."""

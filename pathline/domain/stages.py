@@ -64,7 +64,10 @@ class Condition(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             (not self.event or (touchpoint.type == "track" and touchpoint.event in self.event))
             and (not self.type or touchpoint.type in self.type)
             and (not self.channel or touchpoint.channel in self.channel)
-            and all(_text(touchpoint.properties.get(name)) in values for name, values in self.where.items())
+            and (
+                not self.where
+                or all(_text(touchpoint.properties.get(name)) in values for name, values in self.where.items())
+            )
         )
 
 

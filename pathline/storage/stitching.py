@@ -365,16 +365,16 @@ _TOUCHPOINT_COLUMNS: Final = (
 )  # fmt: skip
 
 
-async def write_touchpoints(db: Db, stitched: Iterable[Stitched], at: Mapping[UUID, tuple[int, int]]) -> None:
-    """Store touchpoints; `at` gives the (partition, offset) of each by its id."""
-    records = []
-    for one in stitched:
-        t = one.touchpoint
-        records.append(
-            (
-                one.subject, t.occurred_at, t.id, t.received_at, t.message_id, t.source, t.type, t.event, t.channel,
-                one.stage, one.moment_of_truth, t.historical, *at[t.id], list(one.entities), t.body, t.privacy_signal,
-                t.told_at, t.clamped,
-            )
-        )  # fmt: skip
-    await db.copy_records_to_table("touchpoint", records=records, columns=_TOUCHPOINT_COLUMNS)
+def row_of(one: Stitched, at: tuple[int, int]) -> Sequence[Any]:
+    """The row of a touchpoint that stands at this (partition, offset)."""
+    t = one.touchpoint
+    return (
+        one.subject, t.occurred_at, t.id, t.received_at, t.message_id, t.source, t.type, t.event, t.channel,
+        one.stage, one.moment_of_truth, t.historical, *at, one.entities, t.body, t.privacy_signal,
+        t.told_at, t.clamped,
+    )  # fmt: skip
+
+
+async def write_touchpoints(db: Db, rows: Sequence[Sequence[Any]]) -> None:
+    """Store touchpoints, as `row_of` has them."""
+    await db.copy_records_to_table("touchpoint", records=rows, columns=_TOUCHPOINT_COLUMNS)

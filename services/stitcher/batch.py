@@ -11,12 +11,14 @@ import msgspec
 
 from pathline.contracts import accepted
 from pathline.contracts.accepted import NewerRecordError
+from pathline.contracts.hint import Hint
 from pathline.contracts.letters import headers_to_json
 from pathline.contracts.reading import Unreadable, to_touchpoint
-from pathline.domain.fold import Changes
+from pathline.domain.fold import Changes, Stitched
 from pathline.domain.stages import Stages
 from pathline.domain.touchpoint import Touchpoint
 from pathline.storage.letters import DeadLetter
+from pathline.storage.stitching import row_of
 from services.stitcher.letters import source_of
 
 PAUSED: Final = "the database refused too much of what this source sent; this was not tried"
@@ -24,9 +26,9 @@ PAUSED: Final = "the database refused too much of what this source sent; this wa
 Records = Mapping[int, Sequence[Any]]
 """aiokafka's ConsumerRecords by partition, in the order of their offsets."""
 
-PORTION: Final = 25
-"""Records decoded and folded at a time while PostgreSQL works on the batch before: about a millisecond's work, and so
-what an answer of PostgreSQL waits at most."""
+PORTION: Final = 10
+"""Records decoded and folded at a time while PostgreSQL works on the batch before: less than half a millisecond's work,
+and so what an answer of PostgreSQL waits at most."""
 
 
 class Batch(msgspec.Struct):
@@ -42,6 +44,9 @@ class Batch(msgspec.Struct):
     size: int
     changes: Changes | None = None
     """All of `touchpoints` folded. Where some turn out to be no new ones, the rest is folded again without them."""
+    rows: list[Sequence[Any]] = []
+    """What is stored of each touchpoint, and `hints` what is said of it; whom it moved is not in them."""
+    hints: list[Hint] = []
 
 
 def collect(
@@ -92,11 +97,31 @@ def fill(batch: Batch, since: datetime | None = None, paused: Collection[str] = 
             if touchpoint.id in batch.touchpoints:
                 continue
             batch.touchpoints[touchpoint.id] = touchpoint
-            batch.changes.add(touchpoint)
-            batch.at[touchpoint.id] = partition, record.offset
+            batch.at[touchpoint.id] = at = partition, record.offset
             for name, value in record.headers:
                 if name == "traceparent":
                     batch.traces[touchpoint.id] = value.decode("ascii", "replace")
+            stitched = batch.changes.add(touchpoint)
+            batch.rows.append(row_of(stitched, at))
+            batch.hints.append(hint_of(stitched, batch.traces.get(touchpoint.id)))
+
+
+def hint_of(one: Stitched, traceparent: str | None) -> Hint:
+    """What is said of a touchpoint by itself: whom it moved is added when it is written."""
+    touchpoint = one.touchpoint
+    return Hint(
+        subject=one.subject,
+        id=touchpoint.id,
+        message_id=touchpoint.message_id,
+        event=touchpoint.event,
+        channel=touchpoint.channel,
+        occurred_at=touchpoint.occurred_at,
+        received_at=touchpoint.received_at,
+        entities=list(one.entities),
+        stage=one.stage,
+        traceparent=traceparent,
+        historical=touchpoint.historical,
+    )
 
 
 def _unwanted(touchpoint: Touchpoint, since: datetime | None, paused: Collection[str]) -> tuple[str, str] | None:

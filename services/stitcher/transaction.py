@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 import msgspec
@@ -24,7 +24,7 @@ from pathline.storage import letters as dead_letters
 from pathline.storage.fences import Advance
 from pathline.storage.letters import DeadLetter
 from pathline.storage.stitching import EntityDelta, Moved
-from services.stitcher.batch import Batch, dead_letter
+from services.stitcher.batch import Batch, dead_letter, hint_of
 
 if TYPE_CHECKING:
     from pathline.domain.bonds import Pointer
@@ -68,6 +68,7 @@ async def stitch(
     places = {(letter.partition, letter.offset) for letter in refused}
     new.difference_update(one for one, at in batch.at.items() if at in places)
     changes = changes_of(batch, new, stages)
+    rows, hints = told_of(batch, changes)
     if changes.people:
         await _read_unknown(db, changes, known)
         moved += await stitching.write_people(db, changes.people, changes.parents, known)
@@ -75,10 +76,10 @@ async def stitch(
         await accounts.write(db, changes.members)
     changed, reowned = await _write_states(db, changes)
     if changes.stitched:
-        await stitching.write_touchpoints(db, changes.stitched, batch.at)
+        await stitching.write_touchpoints(db, rows)
     if letters:
         await dead_letters.write(db, topic, STITCHER, letters)
-    hints = _hints(changes, batch, moved, changed, reowned)
+    hints = hints_of(changes, hints, moved, changed, reowned)
     await fences.advance(db, topic, _with_hints(moves, hints, batch))
     duplicates = batch.size - len(batch.letters) - len(changes.stitched) - len(refused)
     visits = just_ended(stitched.touchpoint for stitched in changes.stitched)
@@ -104,6 +105,17 @@ def changes_of(batch: Batch, new: set[UUID], stages: Stages) -> Changes:
         if one in new:
             changes.add(touchpoint)
     return changes
+
+
+def told_of(batch: Batch, changes: Changes) -> tuple[list[Sequence[Any]], list[Hint]]:
+    """The rows and the hints of these changes, made ahead where they are all of the batch's."""
+    if changes is batch.changes:
+        return batch.rows, batch.hints
+    ids = [(stitched, stitched.touchpoint.id) for stitched in changes.stitched]
+    return (
+        [stitching.row_of(stitched, batch.at[one]) for stitched, one in ids],
+        [hint_of(stitched, batch.traces.get(one)) for stitched, one in ids],
+    )
 
 
 async def _join_users(db: Db, batch: Batch, new: set[UUID]) -> tuple[list[Moved], list[DeadLetter]]:
@@ -150,33 +162,25 @@ async def _write_states(db: Db, changes: Changes) -> tuple[set[UUID], dict[UUID,
     return changed, await stitching.write_entities(db, things) if things else {}
 
 
-def _hints(
-    changes: Changes, batch: Batch, moved: Sequence[Moved], changed: set[UUID], reowned: Mapping[UUID, set[UUID]]
+def hints_of(
+    changes: Changes, hints: list[Hint], moved: Sequence[Moved], changed: set[UUID], reowned: Mapping[UUID, set[UUID]]
 ) -> list[Hint]:
+    """The hints of these changes, with who is another one's now."""
     moved_by: dict[UUID, list[UUID]] = {}
     for stitched in changes.stitched if changed else ():
         if stitched.subject in changed:
             moved_by[stitched.touchpoint.id] = [stitched.subject]
     for move in moved:
         moved_by.setdefault(touchpoint_id(move.bond.source, move.bond.message_id), []).extend(move.ids)
-    return [
-        Hint(
-            subject=stitched.subject,
-            id=stitched.touchpoint.id,
-            message_id=stitched.touchpoint.message_id,
-            event=stitched.touchpoint.event,
-            channel=stitched.touchpoint.channel,
-            occurred_at=stitched.touchpoint.occurred_at,
-            received_at=stitched.touchpoint.received_at,
-            entities=list(stitched.entities),
-            stage=stitched.stage,
-            moved=moved_by.get(stitched.touchpoint.id, []),
-            reowned=[one for thing in stitched.entities if thing in reowned for one in (thing, *reowned[thing])],
-            traceparent=batch.traces.get(stitched.touchpoint.id),
-            historical=stitched.touchpoint.historical,
-        )
-        for stitched in changes.stitched
-    ]
+    if not moved_by and not reowned:
+        return hints
+    return [_with_moves(one, moved_by.get(one.id), reowned) for one in hints]
+
+
+def _with_moves(one: Hint, moved: list[UUID] | None, reowned: Mapping[UUID, set[UUID]]) -> Hint:
+    """The hint with whom its touchpoint moved; another one, as a batch may be written more than once."""
+    things = [other for thing in one.entities if thing in reowned for other in (thing, *reowned[thing])]
+    return msgspec.structs.replace(one, moved=moved or [], reowned=things) if moved or things else one
 
 
 def _with_hints(moves: Sequence[Advance], hints: Sequence[Hint], batch: Batch) -> list[Advance]:

@@ -15,6 +15,7 @@ from aiokafka.errors import KafkaError
 from pathline.consuming.partitions import Partitions, Shares
 from pathline.consuming.persistence import REFUSALS, RETRY_LEAST_SECONDS, RETRY_MOST_SECONDS, Persistence
 from pathline.contracts import hint
+from pathline.kit.database import DATABASE_ERRORS
 from pathline.kit.logging import get_logger
 from pathline.kit.pace import Pace
 from pathline.storage import fences
@@ -26,6 +27,8 @@ from services.stitcher.transaction import Stitch, stitch
 
 if TYPE_CHECKING:
     from uuid import UUID
+
+    from asyncpg.pool import PoolConnectionProxy
 
     from pathline.domain.bonds import Pointer
     from pathline.domain.stages import Stages
@@ -81,6 +84,7 @@ class Worker:
         self._pace = Pace(settings.stitcher_pace_ms / 1_000)
         self._aside = Aside(settings.stitcher_refused_per_minute)
         self._known: dict[UUID, Pointer | None] = {}
+        self._db: PoolConnectionProxy[Any] | None = None
         self._telling: asyncio.Task[None] | None = None
         """Sends the hints of the last batch, until the next one is ready to be committed."""
         self.progressed_at = time.monotonic()
@@ -109,6 +113,8 @@ class Worker:
             for task in under_way:
                 task.cancel()
             await asyncio.gather(*under_way, return_exceptions=True)
+            with suppress(*DATABASE_ERRORS):  # who ends has nothing left that a database could refuse
+                await self._let_go()
 
     async def _take_assigned(self) -> None:
         if self._telling is not None and self._telling.done():
@@ -132,7 +138,8 @@ class Worker:
             self._pace.began(full=read >= self._settings.stitcher_batch)
         batch = empty(_records(shares), self._stages)
         for _ in fill(batch, self._since(), self._aside.senders()):
-            # PostgreSQL's answer comes first.
+            # PostgreSQL's answer comes first: it is read in one turn of the loop, and in the next one it is acted on.
+            await asyncio.sleep(0)
             await asyncio.sleep(0)
         return shares, batch
 
@@ -181,23 +188,38 @@ class Worker:
         except BaseException:
             # What was read or meant to be written in there may not be so.
             self._known.clear()
+            await self._let_go()
             raise
         self._partitions.done(shares)
         self._observe(batch, done, time.perf_counter() - started)
         return done
 
     async def _transact(self, batch: Batch, moves: Sequence[Advance]) -> Stitch:
-        async with self._pool.acquire() as db:
-            try:
-                async with db.transaction():
-                    done = await stitch(db, self._partitions.topic, batch, moves, self._stages, self._known)
-                    await self._told(TELLING_SECONDS)
-                    return done
-            except FenceLostError:
-                if not await self._partitions.committed(db, moves):
-                    raise
-                kept = await fences.unsent(db, self._partitions.topic, [move.partition for move in moves])
-                return Stitch([one for value in kept for one in hint.decode(value).hints], 0, 0, [])
+        db = await self._connection()
+        try:
+            async with db.transaction():
+                done = await stitch(db, self._partitions.topic, batch, moves, self._stages, self._known)
+                await self._told(TELLING_SECONDS)
+                return done
+        except FenceLostError:
+            if not await self._partitions.committed(db, moves):
+                raise
+            kept = await fences.unsent(db, self._partitions.topic, [move.partition for move in moves])
+            return Stitch([one for value in kept for one in hint.decode(value).hints], 0, 0, [])
+
+    async def _connection(self) -> PoolConnectionProxy[Any]:
+        """The connection of our transactions, kept from one to the next: to give it back costs a statement."""
+        if self._db is not None and self._db.is_closed():
+            await self._let_go()
+        if self._db is None:
+            self._db = await self._pool.acquire()
+        return self._db
+
+    async def _let_go(self) -> None:
+        """Give the connection back; after a failure the next transaction has another one, or this one made clean."""
+        db, self._db = self._db, None
+        if db is not None:
+            await self._pool.release(db)
 
     async def _tell(self, hints: Sequence[hint.Hint]) -> None:
         await self._send(hints)
@@ -246,9 +268,9 @@ class Worker:
         self._metrics.visits.labels("lost").inc(done.visits.lost)
         self._metrics.visits.labels("kept").inc(done.visits.visits - done.visits.lost)
         now = datetime.now(UTC)
-        for one in done.hints:
-            if not one.historical:
-                self._metrics.stored_seconds.observe(max(0.0, (now - one.received_at).total_seconds()))
+        self._metrics.stored_seconds.observe_all(
+            [max(0.0, (now - one.received_at).total_seconds()) for one in done.hints if not one.historical]
+        )
         while len(self._known) > self._settings.stitcher_known_people:
             self._known.pop(next(iter(self._known)))
         self._metrics.known.set(len(self._known))

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from types import SimpleNamespace
 from typing import Any
+from uuid import UUID
 
 from services.stitcher.app import read_stages
 from services.stitcher.batch import PORTION, collect, empty, fill
-from services.stitcher.transaction import changes_of
+from services.stitcher.transaction import changes_of, hints_of, told_of
 from tests.bench.traffic import records
 
 STAGES = read_stages(None)
@@ -37,6 +38,30 @@ def test_what_is_not_new_is_in_no_count_and_no_pointer() -> None:
     assert (changes.people, changes.parents) == (rest.changes.people, rest.changes.parents)
     assert (changes.claims, changes.orders) == (rest.changes.claims, rest.changes.orders)
     assert [one.touchpoint.id for one in changes.stitched] == list(rest.touchpoints)
+
+
+def test_rows_and_hints_are_made_ahead_of_all_and_anew_of_what_is_left() -> None:
+    values = records(40, customers=5)
+    batch = collect(polled(values), STAGES)
+    assert batch.changes is not None
+    rows, hints = told_of(batch, batch.changes)
+    assert rows is batch.rows
+    assert hints is batch.hints
+    assert [one.id for one in hints] == list(batch.touchpoints)
+    left = changes_of(batch, set(list(batch.touchpoints)[15:]), STAGES)
+    assert told_of(batch, left) == (batch.rows[15:], batch.hints[15:])
+
+
+def test_a_hint_made_ahead_is_not_changed_by_whom_its_touchpoint_moved() -> None:
+    batch = collect(polled(records(40, customers=5)), STAGES)
+    assert batch.changes is not None
+    one = next(hint for hint in batch.hints if hint.entities)
+    other = UUID(int=1)
+    hints = hints_of(batch.changes, batch.hints, [], {one.subject}, {one.entities[0]: {other}})
+    told = next(hint for hint in hints if hint.id == one.id)
+    assert (told.moved, told.reowned) == ([one.subject], [one.entities[0], other])
+    assert not any(hint.moved or hint.reowned for hint in batch.hints)
+    assert hints_of(batch.changes, batch.hints, [], set(), {}) == batch.hints
 
 
 def test_one_that_stands_in_it_twice_is_folded_once() -> None:
