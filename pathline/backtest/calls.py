@@ -223,7 +223,7 @@ def _happening(record: Accepted, message_id: str) -> Touchpoint:
     record.received_at = record.occurred_at
     record.historical = False
     # Nobody asks to see it.
-    return msgspec.structs.replace(to_touchpoint(record), body="")
+    return msgspec.structs.replace(to_touchpoint(record), body="{}")
 
 
 def _touchpoint_of(kept: Kept) -> Touchpoint:
