@@ -90,6 +90,7 @@ def assess(
     alive: Mapping[Episode, Alert] | None = None,
     *,
     on_stumble: Callable[[Stumble], None] | None = None,
+    on_guard_error: Callable[[str], None] | None = None,
     settled: Iterable[Silent] | None = None,
 ) -> list[Assessed]:
     """Run every detector over everything in the story that it concerns, and keep those that have something to say.
@@ -100,6 +101,7 @@ def assess(
         now: the time.
         alive: the alerts of everything in it that last.
         on_stumble: is told of a detector that breaks off, which keeps no other from its verdict; else that is raised.
+        on_guard_error: is told the name of a detector whose guard could not be worked out, which counts as false.
         settled: of each view, who has nothing to say and is not asked; who had nothing now is added.
     """
     held, assessed = alive or {}, []
@@ -118,6 +120,8 @@ def assess(
                     raise
                 on_stumble(Stumble(detector.name, view, error))
                 continue
+            if verdict.guard_failed and on_guard_error is not None:
+                on_guard_error(detector.name)
             # What does not hold, waits for no deadline and has no alert changes nothing, and most are such.
             if alert is not None or verdict.holding or verdict.deadlines:
                 assessed.append(Assessed(detector, view, verdict, at))
@@ -247,8 +251,7 @@ def _counted(one: Assessed, memory: Memory) -> Assessed:
     History does not, nor does what raised an episode that a person dealt with: such causes open no other episode and
     are no part of its story. One whose episode a fact ended counts again where that fact is overruled.
     """
-    spent = memory.spent
-    return _narrowed(one, [c for c in one.verdict.causes if _counts(c, spent.get((one.detector.name, c.key)))])
+    return _narrowed(one, [cause for cause in one.verdict.causes if _counts(cause, _owner(one, cause, memory))])
 
 
 def _narrowed(one: Assessed, causes: Sequence[Spark]) -> Assessed:
@@ -263,12 +266,26 @@ def _counts(cause: Spark, owner: Alert | None) -> bool:
 
 def _fresh(one: Assessed, memory: Memory) -> list[Spark]:
     """Its causes that raised nothing so far."""
-    return [cause for cause in one.verdict.causes if (one.detector.name, cause.key) not in memory.spent]
+    return [cause for cause in one.verdict.causes if _owner(one, cause, memory) is None]
+
+
+def _owner(one: Assessed, cause: Spark, memory: Memory) -> Alert | None:
+    """The episode that a cause raised.
+
+    A detector whose file was changed may give its cause another key: what the last episode opened at, by the same
+    messages, is the cause of that one.
+    """
+    owner = memory.spent.get((one.detector.name, cause.key))
+    if owner is not None:
+        return owner
+    last = memory.latest.get(one.episode)
+    same = last is not None and last.opened_at == cause.at and set(cause.message_ids) <= set(last.why)
+    return last if same else None
 
 
 def _owners(one: Assessed, memory: Memory) -> list[Alert]:
     """The episodes that its causes raised."""
-    found = (memory.spent.get((one.detector.name, cause.key)) for cause in one.verdict.causes)
+    found = (_owner(one, cause, memory) for cause in one.verdict.causes)
     return [owner for owner in found if owner is not None]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Container, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
@@ -47,6 +48,8 @@ class Judged(msgspec.Struct):
     failed: int = 0
     taken: int = 0
     """Of `due`: how many deadlines had passed, those of stories that are part of another one by now included."""
+    guard_errors: Counter[str] = msgspec.field(default_factory=Counter)
+    """By detector: how often a guard could not be worked out."""
     cut: bool = False
     """True when a customer had more stories than are judged at a time, and some were left out."""
     received: dict[UUID, datetime] = {}
@@ -246,10 +249,15 @@ class Judge:
 
         for story in told:
             try:
-                assessed[story.id] = judging.assess(detectors, story, when.now, alive, on_stumble=stumble)
+                assessed[story.id] = judging.assess(
+                    detectors, story, when.now, alive, on_stumble=stumble, on_guard_error=guard_error
+                )
             except Exception:
                 log.exception("a story could not be judged", story=str(story.id))
                 judged.failed += 1
+        def guard_error(detector: str) -> None:
+            judged.guard_errors[detector] += 1
+
                 due[story.id] = when.clock + AGAIN_AFTER
         return assessed
 

@@ -51,6 +51,10 @@ class ScorerMetrics:
             "pathline_shadow_changes", "What became of episodes that nobody is told of.", ["change", "detector"],
             registry=registry,
         )  # fmt: skip
+        self.guard_errors = Counter(
+            "pathline_detector_guard_errors", "Times a guard could not be worked out, which counts as false.",
+            ["detector"], registry=registry,
+        )  # fmt: skip
         self.files_bad = Gauge(
             "pathline_detector_files_bad", "Files of detectors and overrides that cannot be used.", registry=registry
         )
@@ -117,6 +121,7 @@ class ScorerMetrics:
         for detector in detectors:
             self.alive.labels(detector)
             self.shadows.labels(detector)
+            self.guard_errors.labels(detector)
             for change in CHANGES:
                 self.shadow_changes.labels(change, detector)
                 for severity in SEVERITIES:

@@ -19,6 +19,7 @@ from pathline.kit.logging import get_logger
 from pathline.storage import detectors as states
 from pathline.storage import fences, letters, stories, watch
 from pathline.storage.fences import FenceLostError
+from services.scorer.guard_errors import GuardErrors
 from services.scorer.judgement import AGAIN_AFTER, Judge, Judged, TooManyNeighboursError, points_at_nothing, things_of
 
 if TYPE_CHECKING:
@@ -49,6 +50,7 @@ class Transactions:
         self._judge = judge
         self._persistence = persistence
         self._metrics = metrics
+        self._guard_errors = GuardErrors(metrics.guard_errors)
         self._news = news
 
     async def batch(self, batch: Batch, partitions: Partitions) -> None:
@@ -206,6 +208,7 @@ class Transactions:
     def _tell(self, judged: Judged, hints: Sequence[Hint] = ()) -> None:
         """Count and log what became of alerts, and ring for those who deliver it."""
         if not judged.changes:
+        self._guard_errors.count(judged.guard_errors)
             return
         traces = _traces(hints)
         now = datetime.now(UTC)

@@ -126,7 +126,9 @@ def _deadline(detector: Detector, rule: Deadline, view: View, now: datetime, *, 
         return SILENT
     base, counted = found
     if not alerted and any(_until(one, view) is not None for one in rule.until):
-        return SILENT
+        # What it was counted from is no more, as where the newest mark has other values: answered, or moved on.
+        moved = Verdict(holding=False, resolution=rule.moved)
+        return (_ended(detector, rule, view, now) or moved) if alerted else SILENT
     needs = [view.instant(name) for name in rule.needs]
     if None in needs:
         return SILENT

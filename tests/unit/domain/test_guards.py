@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
 
+from pathline.domain import judging
+from pathline.domain.detectors import checks
+from pathline.domain.detectors.compiled import Detectors
 from pathline.domain.detectors.guards import MAX_LENGTH, MAX_LIST, Guard, GuardError
 from pathline.domain.detectors.view import Customer, Story, View
 from pathline.domain.entities import Entity
@@ -126,3 +130,16 @@ def test_every_kind_that_a_detector_looks_at_must_know_the_name() -> None:
     Guard("thing.status == 'delivered'", ["order", "parcel"])
     with pytest.raises(GuardError, match="'total' is nothing that is known of a parcel"):
         Guard("thing.total > 1", ["order", "parcel"])
+
+
+def test_an_error_is_told_of_to_who_asks_and_counts_as_false() -> None:
+    file = checks.read(
+        {
+            "name": "mine", "title": "{kind} {value}", "ease": "use", "advice": "Look.", "entity": ["order"],
+            "when": "thing.total > 'a'", "deadline": {"at": "placed"}, "severity": [{"level": "info"}],
+        }
+    )  # fmt: skip
+    story = seen("order", state(placed=None, total="120.50")).story
+    errors: list[str] = []
+    assessed = judging.assess(Detectors([file]), story, START + timedelta(days=1), on_guard_error=errors.append)
+    assert (assessed, errors) == ([], ["mine"])

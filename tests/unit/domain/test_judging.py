@@ -116,6 +116,28 @@ def test_a_detector_that_stumbles_keeps_no_other_from_its_verdict(desk: Desk, mo
 
 
 class TestAHand:
+    def test_a_cause_that_a_changed_file_names_otherwise_stays_resolved(self, desk: Desk) -> None:
+        """As handoff_unanswered, which counted from an instant once: its causes were named by the time."""
+        desk.tell("Contact Opened", at(), {"channel": "chat", "wants_person": True}, case="c", user="u")
+        desk.sleep_until(at(minutes=2))
+        (alert,) = desk.episodes("handoff_unanswered", "case", "c")
+        desk.move(alert, Resolve("not_a_problem"), at(minutes=3))
+        (resolved,) = desk.episodes("handoff_unanswered", "case", "c")
+        story, episode = _story(desk), ("handoff_unanswered", alert.entity_id)
+        old = Memory(
+            spent={("handoff_unanswered", f"default/case/c@{at().isoformat()}"): resolved}, latest={episode: resolved}
+        )
+
+        def opened(memory: Memory) -> list[str]:
+            told = [one for one in judging.assess(DETECTORS, story, at(hours=1)) if one.episode == episode]
+            return [change.kind for change in judging.judge(told, memory, _when(days=1))]
+
+        assert (opened(old), opened(Memory())) == ([], ["opened"])
+        # Who asks again is waited on again.
+        desk.tell("Contact Replied", at(minutes=4), {"by": "customer", "wants_person": True}, case="c", user="u")
+        story = _story(desk)
+        assert opened(old) == ["opened"]
+
     def test_resolved_while_the_trouble_lasts_stays_resolved(self, desk: Desk) -> None:
         desk.tell("Order Completed", at(), PROMISED, order="o", user="u")
         desk.sleep_until(DUE)

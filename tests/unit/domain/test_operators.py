@@ -52,6 +52,16 @@ class TestDeadlineOfMarks:
         desk.sleep_until(at(hours=4))
         assert desk.episodes("mine", "parcel", "p") == []
 
+    @pytest.mark.parametrize(
+        ("until", "word"), [([], "went_on"), ([{"fact": "delivered", "as": "delivered"}], "delivered")]
+    )
+    def test_a_newest_of_another_value_ends_it_as_answered_or_moved_on(self, until: list[Any], word: str) -> None:
+        desk = desk_of(**self.RULE | {"deadline": self.RULE["deadline"] | {"until": until}})
+        desk.tell("Shipment Scanned", at(), {"status": "exception"}, parcel="p")
+        desk.sleep_until(at(hours=2))
+        desk.tell("Shipment Scanned", at(hours=3), {"status": "delivered"}, parcel="p")
+        assert [(a.state, a.resolution) for a in desk.episodes("mine", "parcel", "p")] == [("resolved", word)]
+
 
 def test_handing_over_a_while_after_an_instant_needs_the_instant() -> None:
     rule = {"entity": ["order"], "deadline": {"at": "placed", "ends_after": "1h"}}

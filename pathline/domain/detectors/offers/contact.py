@@ -19,9 +19,8 @@ from pathline.domain.detectors.offers.offer import (
     in_order,
     instant_of,
     key,
-    last,
 )
-from pathline.domain.vocabulary import channel_of
+from pathline.domain.vocabulary import CHANNELS, channel_of
 
 if TYPE_CHECKING:
     from pathline.domain.detectors.view import View
@@ -30,8 +29,6 @@ if TYPE_CHECKING:
 _CUSTOMER: Final = "customer"
 _OTHER: Final = "other"
 """The channel of what was said on none that is known."""
-_ANOTHER: Final = "another"
-"""The channel of what was said before on whichever, as long as nobody was looked up."""
 _BETWEEN_WORDS: Final = re.compile(r"[\s_./-]+")
 
 
@@ -51,14 +48,15 @@ def _words_of(state: State) -> tuple[Fact, ...]:
 def _issue_words(view: View) -> tuple[Fact, ...]:
     """What the customer said in a case, and before it in another one about the same that was open still.
 
-    Of the other cases it is the last word on another channel than this case was opened on: only the younger case tells
-    that they went from one to the other. Before anybody was looked up it is taken to be said with the opening itself.
+    Of the other cases it is the last word on each channel that this case was not opened on: only the younger case tells
+    that they went from one to the other. Before anybody was looked up, whatever channel there is counts as used at the
+    opening itself.
     """
     own, opened = _words_of(view.state), view.state.facts.get("opened")
     if opened is None or _topic(view.state) is None:
         return own
     if view.id not in view.story.customers:
-        return in_order((*own, _saying(opened, channel=_ANOTHER)))
+        return in_order((*own, *(_saying(opened, channel=one) for one in CHANNELS)))
     channel = channel_of(view.state.value("channel")) or _OTHER
     elsewhere = [
         word
@@ -66,8 +64,8 @@ def _issue_words(view: View) -> tuple[Fact, ...]:
         for word in _words_of(case)
         if key(word) < key(opened) and attribute(word, "channel") != channel and not _closed_between(case, word, opened)
     ]
-    before = last(elsewhere)
-    return own if before is None else in_order((*own, before))
+    latest = {attribute(word, "channel"): word for word in in_order(elsewhere)}
+    return in_order((*own, *latest.values())) if latest else own
 
 
 def _closed_between(case: State, word: Fact, then: Fact) -> bool:
@@ -174,7 +172,7 @@ CASE: Final[Offers] = {
     ),
     "issue_words": Offer(
         "marks",
-        "the same, and the last word on another channel in another case about the same that was open at the opening",
+        "the same, and the last word on each other channel in other cases about the same that were open at the opening",
         _issue_words,
         of_customer=True,
         told_by=("Contact Opened", "Contact Replied", "Contact Closed"),
