@@ -9,6 +9,7 @@ from typing import Final
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
+from pathline.backtest.risks import Risks
 from pathline.backtest.world import World
 from pathline.domain import judging
 from pathline.domain.alerts import Alert
@@ -49,6 +50,7 @@ class Simulation:
         self._detectors = detectors
         self._zone = zone
         self._settled = Settled(detectors)
+        self._risks = Risks(detectors, self.world)
         self._alerts: dict[UUID, Alert] = {}
         self._alive: dict[UUID, dict[str, Alert]] = {}
         """By entity, then by detector."""
@@ -69,8 +71,10 @@ class Simulation:
         added = self.world.add(touchpoints)
         for one, before, delta in added.told:
             self._settled.tell(one, before, delta)
-        keys = {self.world.key_of(one) for one in self._touched(added.stitched, added.moved, added.reowned)}
-        self._judge(keys, at)
+        touched = self._touched(added.stitched, added.moved, added.reowned)
+        if added.moved or added.reowned:
+            self._risks.moved(touched)
+        self._judge({self.world.key_of(one) for one in touched}, at)
         return added.refused
 
     def sleep_until(self, until: datetime) -> None:
@@ -85,12 +89,14 @@ class Simulation:
 
     def _deadlines_before(self, at: datetime) -> Iterator[datetime]:
         """The instants before `at` at which something is due, as long as there are any; wake up at each."""
-        while self._queue and self._queue[0][0] < at:
-            due, key = self._queue[0]
-            if self._due.get(key) == due:
-                yield due
-            else:
-                heapq.heappop(self._queue)
+        while (due := self._first()) is not None and due < at:
+            yield due
+
+    def _first(self) -> datetime | None:
+        while self._queue and self._due.get(self._queue[0][1]) != self._queue[0][0]:
+            heapq.heappop(self._queue)
+        first, fading = self._queue[0][0] if self._queue else None, self._risks.first()
+        return fading if first is None or (fading is not None and fading < first) else first
 
     def _wake(self, now: datetime) -> None:
         keys = []
@@ -139,6 +145,7 @@ class Simulation:
             story = self.world.story(key, self._zone)
             if story is not None:
                 self._judge_story(story, when)
+        self._risks.judge(now, self._owners_of, self._latest, self._keep)
 
     def _judge_story(self, story: Story, when: Moment) -> None:
         alive = {
@@ -172,13 +179,16 @@ class Simulation:
         return judging.assess(self._detectors, story, now, alive, on_stumble=self._on_stumble, settled=settled)
 
     def _spent_of(self, assessed: Iterable[Assessed]) -> dict[tuple[str, str], Alert]:
-        causes = judging.causes_of(assessed)
+        return self._owners_of(judging.causes_of(assessed))
+
+    def _owners_of(self, causes: Iterable[tuple[str, str]]) -> dict[tuple[str, str], Alert]:
         return {cause: self._alerts[owner] for cause in causes if (owner := self._spent.get(cause)) is not None}
 
     def _keep(self, change: Change) -> None:
         alert = change.alert
         self._alerts[alert.id] = alert
         self._alerted.add(alert.entity_id)
+        self._risks.tell(alert)
         latest = self._latest.get((alert.detector, alert.entity_id))
         if latest is None or latest.episode <= alert.episode:
             self._latest[alert.detector, alert.entity_id] = alert

@@ -157,7 +157,7 @@ def _among_others(found: Mapping[Path, Checked]) -> dict[Path, Checked]:
 
 
 def _summary(file: DetectorFile) -> str:
-    family = "a deadline" if file.deadline is not None else "marks"
+    family = "a deadline" if file.deadline is not None else "marks" if file.marks is not None else "risk"
     return f"{file.name}, version {file.version}, of {', '.join(file.entity)}, by {family}"
 
 

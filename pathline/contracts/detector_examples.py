@@ -16,6 +16,7 @@ from pathline.domain.detectors.evaluate import HANDED_OVER
 from pathline.domain.detectors.rules import DetectorFile, Example, Expected
 from pathline.domain.detectors.view import CUSTOMER, SESSION
 from pathline.domain.identifiers import Identifier, person, thing
+from pathline.domain.journey_risk import EASED
 from pathline.domain.judging import LATE_EVENT
 
 DAY: Final = datetime(2026, 1, 1)  # noqa: DTZ001 - its zone is the example's
@@ -89,6 +90,7 @@ def resolutions(file: DetectorFile) -> list[str]:
     deadline, marks = file.deadline, file.marks
     words = [] if marks is None else [answer.resolution for answer in marks.answers]
     words += [] if marks is None or marks.lasts is None else [marks.over]
+    words += [] if file.risk is None else [EASED]
     if deadline is not None:
         words += [one.resolution for one in deadline.until] + [deadline.moved]
         words += [] if deadline.ends_at is None else [HANDED_OVER]

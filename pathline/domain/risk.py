@@ -32,6 +32,18 @@ class Pain(NamedTuple):
     opened_at: datetime
 
 
+class Lines(NamedTuple):
+    """Scores at which a composite detector changes its mind.
+
+    It holds from an alert's opening at or above `opens_at` until the score is below `ends_below`.
+    """
+
+    opens_at: float
+    ends_below: float
+    steps: tuple[tuple[Severity, float], ...]
+    """Severities, mildest first, and the score that each takes; the first none above `opens_at`."""
+
+
 class Risk(NamedTuple):
     """`score` is 0 to 100, one decimal."""
 

@@ -34,6 +34,8 @@ FIELDS: Final = (
 COLUMNS: Final = ", ".join(FIELDS)
 IS_ALIVE: Final = "state IN ('open', 'acknowledged', 'snoozed')"
 """What lasts, in the words of the partial indexes."""
+UNCHANGED_RISK: Final = frozenset({"note", "acknowledge", "assign", "woken"})
+"""What becomes of an alert that changes nothing for its customer's risk; after all else they are looked at."""
 _END: Final[Cursor] = (datetime.fromisoformat("9999-12-31T00:00:00+00:00"), UUID(int=2**128 - 1))
 
 _MATCHING: Final = """
@@ -188,7 +190,11 @@ async def record(db: Db, notices: Sequence[Notice]) -> None:
         [n.change for n in notices],
         [msgspec.json.encode(n.detail).decode() for n in notices],
     )
-    await outbox.enqueue(db, [one for one in notices if not one.alert.shadow])
+    told = [one for one in notices if not one.alert.shadow]
+    await outbox.enqueue(db, told)
+    changed = {one.alert.entity_id for one in told if one.change not in UNCHANGED_RISK}
+    if changed:
+        await db.execute("INSERT INTO risk_look (entity_id) SELECT unnest($1::uuid[])", sorted(changed))
 
 
 async def _resolved_by(db: Db, alert_id: UUID) -> str | None:

@@ -50,6 +50,8 @@ _OF_SUBJECTS: Final = (
     ("touchpoint", "DELETE FROM touchpoint WHERE subject = ANY($1::uuid[])"),
     ("rebuild_note", "DELETE FROM rebuild_note WHERE id = ANY($1::uuid[])"),
     ("earlier_fact", "DELETE FROM earlier_fact WHERE id = ANY($1::uuid[])"),
+    ("customer_risk", "DELETE FROM customer_risk WHERE id = ANY($1::uuid[])"),
+    ("risk_look", "DELETE FROM risk_look WHERE entity_id = ANY($1::uuid[])"),
 )
 """What a person or a thing has, by its id."""
 

@@ -7,7 +7,16 @@ queries inside them, and text costs less to write than jsonb.
 
 from __future__ import annotations
 
-from pathline.storage.schema.alerting import alert, alert_cause, alert_event, endpoint, outbox, watch
+from pathline.storage.schema.alerting import (
+    alert,
+    alert_cause,
+    alert_event,
+    customer_risk,
+    endpoint,
+    outbox,
+    risk_look,
+    watch,
+)
 from pathline.storage.schema.base import metadata
 from pathline.storage.schema.detectors import detector, detector_act, detector_sweep, scorer_process
 from pathline.storage.schema.journeys import account_member, entity, identifier, strand, touchpoint, user_join
@@ -22,6 +31,7 @@ __all__ = [
     "alert",
     "alert_cause",
     "alert_event",
+    "customer_risk",
     "dead_letter",
     "detector",
     "detector_act",
@@ -38,6 +48,7 @@ __all__ = [
     "outbox",
     "rebuild",
     "rebuild_note",
+    "risk_look",
     "scorer_process",
     "seen",
     "stitcher_process",

@@ -24,6 +24,7 @@ from services.scorer import delivering, gauges
 from services.scorer.judgement import Judge
 from services.scorer.keeping import Keeper, on_hangup
 from services.scorer.metrics import ScorerMetrics
+from services.scorer.risks import Composer
 from services.scorer.settings import ScorerSettings
 from services.scorer.sweeping import Sweeper
 from services.scorer.transactions import Transactions
@@ -102,6 +103,8 @@ async def _score(
             tasks.create_task(keeper.run(halt))
             sweeper = Sweeper(settings, keeper, transactions, pool, metrics)
             tasks.create_task(unless_refused(sweeper.run(halt), health, halt))
+            composer = Composer(pool, judge, persistence, transactions)
+            tasks.create_task(unless_refused(composer.run(settings, halt), health, halt))
             tasks.create_task(_halt_with(stop, halt))
             tasks.create_task(unless_refused(keep_deadlines(settings, transactions, halt), health, halt))
             tasks.create_task(gauges.refresh(pool, metrics, halt))

@@ -20,7 +20,7 @@ from pathline.domain.judging import Assessed, Change, Episode, Memory, Stumble
 from pathline.domain.moments import Moment, moment
 from pathline.kit.logging import get_logger
 from pathline.storage import detectors as states
-from pathline.storage import fences, judgements, stories, watch
+from pathline.storage import fences, judgements, risks, stories, watch
 from pathline.storage.fences import Advance
 
 if TYPE_CHECKING:
@@ -45,6 +45,8 @@ class Judged(msgspec.Struct):
     """The stories that were judged."""
     elsewhere: set[UUID] = set()
     """Orders that stories asked for turned out to be part of; to be judged in a transaction of their own."""
+    alerted: set[UUID] = set()
+    """What there is an alert of that lasted before."""
     failed: int = 0
     taken: int = 0
     """Of `due`: how many deadlines had passed, those of stories that are part of another one by now included."""
@@ -106,6 +108,7 @@ class Judge:
             raise TooManyNeighboursError
         keys = await stories.keys_of(db, wanted.keys() | around)
         judged = await self._lock_and_judge(db, set(keys.values()), relook=True) if keys else Judged()
+        await self._ask_risks(db, hints, judged)
         for one, at in wanted.items():
             held = judged.received.get(keys[one])
             judged.received[keys[one]] = at if held is None else min(held, at)
@@ -118,7 +121,14 @@ class Judge:
         keys = await self._keys_elsewhere(db, hint, around)
         judged = await self._lock_and_judge(db, keys, relook=True) if keys else Judged()
         judged.cut = len(around) >= self._neighbours
+        await self._ask_risks(db, [hint], judged)
         return judged
+
+    @staticmethod
+    async def _ask_risks(db: Db, hints: Iterable[Hint], judged: Judged) -> None:
+        """Whose alerts these are may be others by now: their customers' alerts may add up, or no more."""
+        if judged.alerted and any(hint.moved or hint.reowned for hint in hints):
+            await risks.ask(db, judged.alerted)
 
     async def elsewhere_keys(self, db: Db, hint: Hint) -> set[UUID]:
         """Which stories `elsewhere` would judge now."""
@@ -194,7 +204,9 @@ class Judge:
         gathered = await stories.gather(db, keys, self._zone)
         told = gathered.stories
         alive = await judgements.alive(db, gathered.ids)
-        judged = Judged(keys=set(told), elsewhere=set(gathered.elsewhere.values()) - set(keys))
+        judged = Judged(
+            keys=set(told), alerted={one for _, one in alive}, elsewhere=set(gathered.elsewhere.values()) - set(keys)
+        )
         due: dict[UUID, datetime | None] = dict.fromkeys(keys)
         detectors = self.detectors
         assessed = self._assess(detectors, told.values(), when, alive, judged, due)

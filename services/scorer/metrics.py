@@ -135,7 +135,7 @@ class ScorerMetrics:
             self.hints.labels(outcome)
         for reason in FAILURES:
             self.failures.labels(reason)
-        for reason in ("hint", "deadline"):
+        for reason in ("hint", "deadline", "risk"):
             self.stories.labels(reason)
         for endpoint in ENDPOINTS:
             self.outbox.labels(endpoint)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Collection
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
@@ -12,7 +13,7 @@ import asyncpg
 from pathline.consuming.patience import pause
 from pathline.kit.database import DATABASE_ERRORS
 from pathline.kit.logging import get_logger
-from pathline.storage import detectors, sweeps
+from pathline.storage import detectors, risks, sweeps
 from services.scorer.keeping import BEAT_SECONDS
 
 if TYPE_CHECKING:
@@ -72,6 +73,7 @@ class Sweeper:
                 return False
             keys = await sweeps.following(db, claimed.done_to, self._batch)
         await self._transactions.stories(keys)
+        await self._ask_risks(keys)
         self._metrics.rejudged.inc(len(keys))
         over = len(keys) < self._batch
         async with self._pool.acquire() as db:
@@ -92,8 +94,15 @@ class Sweeper:
         # One that cannot be judged now is passed by, and met again in the next round.
         self._told_to = {name: rows[-1][0] for name, rows in found.items() if len(rows) == self._batch}
         for rows in found.values():
-            await self._transactions.stories({story for _, story in rows})
+            keys = {story for _, story in rows}
+            await self._transactions.stories(keys)
+            await self._ask_risks(keys)
         return bool(self._told_to)
+
+    async def _ask_risks(self, keys: Collection[UUID]) -> None:
+        """Have the customers looked at, too, of what is alerted in these stories."""
+        async with self._pool.acquire() as db:
+            await risks.ask_of_stories(db, keys)
 
     async def _withdraw(self) -> bool:
         """End what is left of detectors that are gone, once nobody can still run them."""

@@ -198,6 +198,12 @@ class Transactions:
             await watch.lock(db, [key])
             await watch.schedule(db, {key: await fences.clock(db) + AGAIN_AFTER})
 
+    def tell(self, judged: Judged, reason: str, seconds: float) -> None:
+        """Count, log and deliver what another kind of judging did."""
+        if judged.taken:
+            self._observe(judged, reason, seconds)
+        self._tell(judged)
+
     def _observe(self, judged: Judged, reason: str, seconds: float) -> None:
         self._metrics.batch_seconds.observe(seconds)
         self._metrics.stories.labels(reason).inc(len(judged.keys))

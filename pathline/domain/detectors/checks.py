@@ -9,6 +9,7 @@ from typing import Any, Final, NamedTuple
 import msgspec
 
 from pathline.domain.alerts import SEVERITIES
+from pathline.domain.detectors import scores
 from pathline.domain.detectors.guards import Flaw, Guard, GuardError
 from pathline.domain.detectors.rules import (
     MAX_CLAUSES,
@@ -100,6 +101,7 @@ def faults(file: DetectorFile) -> Iterable[Fault]:
         yield from _deadline_faults(file, file.deadline)
     if file.marks is not None:
         yield from _marks_faults(file, file.marks)
+    yield from (Fault(*one) for one in scores.wrong(file))
 
 
 def _head_faults(file: DetectorFile) -> Iterable[Fault]:
@@ -113,8 +115,8 @@ def _head_faults(file: DetectorFile) -> Iterable[Fault]:
     if fields - TITLE_FIELDS:
         words = f"only {{kind}} and {{value}} can be filled in, not {sorted(fields - TITLE_FIELDS)}"
         yield Fault("title", "bad_title", words)
-    if (file.deadline is None) == (file.marks is None):
-        yield Fault("deadline", "one_of_two", "exactly one of deadline and marks must be given")
+    if [file.deadline, file.marks, file.risk].count(None) != 2:  # noqa: PLR2004 - all but one
+        yield Fault("deadline", "one_of_two", "exactly one of deadline, marks and risk must be given")
     if not file.entity:
         yield Fault("entity", "empty_list", "at least one kind is needed")
     for place, kind in enumerate(file.entity):

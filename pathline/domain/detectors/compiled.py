@@ -23,10 +23,12 @@ from pathline.domain.detectors.rules import (
     Override,
     ServiceRule,
 )
+from pathline.domain.detectors.scores import RISK, lines_of
 from pathline.domain.detectors.sources import is_missing
 from pathline.domain.detectors.spans import NONE, Span
 from pathline.domain.detectors.values import Thresholds, Values
 from pathline.domain.detectors.view import OFFERED, View
+from pathline.domain.risk import Lines
 
 MAX_NAMESPACES: Final = 1_000
 """Namespaces whose compiled detectors are kept; more are compiled again when met."""
@@ -109,6 +111,7 @@ class Detector(msgspec.Struct, frozen=True, kw_only=True):
     runs: bool = True
     """Whether it is to be asked; an override says no."""
     mixtures: Mixtures | None = None
+    risk: Lines | None = None
     least: int = 0
     """Of marks: fewer than so many are nothing to it; 0 where one may wait for an answer, and so is due later."""
 
@@ -156,10 +159,9 @@ class Detector(msgspec.Struct, frozen=True, kw_only=True):
 
     def asks_customer(self, kind: str) -> bool:
         """Whether it must know the owner of a thing of this kind."""
-        guards = (self.guard, *(step.guard for step in self.steps))
         return (
             self.mixtures is not None
-            or any(guard is not None and guard.asks_customer for guard in guards)
+            or any(one is not None and one.asks_customer for one in (self.guard, *(step.guard for step in self.steps)))
             or any(OFFERED[kind][name].of_customer for name in self.facts())
         )
 
@@ -216,8 +218,7 @@ class Detectors:
         self.calendar = calendar
         self._compiled: dict[str, dict[str, tuple[Detector, ...]]] = {}
         self._concerned: dict[tuple[str, str, frozenset[str], frozenset[str]], tuple[Detector, ...]] = {}
-        guards = (guard for file in self.files.values() for guard in _guards(file))
-        self.ask_who = any(guard.asks_customer for guard in guards)
+        self.ask_who = any(guard.asks_customer for file in self.files.values() for guard in _guards(file))
         """Whether one holds or not by who the customer is, whenever it was told."""
         for namespace in {"", *(o.namespace or "" for o in given)}:
             self.of(namespace, "order")
@@ -264,9 +265,8 @@ class Detectors:
             thresholds = Thresholds(file, mine, self.service)
             detector = compile_file(file, thresholds.strictest(), self.calendar)
             if thresholds.segments:
-                mixtures = Mixtures(file, thresholds, self.calendar)
-                detector = msgspec.structs.replace(detector, mixtures=mixtures)
-            for kind in file.entity:
+                detector = msgspec.structs.replace(detector, mixtures=Mixtures(file, thresholds, self.calendar))
+            for kind in file.entity if file.risk is None else (RISK,):
                 by_kind[kind] = (*by_kind.get(kind, ()), detector)
         return by_kind
 
@@ -292,6 +292,7 @@ def compile_file(file: DetectorFile, values: Values, calendar: Calendar = WEEKDA
             over="" if marks is None else marks.over,
             calendar=calendar,
             runs=values.runs,
+            risk=lines_of(file, values),
             least=0 if marks is None else _least(marks, values),
         )
     except GuardError as error:

@@ -184,6 +184,16 @@ class MarksRule(Rule, frozen=True):
     over: str = "over"
 
 
+class RiskRule(Rule, frozen=True):
+    """Holds from an alert's opening with a score of `opens_at` or more until the score is below `ends_below`.
+
+    It is the risk, 0 to 100, of a customer's alerts.
+    """
+
+    opens_at: str | float
+    ends_below: str | float
+
+
 class Step(Rule, frozen=True):
     """A severity, and from when on it counts. One without a condition counts from the start."""
 
@@ -193,6 +203,8 @@ class Step(Rule, frozen=True):
     """At least `count` causes within this span."""
     after: str | None = None
     """This long after it opened."""
+    score: str | float | None = None
+    """Of `risk`: from such a score on."""
     begins: Literal["next_working_day"] | None = None
     """From the first midnight, where the parcel goes, of a working day after the day on which it opened."""
     when: str | None = None
@@ -246,6 +258,7 @@ class DetectorFile(Rule, frozen=True):
     """A guard: an expression in CEL over what is known of the thing, its order and its customer."""
     deadline: DeadlineRule | None = None
     marks: MarksRule | None = None
+    risk: RiskRule | None = None
     thresholds: dict[str, Threshold] = {}
     service: tuple[str, ...] = ()
     """Thresholds that are promises of service: shorter for the segments of the deployment's service rules."""

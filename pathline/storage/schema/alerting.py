@@ -104,6 +104,23 @@ alert_event = Table(
 )
 """Append-only: who did what to an alert, and when."""
 
+risk_look = Table(
+    "risk_look",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("entity_id", Uuid, nullable=False),
+)
+"""Things and strands whose alerts changed; a row is deleted by whoever looks at the customer."""
+
+customer_risk = Table(
+    "customer_risk",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("due_at", TIME),
+    Index("customer_risk_due", "due_at", postgresql_where=text("due_at IS NOT NULL")),
+)
+"""Customers whose alerts add up: when time alone may change that, and the lock of whoever looks at one."""
+
 endpoint = Table(
     "endpoint",
     metadata,

@@ -261,4 +261,4 @@ def test_a_detector_that_stumbles_is_named_once_and_ends_nothing(monkeypatch: py
     assert result.exit_code == 1
     assert result.stderr.count("delivery_at_risk stumbled over order A1: OverflowError()") == 1
     found = {one["detector"]: one for one in episodes(result)}
-    assert found.keys() == {"delayed_dispatch", "late_vs_promise"} and found["late_vs_promise"] == LATE
+    assert found.keys() == {"delayed_dispatch", "late_vs_promise", "journey_risk"} and found["late_vs_promise"] == LATE

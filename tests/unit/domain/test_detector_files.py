@@ -51,7 +51,7 @@ def changed(file: dict[str, Any], path: str, value: Any) -> dict[str, Any]:
         (LATE, "severity.0.level", "awful", "severity"),
         (LATE, "severity.0.after", "1h", "the first step has a level and no condition"),
         (LATE, "severity", [{"level": "high"}, {"level": "info", "after": "1h"}], "steps rise"),
-        (LATE, "marks", PAYMENT["marks"], "exactly one of deadline and marks"),
+        (LATE, "marks", PAYMENT["marks"], "exactly one of deadline, marks and risk"),
         (LATE, "surprise", 1, "surprise"),
         (PAYMENT, "marks.causes", [], "marks.causes"),
         (PAYMENT, "marks.causes.0.mark", "placed", "marks.causes[0].mark"),
@@ -76,7 +76,7 @@ def test_what_is_no_mapping_is_refused(data: Any) -> None:
 def test_the_built_in_ones_can_be_used() -> None:
     names = {path.stem for path in BUILT_IN.iterdir()}
     assert detector_files.load().files.keys() == names
-    assert len(names) == 31
+    assert len(names) == 32
 
 
 def test_a_file_of_ones_own_replaces_a_built_in_of_its_name_and_is_named_when_it_is_wrong(tmp_path: Path) -> None:
