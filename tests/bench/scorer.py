@@ -103,7 +103,7 @@ async def _scorer(
     try:
         for first in range(0, len(values), BATCH):
             await stitching.batch(values[first : first + BATCH])
-            await _send(producer, topic, stitching.hints, sent)
+            await send(producer, topic, stitching.hints, sent)
     finally:
         await producer.stop()
     ends = [[0, *accumulate(sizes)] for sizes in sent]
@@ -115,7 +115,7 @@ async def _scorer(
     return await draining.timed(platform, db, child, topic, sum(map(sum, sent)), done)
 
 
-async def _send(producer: AIOKafkaProducer, topic: str, hints: Sequence[Any], sent: list[list[int]]) -> None:
+async def send(producer: AIOKafkaProducer, topic: str, hints: Sequence[Any], sent: list[list[int]]) -> None:
     """As the stitcher does; `sent` is how many hints each record of each partition has."""
     now = datetime.now(UTC)
     for partition in range(PARTITIONS):

@@ -29,6 +29,7 @@ from tests.bench import (
     rebuilding,
     report,
     scorer,
+    scorer_profile,
     stitcher,
     stitcher_profile,
     storage,
@@ -140,6 +141,15 @@ async def test_a_profile_names_the_modules_of_the_stitcher(platform: Platform) -
     assert {"contracts/reading.py", "domain/fold.py"} <= {name for name, _ in told}
     assert 0 < sum(share for _, share in told) <= 1 + 1e-9
     assert busy > 0
+
+
+@pytest.mark.integration
+@pytest.mark.asyncio(loop_scope="module")
+async def test_a_profile_names_the_modules_and_statements_of_the_scorer(platform: Platform) -> None:
+    told, costs, statements = await scorer_profile.shares(platform.dsn, scorer_profile.BATCH)
+    assert {"scorer/judgement.py", "detectors/evaluate.py"} <= {name for name, _ in told}
+    assert any("FROM watch" in line for line in statements)
+    assert costs.process > 0
 
 
 @pytest.mark.e2e
