@@ -48,10 +48,10 @@ class Judged(msgspec.Struct):
     alerted: set[UUID] = set()
     """What there is an alert of that lasted before."""
     failed: int = 0
-    taken: int = 0
-    """Of `due`: how many deadlines had passed, those of stories that are part of another one by now included."""
     guard_errors: Counter[str] = msgspec.field(default_factory=Counter)
     """By detector: how often a guard could not be worked out."""
+    taken: int = 0
+    """Of `due`: how many deadlines had passed, those of stories that are part of another one by now included."""
     cut: bool = False
     """True when a customer had more stories than are judged at a time, and some were left out."""
     received: dict[UUID, datetime] = {}
@@ -253,6 +253,9 @@ class Judge:
         """Assess each story. A detector that stumbles over one is asked again later, and holds up nothing else."""
         assessed: dict[UUID, list[Assessed]] = {}
 
+        def guard_error(detector: str) -> None:
+            judged.guard_errors[detector] += 1
+
         def stumble(one: Stumble) -> None:
             story = one.view.story.id
             log.error("a detector stumbled", story=str(story), detector=one.detector, exc_info=one.error)
@@ -267,9 +270,6 @@ class Judge:
             except Exception:
                 log.exception("a story could not be judged", story=str(story.id))
                 judged.failed += 1
-        def guard_error(detector: str) -> None:
-            judged.guard_errors[detector] += 1
-
                 due[story.id] = when.clock + AGAIN_AFTER
         return assessed
 

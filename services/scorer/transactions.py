@@ -208,13 +208,13 @@ class Transactions:
         self._metrics.batch_seconds.observe(seconds)
         self._metrics.stories.labels(reason).inc(len(judged.keys))
         self._metrics.failures.labels("story").inc(judged.failed)
+        self._guard_errors.count(judged.guard_errors)
         if judged.cut:
             self._metrics.cut.inc()
 
     def _tell(self, judged: Judged, hints: Sequence[Hint] = ()) -> None:
         """Count and log what became of alerts, and ring for those who deliver it."""
         if not judged.changes:
-        self._guard_errors.count(judged.guard_errors)
             return
         traces = _traces(hints)
         now = datetime.now(UTC)

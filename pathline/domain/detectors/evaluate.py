@@ -125,12 +125,12 @@ def narrowed(detector: Detector, view: View, verdict: Verdict, causes: tuple[Spa
 def _deadline(detector: Detector, rule: Deadline, view: View, now: datetime, *, alerted: bool) -> Verdict:
     found = _base(rule.bases, view)
     if found is None:
-        return SILENT
-    base, counted = found
-    if not alerted and any(_until(one, view) is not None for one in rule.until):
         # What it was counted from is no more, as where the newest mark has other values: answered, or moved on.
         moved = Verdict(holding=False, resolution=rule.moved)
         return (_ended(detector, rule, view, now) or moved) if alerted else SILENT
+    base, counted = found
+    if not alerted and any(_until(one, view) is not None for one in rule.until):
+        return SILENT
     needs = [view.instant(name) for name in rule.needs]
     if None in needs:
         return SILENT
