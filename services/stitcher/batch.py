@@ -26,9 +26,9 @@ PAUSED: Final = "the database refused too much of what this source sent; this wa
 Records = Mapping[int, Sequence[Any]]
 """aiokafka's ConsumerRecords by partition, in the order of their offsets."""
 
-PORTION: Final = 10
-"""Records decoded and folded at a time while PostgreSQL works on the batch before: less than half a millisecond's work,
-and so what an answer of PostgreSQL waits at most."""
+PORTION: Final = 25
+"""Records decoded and folded at a time while PostgreSQL works on the batch before: about a millisecond's work, and so
+what an answer of PostgreSQL waits at most."""
 
 
 class Batch(msgspec.Struct):

@@ -138,8 +138,7 @@ class Worker:
             self._pace.began(full=read >= self._settings.stitcher_batch)
         batch = empty(_records(shares), self._stages)
         for _ in fill(batch, self._since(), self._aside.senders()):
-            # PostgreSQL's answer comes first: it is read in one turn of the loop, and in the next one it is acted on.
-            await asyncio.sleep(0)
+            # PostgreSQL's answer comes first.
             await asyncio.sleep(0)
         return shares, batch
 
