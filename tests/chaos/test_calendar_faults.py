@@ -10,7 +10,7 @@ import pytest
 
 from tests.chaos.conftest import Make
 from tests.chaos.tally import of
-from tests.chaos.trial import Trial
+from tests.chaos.trial import SECONDS, Trial
 from tests.chaos.without import NOT_AGAIN
 from tests.support.records import record, until
 
@@ -51,7 +51,8 @@ async def _promises_end_in_these_nights(trial: Trial, make: Make, without: str |
             log.append((name, record(call, message_id=name)))
     await trial.send(log)
     await trial.judged()
-    await until(lambda: trial.value("SELECT count(*) >= $1 FROM alert WHERE detector = 'late_vs_promise'", len(log)))
+    enough = "SELECT count(*) >= $1 FROM alert WHERE detector = 'late_vs_promise'"
+    await until(lambda: trial.value(enough, len(log)), SECONDS)
     async with trial.db() as db:
         opened = [(row["name"], row["opened_at"]) for row in await db.fetch(_OPENED)]
     often = Counter(name for name, _ in opened)
@@ -100,8 +101,8 @@ async def _old_and_new_files_side_by_side(trial: Trial, make: Make, tmp_path: Pa
         env = {"PATHLINE_DETECTORS": str(folder), "PATHLINE_NEW_DETECTORS": "live"}
         scorers.append(await make("scorer", without=without if version > 1 else None, **env).start())
     old, new = scorers
-    await until(lambda: trial.value(_TAKEN, trial.topics.journeys))
-    await until(lambda: trial.value("SELECT finished_at IS NOT NULL FROM detector_sweep"), 60)
+    await until(lambda: trial.value(_TAKEN, trial.topics.journeys), SECONDS)
+    await until(lambda: trial.value("SELECT finished_at IS NOT NULL FROM detector_sweep"), SECONDS)
     log = []
     for number in range(ORDERS):
         properties = {"order_id": f"o{number}", "promised_at": "2199-01-01", "ship_by": "2198-01-01T00:00:00Z"}
@@ -123,7 +124,7 @@ async def _old_and_new_files_side_by_side(trial: Trial, make: Make, tmp_path: Pa
             return new.log.read_text(errors="replace").count(NOT_AGAIN) > asked + 1
         return bool(await trial.value("SELECT count(*) >= $1 FROM alert WHERE detector = 'slow'", ORDERS))
 
-    await until(judged_again, 60)
+    await until(judged_again, SECONDS)
     async with trial.db() as db:
         found = await db.fetch("SELECT detector, entity_id, count(*) AS n FROM alert GROUP BY detector, entity_id")
         events = await db.fetch("SELECT alert_id FROM alert_event WHERE kind = 'resolved'")
