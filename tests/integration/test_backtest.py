@@ -129,7 +129,8 @@ def simulated(log: Iterable[Touchpoint]) -> dict[UUID, Alert]:
     for at, together in groupby(sorted(log, key=lambda t: t.occurred_at), key=lambda t: t.occurred_at):
         simulation.happen(at, together)
     simulation.sleep_until(END)
-    return {alert.id: alert for alert in simulation.alerts()}
+    # What alerts add up to is looked at in transactions of their own, which these services leave out.
+    return {alert.id: alert for alert in simulation.alerts() if alert.detector != "journey_risk"}
 
 
 async def live(dsn: str, log: Sequence[Touchpoint], namespace: str) -> dict[UUID, Alert]:
