@@ -131,7 +131,7 @@ async def shares(dsn: str, count: int, painful: int = 0) -> tuple[list[tuple[str
     async with pool.acquire() as db:
         await partitions.ensure(db, datetime.now(UTC))
         stitching, scoring = await Stitching.make(db), await Scoring.make(db)
-        seed = int(datetime.now(UTC).timestamp())
+        seed = 10 * int(datetime.now(UTC).timestamp())  # far from those of the stitcher's profile
         await scoring.all(await _hints(stitching, count, seed, painful))
         values = await _hints(stitching, count, seed + 1, painful)
         costs = await scoring.all(values)
