@@ -116,6 +116,8 @@ async def fill(here: Running) -> None:
         alert.id,
     )
     await here.client.post(f"/api/v1/alerts/{alert.id}/note", json={"text": "Erased Person called"})
+    await here.pool.execute("INSERT INTO customer_risk (id) VALUES ($1)", name_id("default", "user_id", "erased-eve"))
+    await here.pool.execute("INSERT INTO risk_look (entity_id) VALUES ($1)", order.id)
     await here.pool.execute("INSERT INTO rebuild_note (id, told) VALUES ($1, '{}')", order.id)
     await here.pool.execute("INSERT INTO earlier_fact (id, name) VALUES ($1, 'stage.x')", order.id)
     # A fence keeps the hints of the last batch until they are sent.
