@@ -10,9 +10,10 @@ from uuid import UUID
 from pathline.backtest.world import World
 from pathline.domain import composing, judging
 from pathline.domain.alerts import Alert
+from pathline.domain.assessing import Episode
 from pathline.domain.composing import Troubled
 from pathline.domain.detectors.compiled import Detectors
-from pathline.domain.judging import Change, Episode, Memory
+from pathline.domain.judging import Change, Memory
 from pathline.domain.moments import Moment
 
 

@@ -11,14 +11,15 @@ from zoneinfo import ZoneInfo
 
 from pathline.backtest.risks import Risks
 from pathline.backtest.world import World
-from pathline.domain import judging
+from pathline.domain import assessing, judging
 from pathline.domain.alerts import Alert
+from pathline.domain.assessing import Assessed, Episode, Stumble
 from pathline.domain.detectors.compiled import Detectors
 from pathline.domain.detectors.owners import RELATION_EVENTS
 from pathline.domain.detectors.settled import Settled, Silent
 from pathline.domain.detectors.view import CUSTOMER_EVENTS, PERSON_EVENTS, Story
 from pathline.domain.fold import Stitched
-from pathline.domain.judging import Assessed, Change, Episode, Memory, Stumble
+from pathline.domain.judging import Change, Memory
 from pathline.domain.moments import Moment
 from pathline.domain.stages import Stage, StageFile, Stages
 from pathline.domain.touchpoint import Touchpoint
@@ -158,7 +159,7 @@ class Simulation:
         assessed = self._assess(story, when.now, alive, settled)
         # When the others may say more is settled.
         assessed = [one for one in assessed if one.verdict.holding or one.episode in alive]
-        unknown = judging.unknown_owners(assessed, alive)
+        unknown = assessing.unknown_owners(assessed, alive)
         if unknown:
             knowing = story.knowing({one: self.world.customer(one) for one in unknown})
             # Who holds for nobody holds not for this customer; who does not for this one may for another.
@@ -176,7 +177,7 @@ class Simulation:
     def _assess(
         self, story: Story, now: datetime, alive: Mapping[Episode, Alert], settled: Iterable[Silent]
     ) -> list[Assessed]:
-        return judging.assess(self._detectors, story, now, alive, on_stumble=self._on_stumble, settled=settled)
+        return assessing.assess(self._detectors, story, now, alive, on_stumble=self._on_stumble, settled=settled)
 
     def _spent_of(self, assessed: Iterable[Assessed]) -> dict[tuple[str, str], Alert]:
         return self._owners_of(judging.causes_of(assessed))

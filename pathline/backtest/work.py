@@ -21,9 +21,9 @@ from pathline.backtest import calls
 from pathline.backtest.calls import Accept, Bad, Kept, Taken
 from pathline.backtest.simulation import Simulation
 from pathline.domain.alerts import Alert
+from pathline.domain.assessing import Stumble
 from pathline.domain.detectors.compiled import Detectors
 from pathline.domain.identifiers import Identifier
-from pathline.domain.judging import Stumble
 from pathline.domain.people import MAX_JOINED
 from pathline.sending.lines import BadLine, Line
 

@@ -21,6 +21,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from pathline.domain.alerts import PATHLINE, Alert, Notice
+from pathline.domain.assessing import Assessed
 from pathline.domain.detectors.compiled import Detector, Detectors
 from pathline.domain.detectors.evaluate import SWITCHED_OFF, Verdict, narrowed
 from pathline.domain.detectors.scores import RISK
@@ -28,7 +29,7 @@ from pathline.domain.detectors.view import CUSTOMER, Story, Strand, View
 from pathline.domain.facts import State
 from pathline.domain.identifiers import Identifier
 from pathline.domain.journey_risk import troubles, verdict
-from pathline.domain.judging import Assessed, Change
+from pathline.domain.judging import Change
 from pathline.domain.moments import Moment
 
 MERGED: Final = "merged"

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Final
 from uuid import UUID
 
 from pathline.domain.alerts import Alert
-from pathline.domain.judging import Change, Episode
+from pathline.domain.assessing import Episode
+from pathline.domain.judging import Change
 from pathline.storage import alerts
 from pathline.storage.alerts import COLUMNS, FIELDS
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
@@ -36,6 +36,7 @@ def customer(
     now: datetime,
     lived: Lived,
     belongs: Sequence[str],
+    composites: Container[str],
 ) -> told.Customer:
     """The answer about a customer.
 
@@ -47,6 +48,7 @@ def customer(
         now: the database's clock.
         lived: what they did.
         belongs: the accounts that are known by name.
+        composites: detectors that are told by alerts; what theirs add up is not added once more.
     """
     states, strands = list(whole.states), list(whole.strands.values())
     seen = [state.first_seen_at for state in states if state.first_seen_at is not None]
@@ -79,7 +81,7 @@ def customer(
             for span in stage_spans(one.states, stages.names)
         ],
         orders=[things.order_out(story, bought.get(story.order.identifier.value)) for story in stories],
-        risk=_risk(alive, now),
+        risk=_risk([one for one in alive if one.detector not in composites], now),
         open_alerts=len(alive),
         truncated=whole.truncated,
         relation=relation.relation(

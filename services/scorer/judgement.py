@@ -12,11 +12,12 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from pathline.contracts.hint import Hint
-from pathline.domain import alerts, judging
+from pathline.domain import alerts, assessing, judging
+from pathline.domain.assessing import Assessed, Episode, Stumble
 from pathline.domain.detectors.compiled import Detectors
 from pathline.domain.detectors.owners import RELATION_EVENTS
 from pathline.domain.detectors.view import CUSTOMER_EVENTS, PERSON_EVENTS, Story
-from pathline.domain.judging import Assessed, Change, Episode, Memory, Stumble
+from pathline.domain.judging import Change, Memory
 from pathline.domain.moments import Moment, moment
 from pathline.kit.logging import get_logger
 from pathline.storage import detectors as states
@@ -264,7 +265,7 @@ class Judge:
 
         for story in told:
             try:
-                assessed[story.id] = judging.assess(
+                assessed[story.id] = assessing.assess(
                     detectors, story, when.now, alive, on_stumble=stumble, on_guard_error=guard_error
                 )
             except Exception:
@@ -284,7 +285,7 @@ class Judge:
         due: dict[UUID, datetime | None],
     ) -> set[UUID]:
         """Look up the customers of what asks for them, and assess that again; returns the stories it was."""
-        unknown = {key: judging.unknown_owners(listed, alive) for key, listed in assessed.items()}
+        unknown = {key: assessing.unknown_owners(listed, alive) for key, listed in assessed.items()}
         ids = {one for asked in unknown.values() for one in asked}
         if not ids:
             return set()

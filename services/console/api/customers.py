@@ -12,6 +12,7 @@ from starlette.responses import Response
 from pathline.contracts import api
 from pathline.contracts.customer import Customer
 from pathline.domain.alerts import ALIVE
+from pathline.domain.composing import composites
 from pathline.domain.identifiers import PERSON_KINDS, THING_KINDS
 from pathline.storage import accounts, acts, alerts, customers, fences, touchpoints
 from pathline.storage.customers import Whole
@@ -91,4 +92,7 @@ async def customer_out(context: Context, db: Db, whole: Whole) -> Customer:
     alive = await alerts.list_alerts(db, state=sorted(ALIVE), subjects=whole.alertable, limit=api.MAX_LIMIT)
     lived = await acts.lived(db, whole.strands, whole.first_act_at)
     belongs = await accounts.of(db, whole.family.people)
-    return shapes.customer(whole, alive, context.stages, context.zone, await fences.clock(db), lived, belongs)
+    return shapes.customer(
+        whole, alive, context.stages, context.zone, await fences.clock(db), lived, belongs,
+        composites(context.detectors),
+    )  # fmt: skip

@@ -11,6 +11,7 @@ import msgspec
 from pathline.contracts import api
 from pathline.contracts.customer import Customer
 from pathline.domain.alerts import ALIVE, Alert
+from pathline.domain.composing import composites
 from pathline.storage import accounts, acts, alerts, customers, fences, touchpoints
 from pathline.storage.customers import Whole
 from pathline.storage.touchpoints import Stored
@@ -76,7 +77,10 @@ async def journey(db: Db, context: Context, root: UUID) -> Journey:
     told = await older(db, whole, None)
     lived = await acts.lived(db, whole.strands, whole.first_act_at)
     belongs = await accounts.of(db, whole.family.people)
-    out = shapes.customer(whole, alive, context.stages, context.zone, now, lived, belongs)
+    out = shapes.customer(
+        whole, alive, context.stages, context.zone, now, lived, belongs,
+        composites(context.detectors),
+    )  # fmt: skip
     return Journey(
         whole, out, track(out, context.stages.names), await rows_of(db, alive[:MAX_ALIVE]), told,
         draw(told.rows, _marked(about, alive)), now,

@@ -256,7 +256,7 @@ def test_a_detector_that_stumbles_is_named_once_and_ends_nothing(monkeypatch: py
             raise OverflowError
         return evaluate(detector, view, now, alerted=alerted)
 
-    monkeypatch.setattr("pathline.domain.judging.evaluate", broken)
+    monkeypatch.setattr("pathline.domain.assessing.evaluate", broken)
     result = run("-", stdin=ndjson(STORY))
     assert result.exit_code == 1
     assert result.stderr.count("delivery_at_risk stumbled over order A1: OverflowError()") == 1

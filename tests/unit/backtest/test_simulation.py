@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 
 from pathline.backtest.simulation import Simulation
 from pathline.contracts import detector_files
-from pathline.domain import judging
+from pathline.domain import assessing, judging
 from pathline.domain.alerts import Alert
 from pathline.domain.detectors.owners import customer_of
 from pathline.domain.detectors.view import Customer, Story, Strand
@@ -54,7 +54,7 @@ class Everything:
         when = Moment(now, now, now)
         alive = {(a.detector, a.entity_id): a for a in self.alerts.values() if a.alive}
         mine = {view.id for view in story.views()}
-        assessed = judging.assess(DETECTORS, story.knowing(customers), now, alive)
+        assessed = assessing.assess(DETECTORS, story.knowing(customers), now, alive)
         by_number = sorted(self.alerts.values(), key=lambda a: a.episode)
         memory = Memory(
             {episode: alert for episode, alert in alive.items() if episode[1] in mine},

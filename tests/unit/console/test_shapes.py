@@ -58,7 +58,7 @@ def whole(strands: dict[Identifier, State], things: list[Entity], *, truncated: 
 
 
 def shown(one: Whole, alive: list[Any] | None = None, lived: Lived | None = None) -> Customer:
-    out = shapes.customer(one, alive or [], STAGES, UTC_ZONE, at(60), lived or Lived(), [])
+    out = shapes.customer(one, alive or [], STAGES, UTC_ZONE, at(60), lived or Lived(), [], {"sum"})
     return msgspec.json.decode(msgspec.json.encode(out), type=Customer)
 
 
@@ -157,6 +157,13 @@ def test_orders_are_newest_first_and_truncation_is_said() -> None:
     ]
     out = shown(whole({ANN: State()}, orders, truncated=True))
     assert [one.order_id for one in out.orders] == ["2", "1", "0"] and out.truncated
+
+
+def test_what_alerts_add_up_to_is_not_added_once_more() -> None:
+    high = [alert_about(ORDER, severity="high", opened_at=at(60)) for _ in range(2)]
+    composite = alert_about(ORDER, detector="sum", severity="critical", opened_at=at(60))
+    apart, both = shown(whole({ANN: State()}, []), high), shown(whole({ANN: State()}, []), [*high, composite])
+    assert both.risk == apart.risk and both.open_alerts == apart.open_alerts + 1
 
 
 def test_risk_is_of_the_alerts_that_last() -> None:

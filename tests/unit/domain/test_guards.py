@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from pathline.domain import judging
+from pathline.domain import assessing
 from pathline.domain.detectors import checks
 from pathline.domain.detectors.compiled import Detectors
 from pathline.domain.detectors.guards import MAX_LENGTH, MAX_LIST, Guard, GuardError
@@ -141,5 +141,5 @@ def test_an_error_is_told_of_to_who_asks_and_counts_as_false() -> None:
     )  # fmt: skip
     story = seen("order", state(placed=None, total="120.50")).story
     errors: list[str] = []
-    assessed = judging.assess(Detectors([file]), story, START + timedelta(days=1), on_guard_error=errors.append)
+    assessed = assessing.assess(Detectors([file]), story, START + timedelta(days=1), on_guard_error=errors.append)
     assert (assessed, errors) == ([], ["mine"])

@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from pathline.domain import judging
+from pathline.domain import assessing, judging
 from pathline.domain.alerts import Acknowledge, Resolve, Snooze
 from pathline.domain.detectors.compiled import Detector
 from pathline.domain.detectors.evaluate import Verdict, evaluate
@@ -93,7 +93,7 @@ def test_they_are_one_cause_too_when_they_are_judged_together(desk: Desk) -> Non
     )
     (alert,) = desk.episodes("payment_failed", "order", "o")
     story = _story(desk)
-    (change,) = judging.judge(judging.assess(DETECTORS, story, at(minutes=5)), Memory(), _when(days=1))
+    (change,) = judging.judge(assessing.assess(DETECTORS, story, at(minutes=5)), Memory(), _when(days=1))
     assert (alert.why, len(change.causes), alert.severity) == (("twin",), 1, "warning")
 
 
@@ -105,14 +105,14 @@ def test_a_detector_that_stumbles_keeps_no_other_from_its_verdict(desk: Desk, mo
             raise OverflowError
         return evaluate(detector, view, now, alerted=alerted)
 
-    monkeypatch.setattr("pathline.domain.judging.evaluate", broken)
-    stumbles: list[judging.Stumble] = []
-    assessed = judging.assess(DETECTORS, _story(desk), at(days=1), on_stumble=stumbles.append)
+    monkeypatch.setattr("pathline.domain.assessing.evaluate", broken)
+    stumbles: list[assessing.Stumble] = []
+    assessed = assessing.assess(DETECTORS, _story(desk), at(days=1), on_stumble=stumbles.append)
     holding = {one.detector.name for one in assessed if one.verdict.holding}
     assert holding == {"delivery_at_risk"}
     assert [(one.detector, one.view.identifier.value) for one in stumbles] == [("late_vs_promise", "o")]
     with pytest.raises(OverflowError):
-        judging.assess(DETECTORS, _story(desk), at(days=1))
+        assessing.assess(DETECTORS, _story(desk), at(days=1))
 
 
 class TestAHand:
@@ -129,7 +129,7 @@ class TestAHand:
         )
 
         def opened(memory: Memory) -> list[str]:
-            told = [one for one in judging.assess(DETECTORS, story, at(hours=1)) if one.episode == episode]
+            told = [one for one in assessing.assess(DETECTORS, story, at(hours=1)) if one.episode == episode]
             return [change.kind for change in judging.judge(told, memory, _when(days=1))]
 
         assert (opened(old), opened(Memory())) == ([], ["opened"])
@@ -288,7 +288,7 @@ class TestHistory:
         desk.tell("Payment Failed", at(), arrives=at(days=2), order="o", historical=True)
         story = desk.simulation.world.story(desk.simulation.alerts()[0].story_id, ZoneInfo("UTC"))
         assert story is not None
-        (change,) = judging.judge(judging.assess(DETECTORS, story, at(days=3)), Memory(), _when(days=3))
+        (change,) = judging.judge(assessing.assess(DETECTORS, story, at(days=3)), Memory(), _when(days=3))
         assert (change.alert.state, change.notice) == ("expired", None)
 
 
@@ -304,7 +304,7 @@ class TestTime:
 
     def test_what_happens_alerts_at_once_though_not_all_that_was_received_is_read(self, desk: Desk) -> None:
         desk.tell("Payment Failed", at(seconds=1), checkout="c", user="u")
-        assessed = judging.assess(DETECTORS, _story(desk), at())
+        assessed = assessing.assess(DETECTORS, _story(desk), at())
         assert {one.detector.name for one in assessed if one.verdict.holding} == {"payment_failed"}
 
     def test_nobody_ever_read(self) -> None:
@@ -318,7 +318,7 @@ class TestTime:
         desk.tell("Order Completed", at(), PROMISED, order="o", user="u")
         story = _story(desk)
         when = Moment(DUE + BLIND_AFTER, sighted, DUE)  # type: ignore[arg-type]
-        changes = judging.judge(judging.assess(DETECTORS, story, when.now), Memory(), when)
+        changes = judging.judge(assessing.assess(DETECTORS, story, when.now), Memory(), when)
         assert [c.alert.blind for c in changes if c.alert.detector == "late_vs_promise"] == [blind]
 
     def test_what_has_fired_stays_due_when_the_time_steps_back(self, desk: Desk) -> None:
@@ -326,7 +326,7 @@ class TestTime:
         desk.sleep_until(DUE)
         (alert,) = desk.episodes("late_vs_promise", "order", "o")
         alive = {("late_vs_promise", alert.entity_id): alert}
-        assessed = judging.assess(DETECTORS, _story(desk), DUE - timedelta(minutes=1), alive)
+        assessed = assessing.assess(DETECTORS, _story(desk), DUE - timedelta(minutes=1), alive)
         holding = {one.detector.name: one.verdict.holding for one in assessed}
         assert holding["late_vs_promise"]
 
@@ -343,7 +343,7 @@ class TestTime:
         assert (ended.state, ended.updated_at) == ("resolved", ends)
         before = ends - timedelta(milliseconds=5)
         when = Moment(before + readers, before, before)
-        assessed = judging.assess(DETECTORS, _story(desk), when.now)
+        assessed = assessing.assess(DETECTORS, _story(desk), when.now)
         memory = Memory({}, dict.fromkeys(judging.causes_of(assessed), ended), {})
         assert [one.verdict.holding for one in assessed if one.detector.name == ended.detector] == [True]
         assert judging.judge(assessed, memory, when) == []
@@ -351,7 +351,7 @@ class TestTime:
 
     def test_the_next_deadline_is_the_least(self, desk: Desk) -> None:
         desk.tell("Order Completed", at(), PROMISED, order="o", user="u")
-        assessed = judging.assess(DETECTORS, _story(desk), at(hours=1))
+        assessed = assessing.assess(DETECTORS, _story(desk), at(hours=1))
         named = judging.deadlines(assessed, {})
         assert named == {
             "delivery_at_risk:order:o:due": DUE - timedelta(days=1),

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from pathline.backtest.simulation import Simulation
 from pathline.contracts import detector_files
-from pathline.domain import judging
+from pathline.domain import assessing
 from pathline.domain.detectors.evaluate import evaluate
 from pathline.domain.detectors.view import Story, Strand
 from pathline.domain.facts import State
@@ -154,7 +154,7 @@ def test_open_is_what_holds_by_the_state_alone(
         if story is None:
             continue
         known = story.knowing({view.id: world.customer(view.id) for view in story.views()})
-        assessed = judging.assess(DETECTORS, known, END)
+        assessed = assessing.assess(DETECTORS, known, END)
         holding |= {one.episode for one in assessed if any(not cause.history for cause in one.verdict.causes)}
     assert {(alert.detector, alert.entity_id) for alert in simulation.alerts() if alert.alive} == holding
 

@@ -99,7 +99,7 @@ def answers(world: World, log: Iterable[Touchpoint]) -> dict[UUID, bytes]:
             if one.subject is not None and one.subject.id in whole.strands
         ]
         lived = Lived(tuple(acts), acts[-1] if acts else None)
-        told = shapes.customer(whole, [], STAGES, UTC_ZONE, START, lived, [])
+        told = shapes.customer(whole, [], STAGES, UTC_ZONE, START, lived, [], ())
         out[root] = msgspec.json.encode(told, order="deterministic")
     return out
 

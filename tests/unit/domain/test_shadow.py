@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
-from pathline.domain import alerts, judging
+from pathline.domain import alerts, assessing, judging
 from pathline.domain.alerts import Alert
 from pathline.domain.detectors.view import Story
 from pathline.domain.identifiers import name_id
@@ -36,7 +36,7 @@ class Trial:
 
     def judge(self, now: datetime = AFTER, on_trial: frozenset[str] = frozenset()) -> list[Change]:
         alive = {(LATE, self.alert.entity_id): self.alert} if self.alert is not None and self.alert.alive else {}
-        assessed = judging.assess(DETECTORS, self.story(), now, alive)
+        assessed = assessing.assess(DETECTORS, self.story(), now, alive)
         memory = Memory(alive, self.spent, {} if self.alert is None else {(LATE, self.alert.entity_id): self.alert})
         changes = judging.judge(
             (one for one in assessed if one.detector.name == LATE), memory, Moment(now, now, now), on_trial
