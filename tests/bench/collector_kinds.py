@@ -88,7 +88,7 @@ async def run(platform: Platform, collector: Child, port: int, *, events: int, r
             await _turns(more(rounds), (single._replace(connections=MANY), *one), (single, *one)),
         ),
         _against(
-            TWO, "one with as many", None,
+            TWO, "one with as many", 1.1,
             await _turns(rounds, (single._replace(connections=2 * load.CONNECTIONS), *two), (single, *one)),
         ),
         _against(
