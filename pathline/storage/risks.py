@@ -108,7 +108,7 @@ async def roots(db: Db, ids: Collection[UUID]) -> set[UUID]:
 async def load(db: Db, ids: Collection[UUID], composites: Collection[str]) -> list[Troubled]:
     """These locked customers with all that was alerted of them; their composite alerts that last are locked."""
     known = await people.load(db, ids)
-    near = await stories.neighbours(db, list(known), (), MAX_THINGS)
+    near = await stories.neighbours(db, list(known), (), MAX_THINGS, which="parts")
     if not near:
         return [Troubled(root, person.identifier, ()) for root, person in known.items()]
     names = list(composites)

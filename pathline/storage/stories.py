@@ -79,10 +79,11 @@ WITH near AS MATERIALIZED (
 ), asked AS (
     SELECT id, kind IN ('case', 'checkout') AS may_change FROM owned
   UNION
-    SELECT p.id, true FROM owned o CROSS JOIN LATERAL (
-        SELECT e.id, e.kind FROM entity e WHERE e.order_id = o.id ORDER BY e.id LIMIT $6
+    SELECT p.id, p.may_change FROM owned o CROSS JOIN LATERAL (
+        SELECT e.id, e.kind IN ('case', 'checkout') AS may_change
+        FROM entity e WHERE e.order_id = o.id ORDER BY e.id LIMIT $6
     ) AS p
-    WHERE o.kind = 'order' AND p.kind IN ('case', 'checkout')
+    WHERE o.kind = 'order' AND (p.may_change OR $7 IN ('parts', 'waiting'))
   UNION
     SELECT id, false FROM near
 )
@@ -98,7 +99,7 @@ LIMIT $3
 """
 
 
-Which = Literal["alerted", "waiting", "all"]
+Which = Literal["alerted", "parts", "waiting", "all"]
 
 
 class Gathered(msgspec.Struct, frozen=True):
@@ -170,7 +171,8 @@ async def neighbours(
         people_ids: identifiers of the customers.
         things: things whose owners are meant, too.
         limit: how many at most, of all the customers.
-        which: also what waits for a deadline, which may be another one for a customer of other segments; or all.
+        which: also what was alerted of the parts of their orders, which a customer answers nowhere else; also what
+            waits for a deadline, which may be another one for a customer of other segments; or all, parts by orders.
     """
     claimants = (await entities.claimants(db, things)).values() if things else ()
     asked = {*people_ids, *(one for one in claimants if one is not None)}

@@ -23,6 +23,8 @@ from pathline.storage import fences, judgements, risks
 from services.scorer.judgement import Judged
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     import asyncpg
 
     from pathline.consuming.persistence import Persistence
@@ -86,7 +88,7 @@ class Composer:
             if work == self._asked:
                 await risks.take(db, 1)
             else:
-                due = await risks.take_due(db, await fences.clock(db), 1)
+                due = await risks.take_due(db, await self._clock(db), 1)
                 await risks.schedule(db, dict.fromkeys(due))
 
     async def _asked(self, limit: int) -> Judged:
@@ -102,7 +104,7 @@ class Composer:
 
     async def _due(self, limit: int) -> Judged:
         async with self._pool.acquire() as db, db.transaction():
-            taken = await risks.take_due(db, await fences.clock(db), limit)
+            taken = await risks.take_due(db, await self._clock(db), limit)
             if not taken:
                 return Judged()
             # Who is somebody else's by now has another lock; that look is taken like all others.
@@ -114,11 +116,14 @@ class Composer:
         judged.taken = len(taken)
         return judged
 
+    async def _clock(self, db: Db) -> datetime:
+        return await fences.clock(db)
+
     async def _look(self, db: Db, roots: Collection[UUID]) -> Judged:
         """Judge these locked customers."""
         detectors = self._judge.detectors
         # After the lock, so that the clock is not behind what is read.
-        clock = await fences.clock(db)
+        clock = await self._clock(db)
         when = Moment(clock, clock, clock)
         troubled = await risks.load(db, roots, composing.composites(detectors))
         looked = {one.root: composing.look(detectors, one, when) for one in troubled}
