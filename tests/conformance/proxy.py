@@ -18,7 +18,10 @@ from pathline.kit.settings import split_address
 RETRY_AFTER_SECONDS: Final = 1
 """What a 429 of ours asks a sender to wait."""
 
-_IDS: Final = re.compile(r'"(?:messageId|eid)"\s*:\s*"([^"]+)"|[?&]eid=([^&\s]+)|"id": ("evt_\d+")')
+_IDS: Final = re.compile(r'"(?:messageId|eid)"\s*:\s*"([^"]+)"|[?&]eid=([^&\s]+)')
+_TOLD: Final = re.compile(r" (#\d+);")
+"""The number behind the text, of what a webhook delivers: some of their providers have no id of it."""
+
 _REASON: Final = {503: "Service Unavailable", 429: "Too Many Requests"}
 
 
@@ -202,12 +205,12 @@ async def read_message(reader: asyncio.StreamReader) -> Message:
 
 
 def ids_of(request: Message) -> frozenset[str]:
-    """The ids of the calls of a request, in its body or its query."""
+    """The ids of the calls of a request, in its body or its query; a webhook delivers one call."""
     body = gzip.decompress(request.body) if request.body[:2] == b"\x1f\x8b" else request.body
     text = request.start.split(" ", 2)[1] + "\n" + body.decode()
-    found = {unquote_plus(one[1] or one[2] or one[3]) for one in _IDS.finditer(text)}
-    delivery = request.headers.get("webhook-id")
-    return frozenset(found if delivery is None else {delivery})
+    if "/webhooks/" in request.start:
+        return frozenset(_TOLD.findall(text))
+    return frozenset(unquote_plus(one[1] or one[2]) for one in _IDS.finditer(text))
 
 
 def refusal(exchange: Exchange) -> bytes:

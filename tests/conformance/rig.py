@@ -23,7 +23,7 @@ from pathline.contracts.accepted import Accepted
 from pathline.kit import kafka
 from pathline.kit.kafka import make_consumer
 from pathline.kit.topics import ensure_topics
-from pathline.storage import keys, sources
+from pathline.storage import entities, keys, people, sources
 from tests.conformance.outcome import Outcome
 from tests.conformance.pages import visit_all
 from tests.conformance.proxy import Fault, Proxy
@@ -110,7 +110,7 @@ async def run_all(rig: Rig, sdks: Sequence[Sdk]) -> dict[str, Outcome]:
             one.records = [record for record in records if record.source == one.sdk.source]
         await _stitched(rig, len(records))
         for one in outcomes:
-            one.counted = await _counted(rig, console.address, one.sdk.user)
+            one.counted = await _counted(rig, console.address, one.sdk)
     return {one.sdk.name: one for one in outcomes}
 
 
@@ -142,7 +142,7 @@ async def _run(rig: Rig, outcome: Outcome) -> None:
     )
     process = await asyncio.create_subprocess_exec(
         *map(str, command),
-        sdk.mode,
+        sdk.mode or sdk.package.provider,
         cwd=rig.folder,
         env={**env, "NODE_PATH": str(modules(rig)), "PYTHONDONTWRITEBYTECODE": "1"},
         stdout=subprocess.PIPE,
@@ -192,11 +192,24 @@ async def _is_through(connection: asyncpg.Connection[Any], topic: str, count: in
     return bool(await connection.fetchval("SELECT sum(next_offset) FROM fence WHERE topic = $1", topic) == count)
 
 
-async def _counted(rig: Rig, console: str, user: str) -> int:
+async def _counted(rig: Rig, console: str, sdk: Sdk) -> int:
+    """How many the stitcher has counted for whom, or for what, it sent them of."""
+    if sdk.met_as == "parcel":
+        return await _counted_of_parcel(rig, sdk.user)
     async with httpx.AsyncClient(trust_env=False, headers={"authorization": f"Bearer {rig.token}"}) as client:
         url = f"http://{console}/api/v1/customers/lookup"
-        answer = await client.get(url, params={"kind": "user_id", "value": user})
+        answer = await client.get(url, params={"kind": sdk.met_as, "value": sdk.user})
         return int(answer.json()["touchpoint_count"]) if answer.is_success else 0
+
+
+async def _counted_of_parcel(rig: Rig, number: str) -> int:
+    """Of a parcel of which no customer is known, and so none can be asked for."""
+    connection = await asyncpg.connect(rig.dsn)
+    try:
+        found = await entities.load(connection, await people.lookup_ids(connection, "parcel", number))
+        return sum(one.state.count for one in found.values())
+    finally:
+        await connection.close()
 
 
 @asynccontextmanager

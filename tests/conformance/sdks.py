@@ -17,9 +17,17 @@ TEXT: Final = 'Cafe\u0301 שָׁלוֹם \u202bعَرَبِيّ\u202c 👩\u200d
 _SERVER: Final = ("identify", "track", "page", "screen", "group", "alias")
 _BROWSER: Final = ("identify", "track", "page", "group")
 _SNOWPLOW: Final = ("page_view", "struct", "self_describing")
-_BECOMES: Final = {"page_view": "page", "screen_view": "screen"}
+_BECOMES: Final = {
+    "page_view": "page", "screen_view": "screen",
+    "customers/update": "identify", "customer.created": "identify", "customer.updated": "identify",
+}  # fmt: skip
 _STANDARD: Final = ("identify", "product.viewed", "acme.thing_happened")
 _STRIPE: Final = ("payment_intent.payment_failed", "charge.failed", "charge.dispute.created", "invoice.paid")
+_SHOPIFY: Final = ("orders/create", "orders/paid", "orders/cancelled", "checkouts/create", "customers/update")
+_AFTERSHIP: Final = ("tracking_update", "edd_revise", "tracking_pending_time")
+_EASYPOST: Final = ("tracker.created", "tracker.updated")
+_WOOCOMMERCE: Final = ("order.created", "order.updated", "order.restored", "customer.created", "customer.updated")
+"""Of these the topics of which one delivery is one call."""
 _SECRETS: Final = {"standard": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "stripe": "whsec_example"}
 
 
@@ -27,6 +35,7 @@ class Package(NamedTuple):
     """What a registry has, and how it is run here."""
 
     name: str
+    """Empty where a provider has none that signs, or checks a signature."""
     runs: Literal["python", "node", "browser"]
     sender: str
     types: tuple[str, ...] = _SERVER
@@ -39,6 +48,8 @@ class Package(NamedTuple):
     """Where its page gets its settings before it sends; the path of the collector begins so."""
     provider: str = ""
     """Of the source that takes what it signs: it is a library of those who send webhooks."""
+    signs: bool = True
+    """Else what is sent is signed as the provider's documents say, and the library, if there is one, accepts it."""
 
 
 class Sdk(NamedTuple):
@@ -56,10 +67,16 @@ class Sdk(NamedTuple):
     """Whether all that its page sends is such that a browser asks nobody whether it may."""
     failing: str = ""
     """The name of the one that meets the faults in its place, and loses by them what it does not send again."""
+    known_as: str = ""
+    """Whose calls it sends, where that is no text of ours."""
+    met_as: Literal["user_id", "email", "parcel"] = "user_id"
+    """As what that is met. Of a parcel alone nobody knows whose it is."""
 
     @property
     def title(self) -> str:
         """As the table has it."""
+        if not self.package.signs:
+            return f"its documents, accepted by {self.package.name}" if self.package.name else "its documents"
         return f"{self.package.name} ({self.mode})" if self.mode else self.package.name
 
     @property
@@ -80,7 +97,7 @@ class Sdk(NamedTuple):
     @property
     def user(self) -> str:
         """Whose calls it sends."""
-        return f"ann-of-{self.name}"
+        return self.known_as or f"ann-of-{self.name}"
 
     def segment_type(self, number: int) -> str:
         """As what the call of that number arrives."""
@@ -132,6 +149,20 @@ _SNOWPLOW_PAGE: Final = Package(
     "@snowplow/browser-tracker", "browser", "snowplow.js", _SNOWPLOW, "dist/index.umd.min.js"
 )
 
+
+def _by_documents(
+    name: str,
+    types: tuple[str, ...],
+    *,
+    library: str = "",
+    known_as: str,
+    met_as: Literal["user_id", "email", "parcel"] = "user_id",
+) -> Sdk:
+    """A provider whose deliveries differ from the others' by a body and a header."""
+    package = Package(library, "python", "providers_python.py", types, provider=name, signs=False)
+    return Sdk(name, package, waits=False, known_as=known_as, met_as=met_as)
+
+
 SDKS: Final = (
     Sdk("segment-python", _SEGMENT_PYTHON),
     Sdk("segment-python-gzip", _SEGMENT_PYTHON, "gzip", gzip=True),
@@ -158,8 +189,18 @@ WEBHOOKS: Final = (
         waits=False,
     ),
     Sdk("stripe", Package("stripe", "node", "stripe_node.cjs", _STRIPE, provider="stripe"), waits=False),
+    Sdk(
+        "shopify",
+        Package("@shopify/shopify-api", "node", "shopify_node.cjs", _SHOPIFY, provider="shopify", signs=False),
+        waits=False,
+        known_as="7115310627314",
+    ),
+    _by_documents("aftership", _AFTERSHIP, known_as="ann@aftership.example", met_as="email"),
+    _by_documents("easypost", _EASYPOST, library="easypost", known_as="EZ4000004000", met_as="parcel"),
+    _by_documents("shippo", ("track_updated",), known_as="9205590164917312751089", met_as="parcel"),
+    _by_documents("woocommerce", _WOOCOMMERCE, known_as="26"),
 )
-"""Their libraries sign; what delivers and tries again is a few lines of ours, as at a provider."""
+"""Their libraries sign, or accept; what delivers and tries again is a few lines of ours, as at a provider."""
 
 
 def version(package: Package) -> str:

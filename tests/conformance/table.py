@@ -41,7 +41,7 @@ def _row(outcome: Outcome, failing: Outcome) -> tuple[str, ...]:
     sdk, numbers = outcome.sdk, outcome.numbers()
     return (
         sdk.title,
-        version(sdk.package),
+        version(sdk.package) if sdk.package.name else "-",
         _addresses(outcome),
         "yes" if all(one.body[:2] == b"\x1f\x8b" for one in outcome.proxy.with_calls()) else "no",
         str(CALLS),

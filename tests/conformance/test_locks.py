@@ -26,4 +26,4 @@ def test_packages_from_pypi_are_pinned_by_hash_and_by_no_address(name: str) -> N
 
 
 def test_each_that_is_run_is_pinned() -> None:
-    assert all(version(sdk.package) for sdk in (*SDKS, *WEBHOOKS))
+    assert all(version(sdk.package) for sdk in (*SDKS, *WEBHOOKS) if sdk.package.name)

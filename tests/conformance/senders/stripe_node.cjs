@@ -1,11 +1,8 @@
-// npm stripe signs deliveries as Stripe does: argv has the address, the signing secret and a file with what to tell.
-const { readFileSync } = require('node:fs')
-const { setTimeout: pause } = require('node:timers/promises')
+// npm stripe signs deliveries as Stripe does.
 const Stripe = require('stripe')
+const { secret, deliverAll } = require('./deliver.cjs')
 
-const [url, secret, file] = process.argv.slice(2)
 const stripe = new Stripe('sk_test_none')
-const TRIES = 10
 
 function event({ type, user, text }, number) {
   const object = { metadata: { user_id: user }, amount: 1250, currency: 'eur' }
@@ -20,18 +17,6 @@ function event({ type, user, text }, number) {
   return { id: `evt_${number}`, object: 'event', type, created, data: { object } }
 }
 
-async function deliver(payload) {
-  for (let tried = 0; tried < TRIES; tried++) {
-    const header = stripe.webhooks.generateTestHeaderString({ payload, secret })
-    const headers = { 'content-type': 'application/json', 'stripe-signature': header }
-    const answer = await fetch(url, { method: 'POST', headers, body: payload }).catch(() => null)
-    if (answer?.ok) return
-    await pause(100)
-  }
-  throw new Error(`not taken: ${payload}`)
-}
+const sign = (payload) => ({ 'stripe-signature': stripe.webhooks.generateTestHeaderString({ payload, secret }) })
 
-async function main(told) {
-  for (const [number, one] of told.entries()) await deliver(JSON.stringify(event(one, number), null, 2))
-}
-main(JSON.parse(readFileSync(file, 'utf8')))
+deliverAll((call, number) => [JSON.stringify(event(call, number), null, 2), sign])
