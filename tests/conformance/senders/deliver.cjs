@@ -15,8 +15,9 @@ async function deliver(body, sign) {
   throw new Error(`not taken: ${body}`)
 }
 
-// `told` makes of each call, and its number, a body and what signs it.
 exports.secret = secret
+
+// `told` makes of a call, and its number, a body and what signs it.
 exports.deliverAll = async (told) => {
   for (const [number, call] of JSON.parse(readFileSync(file, 'utf8')).entries()) await deliver(...told(call, number))
 }
