@@ -57,8 +57,10 @@ async def test_a_stage_tells_who_went_on_what_was_done_and_what_hurt(site: Site,
     await expect(stage).to_contain_text(f"ordered: {transaction['customers']} did")
     await expect(stage).to_contain_text("Order Completed")
     fulfilment = told["stages"][3]
-    assert fulfilment["actions"] == [{"action": "received", "done": 0, "open": fulfilment["customers"]}]
-    await expect(page.locator(".flow > li").nth(3)).to_contain_text(f"{fulfilment['customers']} not yet")
+    (received,) = fulfilment["actions"]  # Some parcels of other tests are delivered, ours are not.
+    assert (received["action"], received["done"] + received["open"]) == ("received", fulfilment["customers"])
+    assert received["open"] >= 3
+    await expect(page.locator(".flow > li").nth(3)).to_contain_text(f"{received['open']} not yet")
     await expect(page.locator(".figures")).to_contain_text("NPS")
     await expect(page.locator("table.heat")).to_contain_text("delivery")
     lost = told["lost_interest"]

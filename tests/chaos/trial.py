@@ -82,10 +82,17 @@ class Trial:
         await self._drained(self.topics.touchpoints)
 
     async def judged(self) -> None:
-        """Wait until every record and then every hint is handled. A batch's hints are sent after it is committed."""
+        """Wait until every record and then every hint is handled, and what alerts add up to is looked at.
+
+        A batch's hints are sent after it is committed.
+        """
         await self.stitched()
         await until(self._all_told, SECONDS)
         await self._drained(self.topics.journeys)
+        await until(self._added_up, SECONDS)
+
+    async def _added_up(self) -> bool:
+        return not await self.value("SELECT count(*) FROM risk_look")
 
     async def _all_told(self) -> bool:
         unsent = "SELECT count(*) FROM fence WHERE topic = $1 AND hints IS NOT NULL"

@@ -21,7 +21,7 @@ from zoneinfo import ZoneInfo
 import asyncpg
 
 from pathline.consuming import persistence
-from pathline.domain import story
+from pathline.domain import judging, story
 from pathline.domain.detectors.compiled import Detector
 from pathline.domain.facts import State
 from pathline.kit import kafka, lifecycle
@@ -92,8 +92,12 @@ def cause_key() -> None:
     async def spend(_db: object, _changes: object) -> None:
         return
 
+    def nobody(_one: object, _cause: object, _memory: object) -> None:
+        return
+
     judgements.spent = spent  # type: ignore[assignment]
     judgements._spend = spend  # type: ignore[assignment]
+    judging._owner = nobody  # type: ignore[assignment]
 
 
 def through() -> None:

@@ -123,6 +123,8 @@ def test_the_opening_shows_every_pain_within_two_minutes(tmp_path: Path) -> None
         for one in opened:
             at = (datetime.fromisoformat(one["opened_at"]) - START).total_seconds()
             first[one["detector"]] = min(at, first.get(one["detector"], at))
+        # Whether one customer has two pains that add up by then is chance; it is in shadow.
+        first.pop("journey_risk", None)
         assert set(first) == DETECTORS, f"seed {seed}"
         assert first["late_vs_promise"] < 60 and max(first.values()) < 130, f"seed {seed}: {first}"
 
