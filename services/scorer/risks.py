@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Collection
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Awaitable, Callable, Collection
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 from uuid import UUID
 
 from pathline.consuming.patience import pause
@@ -20,7 +20,7 @@ from pathline.domain.moments import Moment
 from pathline.kit.logging import get_logger
 from pathline.storage import detectors as states
 from pathline.storage import fences, judgements, risks
-from services.scorer.judgement import Judged
+from services.scorer.judgement import AGAIN_AFTER, Judged
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -37,6 +37,13 @@ log = get_logger(__name__)
 
 BATCH: Final = 50
 """Customers looked at in one transaction, at most."""
+
+
+Look: TypeAlias = "Callable[[Db, Collection[UUID]], Awaitable[Judged]]"
+"""How locked customers are judged: all at once, or each by itself."""
+
+Work: TypeAlias = "Callable[[Look], Awaitable[Judged]]"
+"""A transaction that takes looks, and judges whoever they are at."""
 
 
 class Composer:
@@ -61,50 +68,33 @@ class Composer:
         """Look at some; returns how many looks were taken, of those asked for or of those due."""
         return max(await self._taken(self._asked), await self._taken(self._due))
 
-    async def _taken(self, work: Any) -> int:
-        """Run one kind of work; where the database refuses something, one look at a time."""
+    async def _taken(self, work: Work) -> int:
+        """Run one kind of work; where the database refuses something of one customer, the others' is done."""
         try:
-            return await self._one(work, BATCH)
+            return await self._told(work, self._look)
         except REFUSALS:
-            for _ in range(BATCH):
-                try:
-                    if not await self._one(work, 1):
-                        break
-                except REFUSALS as refusal:
-                    # Its message may quote what a customer sent.
-                    log.error("the database refuses a customer's risk", error=type(refusal).__name__)  # noqa: TRY400
-                    await self._persistence.run(self._pass_by, work)
-            return BATCH
+            return await self._told(work, self._look_apart)
 
-    async def _one(self, work: Any, limit: int) -> int:
+    async def _told(self, work: Work, look: Look) -> int:
         started = time.perf_counter()
-        judged: Judged = await self._persistence.run(work, limit)
+        judged = await self._persistence.run(work, look)
         self._transactions.tell(judged, "risk", time.perf_counter() - started)
         return judged.taken
 
-    async def _pass_by(self, work: Any) -> None:
-        """Leave out the one that is refused: the next change of theirs asks for another look."""
+    async def _asked(self, look: Look) -> Judged:
         async with self._pool.acquire() as db, db.transaction():
-            if work == self._asked:
-                await risks.take(db, 1)
-            else:
-                due = await risks.take_due(db, await self._clock(db), 1)
-                await risks.schedule(db, dict.fromkeys(due))
-
-    async def _asked(self, limit: int) -> Judged:
-        async with self._pool.acquire() as db, db.transaction():
-            taken = await risks.take(db, limit)
+            taken = await risks.take(db, BATCH)
             if not taken:
                 return Judged()
             roots = await risks.roots(db, taken)
             await risks.lock(db, roots)
-            judged = await self._look(db, roots)
+            judged = await look(db, roots)
         judged.taken = len(taken)
         return judged
 
-    async def _due(self, limit: int) -> Judged:
+    async def _due(self, look: Look) -> Judged:
         async with self._pool.acquire() as db, db.transaction():
-            taken = await risks.take_due(db, await self._clock(db), limit)
+            taken = await risks.take_due(db, await self._clock(db), BATCH)
             if not taken:
                 return Judged()
             # Who is somebody else's by now has another lock; that look is taken like all others.
@@ -112,12 +102,29 @@ class Composer:
             gone = set(taken) - roots
             await risks.schedule(db, dict.fromkeys(gone))
             await risks.ask(db, gone)
-            judged = await self._look(db, roots.intersection(taken))
+            judged = await look(db, roots.intersection(taken))
         judged.taken = len(taken)
         return judged
 
     async def _clock(self, db: Db) -> datetime:
         return await fences.clock(db)
+
+    async def _look_apart(self, db: Db, roots: Collection[UUID]) -> Judged:
+        """Judge each of these locked customers by itself; who is refused is looked at again later."""
+        judged = Judged()
+        for root in sorted(roots):
+            try:
+                async with db.transaction():
+                    one = await self._look(db, [root])
+            except REFUSALS as refusal:
+                # Its message may quote what a customer sent.
+                log.error("the database refuses a customer's risk", customer=str(root), error=type(refusal).__name__)  # noqa: TRY400
+                await risks.schedule(db, {root: await self._clock(db) + AGAIN_AFTER})
+                judged.failed += 1
+            else:
+                judged.changes += one.changes
+                judged.keys |= one.keys
+        return judged
 
     async def _look(self, db: Db, roots: Collection[UUID]) -> Judged:
         """Judge these locked customers."""

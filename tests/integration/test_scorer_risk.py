@@ -1,4 +1,4 @@
-"""Customers whose alerts add up, against a real PostgreSQL: crossing the line, falling below it, merges, peers, a kill."""
+"""Customers whose alerts add up, against a real PostgreSQL: crossing the line, falling below it, merges, splits, kills."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
+from uuid import UUID
 
 import asyncpg
 import msgspec
@@ -20,10 +21,12 @@ from pathline.domain.identifiers import Identifier
 from pathline.domain.risk import Pain, falls_below
 from pathline.domain.touchpoint import Touchpoint
 from pathline.kit.health import Health
-from pathline.storage import alerts, fences, risks
+from pathline.storage import alerts, customers, fences, risks, words
 from services.scorer.metrics import ScorerMetrics
 from services.scorer.risks import Composer
 from services.scorer.transactions import Transactions
+from services.stitcher.herald import hint_of
+from tests.support.operators import SAID, act_of
 from tests.support.scoring import NOW, in_hand, judge, metric, scorer
 from tests.support.stitching import read_through, stitch
 from tests.support.world import START, touchpoint
@@ -209,6 +212,94 @@ async def test_shadows_count_for_nothing(pool: asyncpg.Pool[Any]) -> None:
         assert await composite(pool, told[0].people[0]) == []
     finally:
         await pool.execute("DELETE FROM detector")
+
+
+async def test_one_whom_the_database_refuses_holds_up_nobody_else_and_is_tried_again_later(
+    pool: asyncpg.Pool[Any],
+) -> None:
+    told = [rated(f"refuse-{n}-{m}", {"user_id": f"refuse-{n}"}) for n in range(4) for m in (1, 2)]
+    names = [one.people[0] for one in told[::2]]
+    refused = names[1].id
+    transactions, looks = await begin(pool, "refuse", told)
+    await pool.execute(_REFUSE.format(refused=refused))
+    try:
+        await settle(looks)
+        assert {one.entity_id for one in await composite(pool, *names)} == {one.id for one in names} - {refused}
+        assert metric(transactions, "failures", "story") == 1
+        assert await pool.fetchval("SELECT count(*) FROM risk_look") == 0
+        assert await pool.fetchval("SELECT due_at > now() FROM customer_risk WHERE id = $1", refused)
+        # The same where time alone has them looked at.
+        await pool.execute("UPDATE customer_risk SET due_at = now()")
+        await settle(looks)
+        assert metric(transactions, "failures", "story") == 2
+        assert [one.revision for one in await composite(pool, *names)] == [1, 1, 1]
+        assert await pool.fetchval("SELECT count(*) FROM customer_risk WHERE due_at > now()") >= len(names)
+    finally:
+        await pool.execute("DROP TRIGGER refuse ON alert; DROP FUNCTION refuse")
+    await pool.execute("UPDATE customer_risk SET due_at = now() WHERE id = $1", refused)
+    await settle(looks)
+    assert {one.entity_id for one in await composite(pool, *names)} == {one.id for one in names}
+
+
+async def test_who_is_split_off_takes_their_alert_away(pool: asyncpg.Pool[Any]) -> None:
+    mine = [rated(f"off-{n}", {"anonymous_id": "off-v"}, ago=3 * HOUR) for n in (1, 2)]
+    other = rated("off-3", {"user_id": "off-u"})
+    visitor, user = mine[0].people[0], other.people[0]
+    transactions, looks = await begin(pool, "off", [*mine, other])
+    await settle(looks)
+    await merged(pool, "off", transactions, visitor=visitor, user=user)
+    await settle(looks)
+    (alert,) = await composite(pool, visitor, user)
+    assert (alert.severity, alert.entity_id, await customer(pool, alert)) == ("critical", visitor.id, user.id)
+    await split(pool, "off", transactions, visitor)
+    await settle(looks)
+    (alert,) = await composite(pool, visitor, user)
+    assert (alert.state, alert.severity, await customer(pool, alert)) == ("open", "high", visitor.id)
+    assert await pool.fetchval("SELECT count(*) FROM customer_risk WHERE id = $1", user.id) == 0
+
+
+async def test_what_a_split_takes_away_counts_there_and_no_more_where_it_was(pool: asyncpg.Pool[Any]) -> None:
+    known = touchpoint(
+        1, type="identify", people={"user_id": "rest", "email": "rest@example.com"}, source="rest",
+        seconds=(NOW - 2 * HOUR - START).total_seconds(),
+    )  # fmt: skip
+    mine, other = rated("rest-1", {"user_id": "rest"}), rated("rest-2", {"email": "rest@example.com"})
+    user, mailbox = mine.people[0], other.people[0]
+    transactions, looks = await begin(pool, "rest", [known, mine, other])
+    await settle(looks)
+    (alert,) = await composite(pool, user, mailbox)
+    assert (alert.state, alert.entity_id) == ("open", user.id)
+    await split(pool, "rest", transactions, mailbox)
+    await settle(looks)
+    (alert,) = await composite(pool, user, mailbox)
+    assert (alert.state, alert.resolution) == ("resolved", "eased")
+    await judge(pool, transactions, [rated("rest-3", {"email": "rest@example.com"}, ago=HOUR / 2)])
+    await settle(looks)
+    found = await composite(pool, user, mailbox)
+    assert [(one.state, one.entity_id) for one in found] == [("resolved", user.id), ("open", mailbox.id)]
+
+
+_REFUSE = """
+CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql
+AS $$ BEGIN RAISE check_violation USING MESSAGE = 'refused'; END $$;
+CREATE TRIGGER refuse BEFORE INSERT OR UPDATE ON alert FOR EACH ROW
+WHEN (NEW.detector = 'journey_risk' AND NEW.entity_id = '{refused}') EXECUTE FUNCTION refuse()
+"""
+
+
+async def customer(pool: asyncpg.Pool[Any], alert: Alert) -> UUID:
+    async with pool.acquire() as db:
+        return (await customers.of_alerts(db, [alert]))[alert.id]
+
+
+async def split(pool: asyncpg.Pool[Any], topic: str, transactions: Transactions, name: Identifier) -> None:
+    """An operator splits a name off, and the scorer is told."""
+    async with pool.acquire() as db, db.transaction():
+        act = act_of(await words.split(db, name.id, None, SAID))
+    # A partition of its own: the other may have a batch behind it.
+    await read_through(pool, f"{topic}.words", NOW)
+    partitions, batch = in_hand(pool, f"{topic}.words", [hint_of(act)])
+    await transactions.batch(batch, partitions)
 
 
 async def merged(
