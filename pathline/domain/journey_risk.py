@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Final, NamedTuple
 
 from pathline.domain.alerts import Alert, Severity
-from pathline.domain.detectors.evaluate import SILENT, Spark, Verdict
+from pathline.domain.detectors.evaluate import Spark, Verdict
 from pathline.domain.risk import Lines, Pain, falls_below, risk
 
 BELOW: Final = "below"
@@ -87,7 +87,7 @@ def verdict(found: Iterable[Trouble], lines: Lines, now: datetime) -> Verdict:
             episode = _lifted(episode, opened, there, lines, score)
         before = at
     if episode is None:
-        return SILENT if fell_at is None else Verdict(holding=False, resolution=EASED, answered_at=fell_at)
+        return Verdict(holding=False, resolution=EASED, answered_at=fell_at)
     falls = falls_below(_pains(there), lines.ends_below, before)
     if falls <= now:
         return Verdict(holding=False, resolution=EASED, answered_at=falls)

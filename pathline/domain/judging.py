@@ -175,12 +175,12 @@ def _owner(one: Assessed, cause: Spark, memory: Memory) -> Alert | None:
     """The episode that a cause raised.
 
     A detector whose file was changed may give its cause another key: what the last episode opened at, by the same
-    messages, is the cause of that one.
+    messages, is the cause of that one. One that lasts takes a cause more: whether `latest` has it, too, says nothing.
     """
     owner = memory.spent.get((one.detector.name, cause.key))
     if owner is not None:
         return owner
-    last = memory.latest.get(one.episode)
+    last = None if one.episode in memory.alive else memory.latest.get(one.episode)
     same = last is not None and last.opened_at == cause.at and set(cause.message_ids) <= set(last.why)
     return last if same else None
 

@@ -204,7 +204,8 @@ class Judge:
         when = await self._moment(db)
         gathered = await stories.gather(db, keys, self._zone)
         told = gathered.stories
-        alive = await judgements.alive(db, gathered.ids)
+        # By the keys, too: of a person who is only named there is no state, but may be an alert of what adds up.
+        alive = await judgements.alive(db, {*gathered.ids, *keys})
         judged = Judged(
             keys=set(told), alerted={one for _, one in alive}, elsewhere=set(gathered.elsewhere.values()) - set(keys)
         )

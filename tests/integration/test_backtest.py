@@ -41,7 +41,7 @@ from services.scorer.risks import Composer
 from services.scorer.transactions import Transactions
 from services.stitcher.batch import Batch
 from services.stitcher.transaction import stitch
-from tests.support.world import STAGES, START, painful_logs
+from tests.support.world import STAGES, START, painful_logs, touchpoint
 
 pytestmark = pytest.mark.integration
 
@@ -175,6 +175,41 @@ def test_they_agree_about_a_shops_month(database: str) -> None:
     found = asyncio.run(live(database, log, "month"))
     assert found == simulated(log)
     assert {alert.detector for alert in found.values()} >= {"checkout_abandoned", "late_vs_promise", "journey_risk"}
+
+
+def rated(number: int, day: float, **people: str) -> Touchpoint:
+    return touchpoint(
+        number, event="Survey Answered", people=people, things={"case": f"{number}"}, seconds=day * 86_400,
+        properties={"survey": "nps", "score": 0},
+    )  # fmt: skip
+
+
+def test_they_agree_about_alerts_that_add_up_fade_and_add_up_again(database: str) -> None:
+    """Of two who turn out to be one, told twice; time alone ends the first, and answers the last, at their instant."""
+    log = [
+        rated(1, 0, user_id="ann"),
+        rated(2, 0.5, anonymous_id="browser"),
+        touchpoint(3, type="identify", people={"user_id": "ann", "anonymous_id": "browser"}, seconds=86_400),
+        rated(4, 8, user_id="ann"),
+        rated(5, 8, anonymous_id="browser"),
+        *(
+            touchpoint(
+                n + 2, event="Contact Replied", things={"case": f"{n}"}, properties={"by": "agent"}, seconds=9 * 86_400
+            )
+            for n in (4, 5)
+        ),
+    ]
+    mine = moved([*log, *log], "again")
+    found = asyncio.run(live(database, mine, "again"))
+    assert found == simulated(mine)
+    told = sorted((a for a in found.values() if a.detector == "journey_risk"), key=lambda a: a.episode)
+    assert [(a.opened_at, a.resolution) for a in told] == [
+        (log[1].occurred_at, "eased"),
+        (log[3].occurred_at, "eased"),
+    ]
+    fell_at, answered_at = (a.resolved_at for a in told)
+    assert fell_at is not None and log[2].occurred_at < fell_at < log[3].occurred_at
+    assert answered_at == log[5].occurred_at
 
 
 @settings(

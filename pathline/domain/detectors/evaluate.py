@@ -118,7 +118,8 @@ def narrowed(detector: Detector, view: View, verdict: Verdict, causes: tuple[Spa
     if fitting.deadline is not None:
         return SILENT  # It had one cause.
     if fitting.risk is not None:
-        return msgspec.structs.replace(verdict, causes=causes) if causes else SILENT
+        told = Verdict(holding=False, resolution=verdict.resolution)
+        return msgspec.structs.replace(verdict, causes=causes) if causes else told
     return _marks(fitting, view, now, only={cause.key for cause in causes})
 
 

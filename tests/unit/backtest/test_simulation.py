@@ -118,6 +118,19 @@ def test_looking_at_what_may_have_changed_finds_what_looking_at_everything_finds
     assert found == everything.alerts
 
 
+@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@given(painful_logs(most=14))
+def test_looking_at_everybody_whose_alerts_may_add_up_finds_nothing_that_was_overlooked(log: list[Touchpoint]) -> None:
+    simulation = Simulation(DETECTORS, UTC_ZONE)
+    for at in sorted({t.occurred_at for t in log}):
+        simulation.happen(at, [t for t in log if t.occurred_at == at])
+        simulation.sleep_until(at)
+        found = simulation.alerts()
+        simulation._risks.moved(alert.entity_id for alert in found)
+        simulation.sleep_until(at)
+        assert simulation.alerts() == found
+
+
 PROMISED = {"promised_at": "2026-01-02T00:00:00Z"}
 DUE = timedelta(days=1).total_seconds()
 DELIVERED = {"status": "delivered"}
