@@ -158,7 +158,9 @@ def test_open_is_what_holds_by_the_state_alone(
         assessed = assessing.assess(DETECTORS, known, END)
         holding |= {one.episode for one in assessed if any(not cause.history for cause in one.verdict.causes)}
     adding_up = composites(DETECTORS)  # They hold by alerts, not by a state.
-    alive = {(one.detector, one.entity_id) for one in simulation.alerts() if one.alive and one.detector not in adding_up}
+    alive = {
+        (one.detector, one.entity_id) for one in simulation.alerts() if one.alive and one.detector not in adding_up
+    }
     assert alive == holding
 
 
