@@ -65,6 +65,7 @@ async def test_collector_and_stitcher_are_measured_against_their_baselines(platf
         "at most 1 times accepted",
         "at most 1 times accepted",
         "at most 1 times 64",
+        "at most 1.1 times one with as many",
         "at most 20 ms",
         "at most 1.1 times what the bare one's rises by",
     ]
