@@ -15,7 +15,7 @@ import msgspec
 
 from pathline.domain import alerts as life
 from pathline.domain.alerts import Alert, Conflict, Move, Moved, Notice, Refused
-from pathline.storage import outbox, watch
+from pathline.storage import looks, outbox, watch
 
 if TYPE_CHECKING:
     from asyncpg import Record
@@ -192,9 +192,7 @@ async def record(db: Db, notices: Sequence[Notice]) -> None:
     )
     told = [one for one in notices if not one.alert.shadow]
     await outbox.enqueue(db, told)
-    changed = {one.alert.entity_id for one in told if one.change not in UNCHANGED_RISK}
-    if changed:
-        await db.execute("INSERT INTO risk_look (entity_id) SELECT unnest($1::uuid[])", sorted(changed))
+    await looks.ask(db, {one.alert.entity_id for one in told if one.change not in UNCHANGED_RISK})
 
 
 async def _resolved_by(db: Db, alert_id: UUID) -> str | None:

@@ -60,12 +60,6 @@ WHERE entity_id = ANY($1::uuid[]) AND detector = ANY($2::text[]) AND {alerts.IS_
 """
 
 
-async def ask(db: Db, entity_ids: Collection[UUID]) -> None:
-    """Have the customers of these things and strands looked at."""
-    if entity_ids:
-        await db.execute("INSERT INTO risk_look (entity_id) SELECT unnest($1::uuid[])", list(set(entity_ids)))
-
-
 async def ask_of_stories(db: Db, keys: Collection[UUID]) -> None:
     """Have the customers looked at of whatever is alerted in these stories."""
     if keys:

@@ -21,7 +21,7 @@ from pathline.domain.judging import Change, Memory
 from pathline.domain.moments import Moment, moment
 from pathline.kit.logging import get_logger
 from pathline.storage import detectors as states
-from pathline.storage import fences, judgements, risks, stories, watch
+from pathline.storage import fences, judgements, looks, stories, watch
 from pathline.storage.fences import Advance
 
 if TYPE_CHECKING:
@@ -129,7 +129,7 @@ class Judge:
     async def _ask_risks(db: Db, hints: Iterable[Hint], judged: Judged) -> None:
         """Whose alerts these are may be others by now: their customers' alerts may add up, or no more."""
         if judged.alerted and any(hint.moved or hint.reowned for hint in hints):
-            await risks.ask(db, judged.alerted)
+            await looks.ask(db, judged.alerted)
 
     async def elsewhere_keys(self, db: Db, hint: Hint) -> set[UUID]:
         """Which stories `elsewhere` would judge now."""

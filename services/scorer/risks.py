@@ -19,7 +19,7 @@ from pathline.domain.judging import Change, Memory
 from pathline.domain.moments import Moment
 from pathline.kit.logging import get_logger
 from pathline.storage import detectors as states
-from pathline.storage import fences, judgements, risks
+from pathline.storage import fences, judgements, looks, risks
 from services.scorer.judgement import AGAIN_AFTER, Judged
 
 if TYPE_CHECKING:
@@ -101,7 +101,7 @@ class Composer:
             roots = await risks.roots(db, taken)
             gone = set(taken) - roots
             await risks.schedule(db, dict.fromkeys(gone))
-            await risks.ask(db, gone)
+            await looks.ask(db, gone)
             judged = await look(db, roots.intersection(taken))
         judged.taken = len(taken)
         return judged

@@ -13,6 +13,7 @@ from tests.chaos.tally import of
 from tests.chaos.trial import SECONDS, Trial
 from tests.chaos.without import NOT_AGAIN
 from tests.support.records import record, until
+from tests.support.scoring import SLOW
 
 pytestmark = [pytest.mark.chaos, pytest.mark.timeout(300)]
 
@@ -70,18 +71,6 @@ async def test_without_the_zone_of_the_delivery_promises_end_at_other_instants(t
     trial.wrong("12b", "the zone of the delivery", await _promises_end_in_these_nights(trial, make, "zone"))
 
 
-SLOW = """\
-name: slow
-title: Order {{value}} is slow
-ease: obtain
-advice: Look.
-entity: [order]
-version: {version}
-thresholds: {{patience: {patience}}}
-deadline: {{at: placed, after: patience}}
-severity:
-  - level: warning
-"""
 ORDERS = of(60, 600)
 _TAKEN = "SELECT bool_and(epoch > 1) AND count(*) > 1 FROM fence WHERE topic = $1"
 _QUIET = """

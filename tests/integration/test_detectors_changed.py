@@ -25,22 +25,9 @@ from services.scorer.metrics import ScorerMetrics
 from services.scorer.settings import ScorerSettings
 from services.scorer.sweeping import Sweeper
 from services.scorer.transactions import Transactions
-from tests.support.scoring import NOW, judge, placed
+from tests.support.scoring import NOW, SLOW, judge, placed
 
 pytestmark = pytest.mark.integration
-
-SLOW = """\
-name: slow
-title: Order {{value}} is slow
-ease: obtain
-advice: Look.
-entity: [order]
-version: {version}
-thresholds: {{patience: {patience}}}
-deadline: {{at: placed, after: patience}}
-severity:
-  - level: warning
-"""
 
 
 class Scorer:

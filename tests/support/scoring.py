@@ -40,6 +40,20 @@ DETECTORS = Detectors(one for name, one in detector_files.load().files.items() i
 NOW = datetime.now(UTC)
 LONG_AGO = NOW - timedelta(days=30)
 
+SLOW = """\
+name: slow
+title: Order {{value}} is slow
+ease: obtain
+advice: Look.
+entity: [order]
+version: {version}
+thresholds: {{patience: {patience}}}
+deadline: {{at: placed, after: patience}}
+severity:
+  - level: warning
+"""
+"""The file of a detector of orders that wait, to be given a version and a patience."""
+
 
 def scorer(
     pool: asyncpg.Pool[Any], topic: str, detectors: Detectors = DETECTORS, *, neighbours: int = 100

@@ -60,7 +60,7 @@ APART: Final = {
     "keys": "a handful of keys",
     "sources": "a handful of sources",
     "presence": "a row for each stitcher",
-    "risks.ask": "inserts",
+    "looks.ask": "inserts",
     "risks.roots": "what entities.owners, people.load and people.roots_of do",
     "rhythms": "a row for each source of touchpoints",
     "detectors.on_trial": "a row for each detector",

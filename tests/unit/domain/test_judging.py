@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
 
 from pathline.domain import assessing, judging
 from pathline.domain.alerts import Acknowledge, Resolve, Snooze
-from pathline.domain.detectors.compiled import Detector
-from pathline.domain.detectors.evaluate import Verdict, evaluate
-from pathline.domain.detectors.view import Story, View
+from pathline.domain.detectors.view import Story
 from pathline.domain.identifiers import name_id
 from pathline.domain.judging import Memory
 from pathline.domain.moments import Moment, moment
@@ -95,24 +93,6 @@ def test_they_are_one_cause_too_when_they_are_judged_together(desk: Desk) -> Non
     story = _story(desk)
     (change,) = judging.judge(assessing.assess(DETECTORS, story, at(minutes=5)), Memory(), _when(days=1))
     assert (alert.why, len(change.causes), alert.severity) == (("twin",), 1, "warning")
-
-
-def test_a_detector_that_stumbles_keeps_no_other_from_its_verdict(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    desk.tell("Order Completed", at(), PROMISED, order="o", user="u")
-
-    def broken(detector: Detector, view: View, now: datetime, *, alerted: bool) -> Verdict:
-        if detector.name == "late_vs_promise":
-            raise OverflowError
-        return evaluate(detector, view, now, alerted=alerted)
-
-    monkeypatch.setattr("pathline.domain.assessing.evaluate", broken)
-    stumbles: list[assessing.Stumble] = []
-    assessed = assessing.assess(DETECTORS, _story(desk), at(days=1), on_stumble=stumbles.append)
-    holding = {one.detector.name for one in assessed if one.verdict.holding}
-    assert holding == {"delivery_at_risk"}
-    assert [(one.detector, one.view.identifier.value) for one in stumbles] == [("late_vs_promise", "o")]
-    with pytest.raises(OverflowError):
-        assessing.assess(DETECTORS, _story(desk), at(days=1))
 
 
 class TestAHand:
