@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
+import json
 import os
 import re
 import shutil
@@ -111,6 +112,11 @@ def resolve() -> None:
     npm = shutil.which("npm")
     assert npm is not None, "npm is needed to resolve what is from npm"
     run(npm, "install", "--package-lock-only", "--ignore-scripts", cwd=SOURCES / "node")
+    lock_file = SOURCES / "node" / "package-lock.json"
+    lock = json.loads(lock_file.read_text(encoding="utf-8"))
+    for found in lock["packages"].values():
+        found.pop("funding", None)  # An address that installs nothing.
+    lock_file.write_text(json.dumps(lock, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":
